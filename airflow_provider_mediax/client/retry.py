@@ -1,0 +1,251 @@
+"""
+What to do after a reply or a failure: one pure decision, used by both drivers.
+
+:func:`attempts` turns a flow into the two primitive steps that a driver carries out, :class:`Send` and
+:class:`Pause`, so that nothing of pacing, signing and repeating is written twice.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
+from typing import TypeAlias, TypeVar
+from urllib.parse import urlsplit
+
+from airflow_provider_mediax.client.pacing import Pacing
+from airflow_provider_mediax.exceptions import MediaxError, ProtocolError, Throttled, Unavailable, Unreachable
+from airflow_provider_mediax.protocol.exchange import Call, Flow, Pause, Repeat, Reply
+
+T = TypeVar("T")
+
+MAX_BODY = 16 * 1024 * 1024
+"""Bytes; a longer answer is refused as unreadable."""
+
+CLOCK_TOLERANCE = 60.0
+"""Seconds by which clocks may differ before a refused signature is blamed on them."""
+
+_FIRST_DELAY = 0.5
+_LONGEST_DELAY = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """The step "send this once": the call, and its headers with a fresh signature."""
+
+    call: Call
+    headers: Mapping[str, str] = field(repr=False)
+
+
+class TransportFailure(Exception):
+    """
+    No complete answer arrived. Raised by drivers, never seen outside ``client``.
+
+    :param reason: what happened, free of addresses and payload.
+    :param sent: False only if certainly nothing of the request reached the service.
+    :param readable: False if an answer arrived that cannot be used.
+    """
+
+    def __init__(self, reason: str, *, sent: bool, readable: bool = True) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.sent = sent
+        self.readable = readable
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """
+    How long one call may take its time.
+
+    :param attempts: how often a passing fault is met before it is reported.
+    :param throttle_wait: seconds in all that the service may make the caller wait by 429.
+    """
+
+    attempts: int
+    throttle_wait: float
+
+
+PATIENT = Patience(attempts=4, throttle_wait=300.0)
+"""For a call that somebody waits for in a worker."""
+
+ONE_TRY = Patience(attempts=1, throttle_wait=0.0)
+"""For a poll: whoever waits has a budget of failures of his own."""
+
+
+@dataclass(slots=True)
+class Progress:
+    """What the attempts at one call have used up so far."""
+
+    attempts: int = 0
+    throttled: int = 0
+    throttle_waited: float = 0.0
+    clock_corrected: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """Decision: hand the reply to the flow."""
+
+    reply: Reply
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """Decision: try once more after ``delay`` seconds, with the clock moved by ``offset`` if one was learned."""
+
+    delay: float
+    offset: float | None = None
+    throttled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Fail:
+    """Decision: raise this into the flow."""
+
+    error: MediaxError
+
+
+Decision: TypeAlias = Use | Again | Fail
+
+
+def decide(
+    call: Call,
+    outcome: Reply | TransportFailure,
+    progress: Progress,
+    patience: Patience,
+    *,
+    now: float,
+    jitter: float,
+) -> Decision:
+    """
+    Decide what follows an attempt.
+
+    A call that must not be repeated is sent again only if it was certainly not carried out: no connection came
+    about, or the answer proves the refusal.
+
+    :param now: epoch seconds by the clock that signed the attempt.
+    :param jitter: random number from 0 to 1.
+    """
+    may_repeat = call.repeat is Repeat.SAFE
+    backoff = min(_LONGEST_DELAY, _FIRST_DELAY * 2 ** max(0, progress.attempts - 1)) * (0.5 + jitter / 2)
+    if isinstance(outcome, TransportFailure):
+        if progress.attempts < patience.attempts and (may_repeat or not outcome.sent):
+            return Again(backoff)
+        return Fail(_error(call, outcome))
+    if outcome.status == 429:
+        return _throttled(call, outcome, progress, patience, now=now, jitter=jitter)
+    if outcome.status in (401, 403) and not progress.clock_corrected:
+        server = _http_date(outcome.headers.get("date"))
+        if server is not None and abs(server - now) > CLOCK_TOLERANCE:
+            return Again(0.0, offset=server - now)
+    if outcome.status >= 500 and may_repeat and progress.attempts < patience.attempts:
+        wanted = retry_after(outcome, now)
+        if wanted is None or wanted <= _LONGEST_DELAY:
+            return Again(max(backoff, wanted or 0.0))
+    return Use(outcome)
+
+
+def attempts(flow: Flow[T], pacing: Pacing, patience: Patience) -> Generator[Send | Pause, Reply | None, T]:
+    """
+    Turn a flow into the steps of a driver.
+
+    The driver answers :class:`Send` with the reply or throws a :class:`TransportFailure`, and answers
+    :class:`Pause` with None when the time has passed. The flow's result is the generator's return value.
+    """
+    try:
+        step = next(flow)
+        while True:
+            if isinstance(step, Pause):
+                yield step
+                step = flow.send(None)
+                continue
+            try:
+                reply = yield from _attempts_at(step, pacing, patience)
+            except MediaxError as error:
+                step = flow.throw(error)
+            else:
+                step = flow.send(reply)
+    except StopIteration as end:
+        result: T = end.value
+        return result
+    finally:
+        flow.close()
+
+
+def _attempts_at(call: Call, pacing: Pacing, patience: Patience) -> Generator[Send | Pause, Reply | None, Reply]:
+    progress = Progress()
+    while True:
+        if delay := pacing.reserve(time.monotonic()):
+            yield Pause(delay)
+        now = pacing.service_time()
+        outcome: Reply | TransportFailure | None
+        try:
+            outcome = yield Send(call, {**call.headers, **call.sign(now)})
+        except TransportFailure as failure:
+            outcome = failure
+        if outcome is None:
+            raise TypeError("a driver must answer Send with a Reply")
+        progress.attempts += 1
+        decision = decide(call, outcome, progress, patience, now=now, jitter=random.random())  # noqa: S311 - spread
+        if isinstance(decision, Use):
+            return decision.reply
+        if isinstance(decision, Fail):
+            raise decision.error
+        if decision.offset is not None:
+            pacing.clock_offset += decision.offset
+            progress.clock_corrected = True
+        if decision.throttled:
+            # Being told to wait is not a fault of the call, so it uses up time and no attempt.
+            progress.attempts -= 1
+            progress.throttled += 1
+            progress.throttle_waited += decision.delay
+        if decision.delay:
+            yield Pause(decision.delay)
+
+
+def retry_after(reply: Reply, now: float) -> float | None:
+    """Return the seconds that ``Retry-After`` asks for, given as a number or as a date; None without it."""
+    value = reply.headers.get("retry-after", "").strip()
+    try:
+        seconds = float(value)
+    except ValueError:
+        date = _http_date(value)
+        if date is None:
+            return None
+        # Measured from the answer's own date, so that a wrong clock here does not matter.
+        seconds = date - (_http_date(reply.headers.get("date")) or now)
+    return max(0.0, seconds) if seconds < 1e9 else None
+
+
+def _throttled(
+    call: Call, reply: Reply, progress: Progress, patience: Patience, *, now: float, jitter: float
+) -> Decision:
+    wanted = retry_after(reply, now)
+    delay = min(60.0, 2.0**progress.throttled) if wanted is None else wanted
+    delay *= 1 + 0.1 * jitter  # upwards only: never earlier than asked
+    if delay <= 0 and progress.throttled >= 3:
+        delay = 1.0  # "at once", time and again, must not become a loop without a pause
+    if progress.throttle_waited + delay <= patience.throttle_wait:
+        return Again(delay, throttled=True)
+    error = Throttled(f"{call.action} was refused for the rate limit", status=429)
+    error.retry_after = wanted
+    return Fail(error)
+
+
+def _error(call: Call, failure: TransportFailure) -> MediaxError:
+    host = urlsplit(call.url).netloc
+    if not failure.readable:
+        return ProtocolError(f"{host} answered {call.action} with something unusable: {failure.reason}")
+    if failure.sent:
+        return Unavailable(f"{host} did not answer {call.action}: {failure.reason}")
+    return Unreachable(f"No connection to {host} for {call.action}: {failure.reason}")
+
+
+def _http_date(value: str | None) -> float | None:
+    try:
+        return parsedate_to_datetime(value).timestamp() if value else None
+    except (ValueError, TypeError, OverflowError):
+        return None

@@ -1,0 +1,1 @@
+"""The services' wire formats. Pure: no I/O, no clock, no randomness."""

@@ -1,0 +1,25 @@
+"""
+What the services post when a job ends.
+
+A callback carries no proof of who sent it, so it is only a hint: take the job's id and ask the service.
+"""
+
+from __future__ import annotations
+
+from airflow_provider_mediax.exceptions import ProtocolError
+from airflow_provider_mediax.protocol.gateway import parse_json, read_job
+from airflow_provider_mediax.protocol.job import Job, member
+
+
+def read_mediax_callback(body: bytes) -> Job:
+    """
+    Read a MediaX callback (API reference section 8.1): a bare Job, or one wrapped as in an answer.
+
+    :param body: the posted bytes.
+    :raises ProtocolError: it is not JSON or holds no job.
+    """
+    posted = parse_json(body, "The callback")
+    for candidate in (member(member(posted, "getJobResponse"), "job"), member(posted, "job"), posted):
+        if isinstance(candidate, dict) and candidate.get("id"):
+            return read_job(candidate, "callback")
+    raise ProtocolError("The callback holds no job")

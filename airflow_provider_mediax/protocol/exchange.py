@@ -1,0 +1,86 @@
+"""
+What a protocol flow exchanges with the driver that carries it out.
+
+A flow is a generator. It yields a :class:`Call` and is sent the :class:`Reply`, or yields a :class:`Pause`
+and is sent nothing once the time has passed. The same flow therefore serves a worker, which drives it with
+``client.sync``, and a triggerer, which drives it with ``client.aio``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, TypeAlias, TypeVar
+
+T = TypeVar("T")
+
+JsonObject: TypeAlias = dict[str, Any]
+"""A decoded JSON object; its members are whatever the service sent."""
+
+Sign: TypeAlias = Callable[[float], Mapping[str, str]]
+"""Makes the signature headers of one attempt from the service's time in epoch seconds."""
+
+
+class Repeat(Enum):
+    """What may be done with a call whose outcome is not known."""
+
+    SAFE = "safe"
+    """It reads, or doing it twice is the same as once: send it again."""
+    NEVER = "never"
+    """It buys something: send it again only if it was certainly not carried out."""
+
+
+def unsigned(now: float) -> Mapping[str, str]:
+    """Sign nothing: for calls that carry no signature headers."""
+    return {}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """
+    One HTTP request, complete but for its signature, which every attempt makes anew.
+
+    :param action: name of the operation, for logs, limits and errors.
+    :param url: where it goes; holds no secret.
+    :param headers: what is sent besides the signature.
+    :param body: bytes of the request body; may hold platform keys and is never shown.
+    :param sign: makes the signature headers.
+    :param repeat: whether the call may be sent again after an unknown outcome.
+    :param read_timeout: seconds to wait for the answer, where it needs more than the connection allows.
+    """
+
+    action: str
+    method: str
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = field(default=b"", repr=False)
+    sign: Sign = field(default=unsigned, repr=False)
+    repeat: Repeat = Repeat.SAFE
+    read_timeout: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """
+    One HTTP answer, whatever its status.
+
+    :param status: HTTP status.
+    :param headers: names in lower case.
+    :param body: the whole body; drivers refuse one above ``client.retry.MAX_BODY``.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """A request of the flow to wait, in seconds."""
+
+    seconds: float
+
+
+Step: TypeAlias = Call | Pause
+Flow: TypeAlias = Generator[Step, Reply | None, T]

@@ -1,0 +1,328 @@
+"""
+MediaX, the Smart Music Platform: gateway signature, envelopes and errors (API reference sections 2 to 8).
+
+One JSON endpoint takes every operation as ``POST``; the body's ``action`` selects it.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from email.utils import formatdate
+from types import MappingProxyType
+from typing import Any
+
+from airflow_provider_mediax.exceptions import (
+    AuthenticationFailed,
+    BadRequest,
+    MediaxError,
+    ProtocolError,
+    Throttled,
+    Unavailable,
+)
+from airflow_provider_mediax.protocol.exchange import Call, Flow, JsonObject, Repeat, Reply, Sign, unsigned
+from airflow_provider_mediax.protocol.job import Job, JobList, JobState, from_epoch_ms, member, objects, text
+
+STATES: Mapping[str, tuple[str, JobState]] = MappingProxyType(
+    {
+        "1": ("SUBMITTED", JobState.OPEN),
+        "2": ("PROCESSING", JobState.OPEN),
+        "3": ("COMPLETED", JobState.SUCCEEDED),
+        "4": ("ERROR", JobState.FAILED),
+        "5": ("CANCELED", JobState.CANCELED),
+    }
+)
+"""Section 7: the numbers on the wire, their names and what they mean."""
+
+REGISTER_TIMEOUT = 180.0
+"""Seconds: Register answers after about two minutes (section 4)."""
+
+MARKER_LIMIT = 64
+"""``customId`` must be shorter than this (section 10)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewayKeys:
+    """
+    The pair that signs the headers (section 3.1).
+
+    :param source: the ``Source`` string that belongs to the pair.
+    :param secret_id: ``apiGateSecretId`` of the registration.
+    :param secret_key: ``apiGateSecretKey`` of the registration.
+    """
+
+    source: str
+    secret_id: str = field(repr=False)
+    secret_key: str = field(repr=False)
+
+    def sign(self, now: float) -> Mapping[str, str]:
+        """Make the headers of one attempt (section 3.1); ``now`` is the gateway's time in epoch seconds."""
+        date = formatdate(now, usegmt=True)
+        to_sign = f"date: {date}\nsource: {self.source}"
+        digest = hmac.new(self.secret_key.encode(), to_sign.encode(), hashlib.sha1).digest()
+        signature = base64.b64encode(digest).decode()
+        return {
+            "Date": date,
+            "Source": self.source,
+            "Authorization": (
+                f'hmac id="{self.secret_id}", algorithm="hmac-sha1", headers="date source", signature="{signature}"'
+            ),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class PlatformKeys:
+    """The pair that is sent in every job body (section 3): ``tmpSecretId`` and ``tmpSecretKey``."""
+
+    secret_id: str = field(repr=False)
+    secret_key: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registration:
+    """
+    What Register asks for (section 4).
+
+    :param operate_uin: Tencent Cloud account that activated the service.
+    :param user_name: letters and digits, at most 19 characters.
+    :param cos_secret_id: COS key id of the sub-user that may read and write the bucket.
+    :param bucket: bucket name, for example ``music-1250000000``.
+    :param region: for example ``ap-guangzhou``.
+    :param domain: domain of the bucket, if it has one of its own.
+    """
+
+    operate_uin: str
+    user_name: str
+    cos_secret_id: str = field(repr=False)
+    cos_secret_key: str = field(repr=False)
+    bucket: str
+    region: str
+    domain: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what section 4 refuses."""
+        name = self.user_name
+        if not (1 <= len(name) <= 19 and name.isascii() and name.isalnum()):
+            raise BadRequest.field("user_name", name, "letters and digits only, at most 19 characters.")
+        for required in ("operate_uin", "cos_secret_id", "cos_secret_key", "bucket", "region"):
+            if not getattr(self, required):
+                raise BadRequest.field(required, "", "it must not be empty.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gateway:
+    """
+    The MediaX operations as flows.
+
+    :param base_url: scheme and host, for example ``https://api.mediax.tencent.com``.
+    :param gateway_keys: None sends no signature headers (section 11, contradiction 9).
+    """
+
+    base_url: str
+    job_path: str = "/job"
+    register_path: str = "/register"
+    model_path: str = "/music_model"
+    platform_keys: PlatformKeys
+    gateway_keys: GatewayKeys | None = None
+
+    def create_job(self, request: JsonObject, marker: str) -> Flow[Job]:
+        """
+        Create a job (section 5.1).
+
+        :param request: ``inputs``, ``outputs`` and options of ``createJobRequest``.
+        :param marker: sent as ``customId``, shorter than 64 characters.
+        """
+        if not 0 < len(marker) < MARKER_LIMIT:
+            raise BadRequest.field("customId", marker, f"it must be shorter than {MARKER_LIMIT} characters.")
+        payload = {"customId": marker, **request}
+        reply = yield self._call("CreateJob", payload, repeat=Repeat.NEVER)
+        return read_job(member(self._read("CreateJob", reply, "createJobResponse"), "job"), "CreateJob")
+
+    def get_job(self, job_id: str) -> Flow[Job]:
+        """Read one job (section 5.2)."""
+        reply = yield self._call("GetJob", {"id": job_id})
+        return read_job(member(self._read("GetJob", reply, "getJobResponse"), "job"), "GetJob")
+
+    def list_jobs(self, marker: str) -> Flow[JobList]:
+        """
+        List the jobs whose ``customId`` is the marker (section 5.3), newest first.
+
+        Paging is undocumented: when ``total`` exceeds what was listed, the list says that it is not complete.
+        """
+        reply = yield self._call("ListJobs", {"customId": marker})
+        answer = self._read("ListJobs", reply, "listJobsResponse")
+        jobs = [read_job(raw, "ListJobs") for raw in objects(answer.get("jobs"))]
+        # The platform promises no filter semantics, so what it lists is compared once more.
+        mine = [job for job in jobs if job.marker == marker]
+        mine.sort(key=lambda job: job.created_at.timestamp() if job.created_at else 0.0, reverse=True)
+        total = text(answer.get("total"))
+        known = int(total) if total is not None and total.isdecimal() else len(jobs)
+        return JobList(mine, complete=known <= len(jobs))
+
+    def register(self, registration: Registration) -> Flow[JsonObject]:
+        """
+        Register a customer (section 4) and return ``registerInfo``; takes about two minutes, is never repeated.
+
+        The answer holds two secret keys.
+        """
+        cos = {
+            "secretId": registration.cos_secret_id,
+            "secretKey": registration.cos_secret_key,
+            "bucket": registration.bucket,
+            "region": registration.region,
+        }
+        if registration.domain:
+            cos["domain"] = registration.domain
+        body = {
+            # Shown in the only example of the page, so it is sent; for jobs it is undocumented and left out.
+            "requestId": f"register-{registration.user_name}",
+            "action": "Register",
+            "registerRequest": {
+                "operateUin": registration.operate_uin,
+                "userName": registration.user_name,
+                "cosConfig": cos,
+            },
+        }
+        reply = yield self._post(
+            self.register_path,
+            "Register",
+            body,
+            sign=unsigned,
+            repeat=Repeat.NEVER,
+            read_timeout=REGISTER_TIMEOUT,
+        )
+        return self._read("Register", reply, "registerInfo", "registerResponse")
+
+    def list_models(self, *, kind: int | None = None, offset: int = 0, limit: int = 100) -> Flow[JsonObject]:
+        """
+        List the trained voices (section 5.4, observed, not documented).
+
+        :param kind: sent as ``type``; 2 is used for singing models.
+        :param limit: at most 100.
+        """
+        query: JsonObject = {"offset": offset, "limit": limit} | ({} if kind is None else {"type": kind})
+        body = self._job_body("ListModels", query)
+        reply = yield self._post(self.model_path, "ListModels", body, sign=self._sign)
+        return self._read("ListModels", reply, "listModelsResponse")
+
+    @property
+    def _sign(self) -> Sign:
+        return self.gateway_keys.sign if self.gateway_keys else unsigned
+
+    def _job_body(self, action: str, payload: JsonObject) -> JsonObject:
+        keys = self.platform_keys
+        request = action[0].lower() + action[1:] + "Request"
+        return {"action": action, "secretId": keys.secret_id, "secretKey": keys.secret_key, request: payload}
+
+    def _call(self, action: str, payload: JsonObject, repeat: Repeat = Repeat.SAFE) -> Call:
+        return self._post(self.job_path, action, self._job_body(action, payload), sign=self._sign, repeat=repeat)
+
+    def _post(self, path: str, action: str, body: JsonObject, **options: Any) -> Call:
+        return Call(
+            action=action,
+            method="POST",
+            url=self.base_url.rstrip("/") + path,
+            headers={"Content-Type": "application/json"},
+            body=json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode(),
+            **options,
+        )
+
+    def _read(self, action: str, reply: Reply | None, *members: str) -> JsonObject:
+        """
+        Return the response member of an answer (section 8.2), or raise what the answer says instead.
+
+        :param members: accepted names of the response member, the first one found wins.
+        """
+        if reply is None:
+            raise ProtocolError(f"{action} was given no answer")
+        try:
+            envelope = parse_json(reply.body, f"The answer to {action}")
+        except ProtocolError as unreadable:
+            unreadable.status = reply.status
+            if reply.status < 400:
+                raise
+            envelope = {}
+        envelope = envelope if isinstance(envelope, dict) else {}
+        request_id = text(envelope.get("requestId")) or reply.headers.get("x-request-id")
+        # An error outranks everything, whatever the status; by its presence, since an empty one is an error too.
+        if reply.status >= 400 or "errorResponse" in envelope:
+            raise _refusal(action, reply.status, envelope, request_id, self._hide)
+        for name in members:
+            if isinstance(found := envelope.get(name), dict):
+                return found
+        raise ProtocolError(
+            f"The answer to {action} holds no {members[0]} (its members: {', '.join(sorted(envelope)) or 'none'})",
+            status=reply.status,
+            request_id=request_id,
+        )
+
+    def _hide(self, said: str) -> str:
+        """Blank the keys that were sent, in case an error text repeats them."""
+        pairs = (self.platform_keys, self.gateway_keys)
+        for secret in (secret for pair in pairs if pair for secret in (pair.secret_id, pair.secret_key) if secret):
+            said = said.replace(secret, "***")
+        return said
+
+
+def read_job(raw: JsonObject, action: str) -> Job:
+    """
+    Read a Job object (section 6).
+
+    :raises ProtocolError: it has no id, so nothing could be done with it.
+    """
+    job_id = text(raw.get("id"))
+    if job_id is None:
+        raise ProtocolError(f"The answer to {action} holds no job id")
+    number = text(raw.get("state")) or "0"
+    state_name, state = STATES.get(number, (number, JobState.UNKNOWN))
+    timing = member(raw, "timing")
+    return Job(
+        id=job_id,
+        state=state,
+        state_name=state_name,
+        marker=text(raw.get("customId")),
+        # Undocumented (contradiction 26); the names that public clients try.
+        message=text(raw.get("message")) or text(raw.get("error")),
+        created_at=from_epoch_ms(timing.get("createdAt")),
+        started_at=from_epoch_ms(timing.get("startedAt")),
+        completed_at=from_epoch_ms(timing.get("completedAt")),
+        raw=raw,
+    )
+
+
+def parse_json(body: bytes, where: str) -> Any:
+    """
+    Decode JSON strictly.
+
+    :raises ProtocolError: the body is not JSON, nested beyond reason, or not text.
+    """
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise ProtocolError(f"{where} is not JSON ({len(body)} bytes, {type(error).__name__})") from None
+
+
+def _refusal(
+    action: str, status: int, envelope: JsonObject, request_id: str | None, hide: Callable[[str], str]
+) -> MediaxError:
+    """Turn an error answer into a typed error; the class depends on the status alone, never on a text."""
+    platform = "errorResponse" in envelope
+    error = member(envelope, "errorResponse") if platform else envelope
+    message = text(error.get("message")) or text(envelope.get("message")) or "no reason given"
+    facts: dict[str, Any] = {"status": status, "request_id": request_id, "code": text(error.get("code"))}
+    said = f"{'The platform' if platform else 'The gateway'} answered {action} with: {hide(message)[:500]}"
+    if status in (401, 403):
+        advice = "Check gateway_source, gateway_secret_id and gateway_secret_key of the connection."
+        return AuthenticationFailed(said, advice=None if platform else advice, **facts)
+    if status == 429:
+        return Throttled(said, **facts)
+    if status >= 500:
+        return Unavailable(said, **facts)
+    if platform:
+        advice = "If the reason is the keys, check login and password of the connection; else mend the request."
+        return BadRequest(said, advice=advice, **facts)
+    return BadRequest(said, advice="Check host and job_path of the connection.", **facts)

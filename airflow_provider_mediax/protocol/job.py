@@ -1,0 +1,98 @@
+"""What both services say about a job, in one form."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import Enum
+
+from airflow_provider_mediax.protocol.exchange import JsonObject
+
+
+class JobState(Enum):
+    """What a state of either service means to the one who waits."""
+
+    OPEN = "open"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELED = "canceled"
+    UNKNOWN = "unknown"
+    """A state that the reference does not name: not final, polled on to the deadline."""
+
+    @property
+    def final(self) -> bool:
+        """Whether the job will not change any more."""
+        return self in (JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """
+    A job as the service describes it.
+
+    :param id: the service's id.
+    :param state: what its state means.
+    :param state_name: the service's own word for it, or the raw value where it has none.
+    :param marker: the idempotency key that the job carries, if any.
+    :param message: why the job failed, where the service says so.
+    :param raw: everything the service sent about the job.
+    """
+
+    id: str
+    state: JobState
+    state_name: str
+    marker: str | None = None
+    message: str | None = None
+    created_at: datetime | None = None
+    started_at: datetime | None = None
+    completed_at: datetime | None = None
+    raw: JsonObject = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class JobList:
+    """
+    The jobs that carry one marker.
+
+    :param jobs: newest first.
+    :param complete: False when the service holds more than it listed.
+    """
+
+    jobs: Sequence[Job]
+    complete: bool
+
+
+def from_epoch_ms(value: object) -> datetime | None:
+    """
+    Read a time in epoch milliseconds, sent as text or number; ``"0"``, absent and unreadable mean "not yet".
+
+    MediaX, reference section 6.
+    """
+    try:
+        milliseconds = int(str(value))
+        return datetime.fromtimestamp(milliseconds / 1000, UTC) if milliseconds > 0 else None
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def member(value: object, name: str) -> JsonObject:
+    """Return the JSON object under ``name``, or an empty one: a missing member reads as its zero value."""
+    inner = value.get(name) if isinstance(value, Mapping) else None
+    return inner if isinstance(inner, dict) else {}
+
+
+def text(value: object) -> str | None:
+    """Return a scalar as text, whether the service sent it as a string or as a number; anything else is None."""
+    if isinstance(value, str):
+        return value or None
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return str(value)
+    return None
+
+
+def objects(value: object) -> list[JsonObject]:
+    """Return the JSON objects of an array; a lone object counts as an array of one, anything else as empty."""
+    if isinstance(value, dict):
+        return [value]
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []

@@ -1,0 +1,253 @@
+"""A job of the music platform as the user asks for it: input, capability, options (API reference section 5.1)."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+from airflow_provider_mediax.exceptions import BadRequest
+from airflow_provider_mediax.protocol.capabilities import Capability
+from airflow_provider_mediax.protocol.exchange import JsonObject
+from airflow_provider_mediax.protocol.urls import cos_address, shown_url, unsigned_url
+
+OUTPUT_PREFIX_LIMIT = 20
+"""``outputPrefix`` must be shorter than this."""
+
+PREFIX_MEMBER = "outputPrefix"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Repository:
+    """
+    Where the platform reads paths from and writes files to.
+
+    :param content_id: the repository's id, given at registration.
+    :param bucket: the COS bucket behind it.
+    """
+
+    content_id: str | None = None
+    bucket: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class MediaxInput:
+    """
+    What a job works on: exactly one of the three.
+
+    :param url: ``http(s)://`` address that the platform downloads from, or ``cos://bucket/key``.
+    :param path: path in the repository.
+    :param source_data: text, where the capability takes one.
+    """
+
+    url: str | None = None
+    path: str | None = None
+    source_data: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse none, several, and an address that nothing could be downloaded from."""
+        given = [name for name in ("url", "path", "source_data") if getattr(self, name)]
+        if len(given) != 1:
+            raise BadRequest.field("url, path", " and ".join(given) or "neither", "give exactly one input.")
+        if self.url is None:
+            return
+        parts = urlsplit(self.url)
+        if parts.scheme == "cos" and cos_address(self.url) is None:
+            raise BadRequest.field("url", self.url, "it must read cos://bucket/key.")
+        if parts.scheme not in ("http", "https", "cos") or not parts.netloc:
+            raise BadRequest.field("url", shown_url(self.url), "it must begin with http://, https:// or cos://.")
+
+    def wire(self, repository: Repository) -> JsonObject:
+        """
+        Return the Input object.
+
+        :raises BadRequest: a ``cos://`` address lies outside the repository's bucket, or a path in no repository.
+        """
+        path = self.path
+        if self.url and (address := cos_address(self.url)):
+            if address.bucket != repository.bucket:
+                rule = f"the platform reads cos:// only from the registered bucket ({repository.bucket or 'not set'})."
+                raise BadRequest.field("url", self.url, rule)
+            path = address.key
+        if path is not None:
+            return {"source": {"contentId": _required(repository.content_id, "a path input"), "path": path}}
+        return {"url": self.url} if self.url else {"sourceData": self.source_data}
+
+    def identity(self) -> JsonObject:
+        """Return what says which input it is; a URL without what merely signs it."""
+        if self.url:
+            return {"url": unsigned_url(self.url)}
+        return {"path": self.path} if self.path else {"source_data": self.source_data}
+
+
+class MediaxRequest(ABC):
+    """What the engine needs of a MediaX job, typed or raw."""
+
+    @property
+    @abstractmethod
+    def capability_name(self) -> str:
+        """The capability's name on the wire."""
+
+    @abstractmethod
+    def wire(self, repository: Repository, destination: str) -> JsonObject:
+        """
+        Return ``createJobRequest`` without ``customId``.
+
+        :param repository: where paths lie and files go, unless the request names another one.
+        :param destination: directory of file results, unless the request names one.
+        """
+
+    @abstractmethod
+    def identity(self) -> JsonObject:
+        """
+        Return what makes this job another one than the next: the content of the fingerprint.
+
+        Callback, timeout, credentials and connection are no part of it.
+        """
+
+
+@dataclass(frozen=True, kw_only=True)
+class CapabilityRequest(MediaxRequest):
+    """
+    One capability computed from one input.
+
+    :param capability: what to compute: a typed capability, or a descriptor sent as it is,
+        ``{"<capability>": <parameters>}``, for capabilities and fields that the reference has not seen.
+    :param input: what to compute it from; None where the capability takes no input.
+    :param content_id: repository of path inputs and file results, if it is not the connection's.
+    :param destination: directory of file results; the default is one of its own per job.
+    :param output_prefix: prefix of file names, shorter than 20 characters.
+    :param callback: address that the platform posts the finished job to.
+    :param job_timeout: seconds after which the platform ends the job in ERROR.
+    :param extra_parameters: merged last into the capability's parameters.
+    """
+
+    capability: Capability | Mapping[str, Any]
+    input: MediaxInput | None = None
+    content_id: str | None = None
+    destination: str | None = None
+    output_prefix: str | None = None
+    callback: str | None = None
+    job_timeout: int | None = None
+    extra_parameters: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Refuse options that the capability does not have."""
+        name = self.capability_name
+        if self.output_prefix is not None:
+            if isinstance(self.capability, Capability) and not self.capability.takes_prefix:
+                raise BadRequest.field("output_prefix", self.output_prefix, f"{name} knows no prefix.")
+            if not 0 < len(self.output_prefix) < OUTPUT_PREFIX_LIMIT:
+                rule = f"it must be shorter than {OUTPUT_PREFIX_LIMIT} characters."
+                raise BadRequest.field("output_prefix", self.output_prefix, rule)
+        if self.destination is not None and isinstance(self.capability, Capability) and not self.writes_files:
+            raise BadRequest.field("destination", self.destination, f"{name} writes no files.")
+        if self.job_timeout is not None and self.job_timeout <= 0:
+            raise BadRequest.field("job_timeout", self.job_timeout, "it must be a positive number of seconds.")
+        if self.extra_parameters and not isinstance(self.descriptor()[name], Mapping):
+            rule = f"{name} takes a plain value, so there is nothing to merge into."
+            raise BadRequest.field("extra_parameters", dict(self.extra_parameters), rule)
+
+    @property
+    def capability_name(self) -> str:
+        """The capability's name on the wire; of a raw descriptor, its one member besides ``outputPrefix``."""
+        if isinstance(self.capability, Capability):
+            return self.capability.name
+        names = [name for name in self.capability if name != PREFIX_MEMBER]
+        if len(names) != 1:
+            raise BadRequest.field("descriptor", dict(self.capability), 'it must be one {"<capability>": ...}.')
+        return str(names[0])
+
+    @property
+    def writes_files(self) -> bool:
+        """Whether the job writes files; a raw descriptor does if it is given a place to write to."""
+        return self.capability.writes_files if isinstance(self.capability, Capability) else self.destination is not None
+
+    def descriptor(self) -> JsonObject:
+        """Return ``smartContentDescriptor``."""
+        typed = isinstance(self.capability, Capability)
+        content: JsonObject = {self.capability.name: self.capability.parameters()} if typed else dict(self.capability)
+        name = self.capability_name
+        if self.extra_parameters and isinstance(content[name], Mapping):
+            content[name] = {**content[name], **self.extra_parameters}
+        return content if self.output_prefix is None else {PREFIX_MEMBER: self.output_prefix, **content}
+
+    def wire(self, repository: Repository, destination: str) -> JsonObject:
+        """Return the request with one input and one output, as every documented example has them."""
+        output: JsonObject = {"smartContentDescriptor": self.descriptor()}
+        if self.writes_files:
+            output["contentId"] = _required(repository.content_id, "the result files")
+            output["destination"] = self.destination or destination
+        body: JsonObject = {"outputs": [output]}
+        if self.input:
+            output["inputSelectors"] = [0]
+            body["inputs"] = [self.input.wire(repository)]
+        return {**body, **_options(self.callback, self.job_timeout)}
+
+    def identity(self) -> JsonObject:
+        """Return capability, parameters, input and output as the user gave them."""
+        return {
+            "capability": self.capability_name,
+            "parameters": self.descriptor(),
+            **(self.input.identity() if self.input else {}),
+            "content_id": self.content_id,
+            "destination": self.destination,
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class RawRequest(MediaxRequest):
+    """
+    ``inputs`` and ``outputs`` sent as they are, for jobs with several of them.
+
+    :param inputs: Input objects of section 5.1.
+    :param outputs: Output objects of section 5.1.
+    """
+
+    inputs: Sequence[Mapping[str, Any]]
+    outputs: Sequence[Mapping[str, Any]]
+    callback: str | None = None
+    job_timeout: int | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what names no capability."""
+        if not self.outputs or not all(_descriptor_names(output) for output in self.outputs):
+            rule = "each output needs a smartContentDescriptor with a capability."
+            raise BadRequest.field("outputs", list(self.outputs), rule)
+
+    @property
+    def capability_name(self) -> str:
+        """The names of all capabilities asked for, in order."""
+        return ",".join(dict.fromkeys(name for output in self.outputs for name in _descriptor_names(output)))
+
+    def wire(self, repository: Repository, destination: str) -> JsonObject:
+        """Return both arrays untouched."""
+        arrays = {"inputs": list(self.inputs), "outputs": list(self.outputs)}
+        return {**arrays, **_options(self.callback, self.job_timeout)}
+
+    def identity(self) -> JsonObject:
+        """Return both arrays, with URLs reduced to what they point to."""
+        inputs = [
+            {**given, "url": unsigned_url(given["url"])} if isinstance(given.get("url"), str) else dict(given)
+            for given in self.inputs
+        ]
+        return {"capability": self.capability_name, "inputs": inputs, "outputs": list(self.outputs)}
+
+
+def _descriptor_names(output: Mapping[str, Any]) -> list[str]:
+    descriptor = output.get("smartContentDescriptor")
+    return [name for name in descriptor if name != PREFIX_MEMBER] if isinstance(descriptor, Mapping) else []
+
+
+def _options(callback: str | None, job_timeout: int | None) -> JsonObject:
+    options = {"callback": callback, "timeout": job_timeout}
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def _required(content_id: str | None, purpose: str) -> str:
+    if not content_id:
+        rule = f"{purpose} need a repository: set content_id here or in the connection's extra."
+        raise BadRequest.field("content_id", content_id, rule)
+    return content_id

@@ -1,0 +1,55 @@
+"""Addresses of inputs and files: what of them identifies, what may be shown, what lies where in COS."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+_SIGNATURE_PREFIXES = ("q-", "x-cos-", "x-amz-", "x-goog-")
+_SIGNATURE_NAMES = frozenset(
+    ("signature", "expires", "ossaccesskeyid", "sig", "se", "sp", "sv", "sr", "token", "sign"),
+)
+
+
+class CosAddress(NamedTuple):
+    """An object in COS."""
+
+    bucket: str
+    key: str
+
+    def __str__(self) -> str:
+        return f"cos://{self.bucket}/{self.key}"
+
+
+def cos_address(url: str) -> CosAddress | None:
+    """Read ``cos://bucket/key``; anything else is None. The key is taken as it stands, nothing is decoded."""
+    if not url.startswith("cos://"):
+        return None
+    bucket, _, key = url.removeprefix("cos://").partition("/")
+    return CosAddress(bucket, key) if bucket and key else None
+
+
+def unsigned_url(url: str) -> str:
+    """
+    Return the part of a URL that says what it points to: without fragment and without signature parameters.
+
+    A presigned URL is made anew on every try, and must not buy the same job again.
+    """
+    if url.startswith("cos://"):
+        return url
+    parts = urlsplit(url)
+    kept = [(name, value) for name, value in parse_qsl(parts.query, keep_blank_values=True) if not _signs(name)]
+    return urlunsplit((parts.scheme, parts.netloc, parts.path, urlencode(kept), ""))
+
+
+def shown_url(url: str) -> str:
+    """Return a URL that may be logged and stored: no user, password, query or fragment, any of which may be secret."""
+    if url.startswith("cos://"):
+        return url
+    parts = urlsplit(url)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
+def _signs(name: str) -> bool:
+    lower = name.lower()
+    return lower in _SIGNATURE_NAMES or lower.startswith(_SIGNATURE_PREFIXES)
