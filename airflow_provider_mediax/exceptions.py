@@ -24,8 +24,10 @@ class MediaxError(AirflowException):
     :param request_id: the service's id of the request that failed.
     :param status: HTTP status of the answer.
     :param code: the service's own error code.
+    :ivar layer: which part of the service refused, ``gateway`` or ``platform``, where that is known.
     """
 
+    layer: str | None = None
     next_attempt: ClassVar[str] = "The next attempt of the task looks the job up and adopts it."
     advice: ClassVar[str] = ""
 

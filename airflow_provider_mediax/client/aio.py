@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 from typing import TYPE_CHECKING, TypeVar
 
 from airflow_provider_mediax.client.pacing import Pacing
@@ -63,6 +64,9 @@ class AsyncClient:
         await self.close()
 
     async def _send(self, step: Send) -> Reply:
+        if self._session is None:
+            # Half a second of importing and of reading certificates, for which the event loop must not stand still.
+            await asyncio.to_thread(_prepare, self._transport)
         import aiohttp
 
         call = step.call
@@ -96,6 +100,11 @@ class AsyncClient:
             raise TransportFailure(type(error).__name__, sent=False) from None
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise TransportFailure(type(error).__name__, sent=True) from None
+
+
+def _prepare(transport: Transport) -> None:
+    importlib.import_module("aiohttp")
+    tls_context(transport.verify)
 
 
 def _new_session(transport: Transport) -> aiohttp.ClientSession:

@@ -5,14 +5,12 @@ from __future__ import annotations
 import ssl
 import threading
 import time
-from collections.abc import MutableMapping
-from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, TypeVar
 
 from airflow_provider_mediax.client.pacing import Pacing
 from airflow_provider_mediax.client.retry import MAX_BODY, PATIENT, Patience, Send, TransportFailure, attempts
 from airflow_provider_mediax.client.stop import StopSignal
-from airflow_provider_mediax.client.transport import USER_AGENT, Transport, tls_context
+from airflow_provider_mediax.client.transport import Transport
 from airflow_provider_mediax.exceptions import Stopped
 from airflow_provider_mediax.protocol.exchange import Flow, Reply
 
@@ -95,8 +93,9 @@ class SyncClient:
         call = step.call
         read_timeout = call.read_timeout or self._transport.read_timeout
         if self._session is None:
-            self._session = _new_session(self._transport)
-        proxy = self._transport.proxy_for(call.url)
+            from airflow_provider_mediax.client.session import new_session
+
+            self._session = new_session(self._transport)
         try:
             with self._session.request(
                 call.method,
@@ -104,7 +103,6 @@ class SyncClient:
                 data=call.body,
                 headers=dict(step.headers),
                 timeout=(self._transport.connect_timeout, read_timeout),
-                proxies={urlsplit(call.url).scheme: proxy} if proxy else {},
                 allow_redirects=False,
                 stream=True,
             ) as response:
@@ -115,37 +113,6 @@ class SyncClient:
                 )
         except requests.RequestException as error:
             raise TransportFailure(_reason(error), sent=_was_sent(error)) from None
-
-
-def _new_session(transport: Transport) -> requests.Session:
-    import requests
-    from requests.adapters import HTTPAdapter
-
-    context = tls_context(transport.verify)
-
-    class SharedContextAdapter(HTTPAdapter):
-        """Uses the process's TLS context instead of loading the certificates for each connection."""
-
-        def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-            super().init_poolmanager(*args, **kwargs, ssl_context=context)
-
-        def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
-            return super().proxy_manager_for(proxy, **kwargs, ssl_context=context)
-
-        def build_connection_pool_key_attributes(
-            self, request: Any, verify: Any, cert: Any = None
-        ) -> tuple[MutableMapping[str, Any], MutableMapping[str, Any]]:
-            host, _ = super().build_connection_pool_key_attributes(request, verify, cert)
-            return host, {}  # the context decides about certificates
-
-        def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
-            """Load nothing for the single connection."""
-
-    session = requests.Session()
-    session.mount("https://", SharedContextAdapter())
-    session.trust_env = False  # see Transport.proxy_for
-    session.headers["User-Agent"] = USER_AGENT
-    return session
 
 
 def _read(response: requests.Response, patience: float) -> bytes:

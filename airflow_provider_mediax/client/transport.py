@@ -44,7 +44,7 @@ class Transport:
         if self.proxy:
             return self.proxy
         parts = urlsplit(url)
-        if urllib.request.proxy_bypass_environment(parts.netloc):
+        if urllib.request.proxy_bypass(parts.netloc):
             return None
         proxies = urllib.request.getproxies_environment()
         return proxies.get(parts.scheme) or proxies.get("all")
@@ -60,9 +60,9 @@ def tls_context(verify: bool | str) -> ssl.SSLContext:
     """
     context = ssl.create_default_context(cafile=verify if isinstance(verify, str) else None)
     if verify is True:
-        from requests.certs import where
+        from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
-        context.load_verify_locations(os.environ.get("REQUESTS_CA_BUNDLE") or where())
+        context.load_verify_locations(os.environ.get("REQUESTS_CA_BUNDLE") or DEFAULT_CA_BUNDLE_PATH)
     if verify is False:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE

@@ -311,18 +311,21 @@ def _refusal(
 ) -> MediaxError:
     """Turn an error answer into a typed error; the class depends on the status alone, never on a text."""
     platform = "errorResponse" in envelope
-    error = member(envelope, "errorResponse") if platform else envelope
-    message = text(error.get("message")) or text(envelope.get("message")) or "no reason given"
-    facts: dict[str, Any] = {"status": status, "request_id": request_id, "code": text(error.get("code"))}
+    stated = member(envelope, "errorResponse") if platform else envelope
+    message = text(stated.get("message")) or text(envelope.get("message")) or "no reason given"
+    facts: dict[str, Any] = {"status": status, "request_id": request_id, "code": text(stated.get("code"))}
     said = f"{'The platform' if platform else 'The gateway'} answered {action} with: {hide(message)[:500]}"
-    if status in (401, 403):
-        advice = "Check gateway_source, gateway_secret_id and gateway_secret_key of the connection."
-        return AuthenticationFailed(said, advice=None if platform else advice, **facts)
-    if status == 429:
-        return Throttled(said, **facts)
-    if status >= 500:
-        return Unavailable(said, **facts)
+    kind: type[MediaxError] = BadRequest
+    advice = "Check host and job_path of the connection."
     if platform:
         advice = "If the reason is the keys, check login and password of the connection; else mend the request."
-        return BadRequest(said, advice=advice, **facts)
-    return BadRequest(said, advice="Check host and job_path of the connection.", **facts)
+    if status in (401, 403):
+        kind = AuthenticationFailed
+        advice = f"Check {'login and password' if platform else 'the three gateway fields'} of the connection."
+    elif status == 429:
+        kind, advice = Throttled, Throttled.advice
+    elif status >= 500:
+        kind, advice = Unavailable, ""
+    error = kind(said, advice=advice, **facts)
+    error.layer = "platform" if platform else "gateway"
+    return error

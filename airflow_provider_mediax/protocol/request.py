@@ -117,6 +117,7 @@ class CapabilityRequest(MediaxRequest):
         ``{"<capability>": <parameters>}``, for capabilities and fields that the reference has not seen.
     :param input: what to compute it from; None where the capability takes no input.
     :param content_id: repository of path inputs and file results, if it is not the connection's.
+    :param bucket: the COS bucket behind ``content_id``.
     :param destination: directory of file results; the default is one of its own per job.
     :param output_prefix: prefix of file names, shorter than 20 characters.
     :param callback: address that the platform posts the finished job to.
@@ -127,6 +128,7 @@ class CapabilityRequest(MediaxRequest):
     capability: Capability | Mapping[str, Any]
     input: MediaxInput | None = None
     content_id: str | None = None
+    bucket: str | None = None
     destination: str | None = None
     output_prefix: str | None = None
     callback: str | None = None
@@ -144,6 +146,8 @@ class CapabilityRequest(MediaxRequest):
                 raise BadRequest.field("output_prefix", self.output_prefix, rule)
         if self.destination is not None and isinstance(self.capability, Capability) and not self.writes_files:
             raise BadRequest.field("destination", self.destination, f"{name} writes no files.")
+        if self.bucket is not None and self.content_id is None:
+            raise BadRequest.field("cos_bucket", self.bucket, "it says where content_id lies, so give that too.")
         if self.job_timeout is not None and self.job_timeout <= 0:
             raise BadRequest.field("job_timeout", self.job_timeout, "it must be a positive number of seconds.")
         if self.extra_parameters and not isinstance(self.descriptor()[name], Mapping):
@@ -167,8 +171,10 @@ class CapabilityRequest(MediaxRequest):
 
     def descriptor(self) -> JsonObject:
         """Return ``smartContentDescriptor``."""
-        typed = isinstance(self.capability, Capability)
-        content: JsonObject = {self.capability.name: self.capability.parameters()} if typed else dict(self.capability)
+        if isinstance(self.capability, Capability):
+            content: JsonObject = {self.capability.name: self.capability.parameters()}
+        else:
+            content = dict(self.capability)
         name = self.capability_name
         if self.extra_parameters and isinstance(content[name], Mapping):
             content[name] = {**content[name], **self.extra_parameters}
@@ -176,6 +182,8 @@ class CapabilityRequest(MediaxRequest):
 
     def wire(self, repository: Repository, destination: str) -> JsonObject:
         """Return the request with one input and one output, as every documented example has them."""
+        if self.content_id:
+            repository = Repository(content_id=self.content_id, bucket=self.bucket)
         output: JsonObject = {"smartContentDescriptor": self.descriptor()}
         if self.writes_files:
             output["contentId"] = _required(repository.content_id, "the result files")

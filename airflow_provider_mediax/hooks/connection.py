@@ -1,0 +1,234 @@
+"""An Airflow connection of type ``mediax``, read and checked: one place for every field of it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from typing import Any
+from urllib.parse import urlsplit
+
+from airflow.providers.common.compat.connection import get_async_connection, get_async_extra_dejson
+from airflow.providers.common.compat.sdk import BaseHook, Connection, mask_secret
+
+from airflow_provider_mediax.client.pacing import Pacing, shared_pacing
+from airflow_provider_mediax.client.transport import Transport
+from airflow_provider_mediax.exceptions import BadRequest
+from airflow_provider_mediax.protocol.gateway import Gateway, GatewayKeys, PlatformKeys
+from airflow_provider_mediax.protocol.request import Repository
+
+DEFAULT_HOST = "https://api.mediax.tencent.com"
+DEFAULT_CONN_ID = "mediax_default"
+SECRET_EXTRAS = ("gateway_secret_id", "gateway_secret_key", "cos_secret_id", "cos_secret_key", "cos_token", "proxy")
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CosSettings:
+    """
+    What COS and Cloud Infinite need.
+
+    :param endpoint: ``scheme://host:port`` that requests are sent to while they name the service's own host.
+    """
+
+    secret_id: str | None = field(default=None, repr=False)
+    secret_key: str | None = field(default=None, repr=False)
+    token: str | None = field(default=None, repr=False)
+    region: str | None = None
+    bucket: str | None = None
+    endpoint: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MediaxConnection:
+    """
+    The fields of a connection, checked. Secrets do not show in its ``repr``.
+
+    :param gateway_keys: None sends no gateway signature.
+    :param requests_per_second: limit per service and process.
+    """
+
+    conn_id: str
+    base_url: str
+    job_path: str
+    register_path: str
+    secret_id: str | None = field(repr=False)
+    secret_key: str | None = field(repr=False)
+    gateway_keys: GatewayKeys | None
+    repository: Repository
+    namespace: str | None
+    requests_per_second: float
+    transport: Transport
+    cos: CosSettings
+
+    @classmethod
+    def look_up(cls, conn_id: str) -> MediaxConnection:
+        """
+        Look the connection up in a worker, and have its secrets masked in logs.
+
+        :raises BadRequest: a field breaks its rule.
+        """
+        connection = BaseHook.get_connection(conn_id)
+        extra = _decoded(connection)
+        _mask(_secrets(connection, extra))
+        return cls.read(conn_id, connection, extra)
+
+    @classmethod
+    async def alook_up(cls, conn_id: str) -> MediaxConnection:
+        """Look the connection up in a triggerer."""
+        connection = await get_async_connection(conn_id)
+        extra = await get_async_extra_dejson(connection)
+        # In a thread: masking tells the supervisor and waits for it, which must not happen on the event loop.
+        await asyncio.to_thread(_mask, _secrets(connection, extra))
+        return cls.read(conn_id, connection, extra)
+
+    @classmethod
+    def read(cls, conn_id: str, connection: Connection, extra: Mapping[str, Any]) -> MediaxConnection:
+        """
+        Read a connection's fields.
+
+        :param extra: its decoded extra.
+        :raises BadRequest: a field breaks its rule.
+        """
+        fields = _Fields(conn_id, extra)
+        base_url = _base_url(conn_id, connection.host, connection.port)
+        return cls(
+            conn_id=conn_id,
+            base_url=base_url,
+            job_path=fields.path("job_path", "/job"),
+            register_path=fields.path("register_path", "/register"),
+            secret_id=connection.login or None,
+            secret_key=connection.password or None,
+            gateway_keys=fields.gateway_keys(),
+            repository=Repository(content_id=fields.text("content_id"), bucket=fields.text("cos_bucket")),
+            namespace=fields.text("namespace"),
+            requests_per_second=fields.number("requests_per_second", 10.0, above=0.0, at_most=10_000.0),
+            transport=Transport(
+                connect_timeout=fields.number("connect_timeout", 5.0, above=0.0, at_most=120.0),
+                read_timeout=fields.number("read_timeout", 30.0, above=0.0, at_most=120.0),
+                proxy=fields.text("proxy"),
+                verify=fields.verify(),
+            ),
+            cos=CosSettings(
+                secret_id=fields.text("cos_secret_id"),
+                secret_key=fields.text("cos_secret_key"),
+                token=fields.text("cos_token"),
+                region=fields.text("cos_region"),
+                bucket=fields.text("cos_bucket"),
+                endpoint=fields.text("cos_endpoint"),
+            ),
+        )
+
+    def gateway(self) -> Gateway:
+        """
+        Return the music platform's operations with this connection's keys.
+
+        :raises BadRequest: login or password is missing.
+        """
+        for name, value in (("login", self.secret_id), ("password", self.secret_key)):
+            if not value:
+                rule = f"the {name} of connection {self.conn_id} holds the platform's secret{_KEY_PART[name]}."
+                raise BadRequest.field(name, "", rule)
+        return Gateway(
+            base_url=self.base_url,
+            job_path=self.job_path,
+            register_path=self.register_path,
+            platform_keys=PlatformKeys(self.secret_id or "", self.secret_key or ""),
+            gateway_keys=self.gateway_keys,
+        )
+
+    def pacing(self, service: str) -> Pacing:
+        """Return the process's rate limit for a service at this connection's host."""
+        return shared_pacing(f"{service} {urlsplit(self.base_url).netloc}", self.requests_per_second)
+
+
+_KEY_PART = {"login": "Id", "password": "Key"}
+
+
+class _Fields:
+    """The extra of a connection, field by field; the form sends numbers as text and leaves empty text behind."""
+
+    def __init__(self, conn_id: str, extra: Mapping[str, Any]) -> None:
+        self._conn_id = conn_id
+        self._extra = extra
+
+    def text(self, name: str) -> str | None:
+        value = self._extra.get(name)
+        return str(value).strip() or None if value is not None else None
+
+    def path(self, name: str, default: str) -> str:
+        value = self.text(name) or default
+        if not value.startswith("/"):
+            raise self._refused(name, value, "it must begin with a slash.")
+        return value
+
+    def number(self, name: str, default: float, *, above: float, at_most: float) -> float:
+        value = self.text(name)
+        try:
+            number = default if value is None else float(value)
+        except ValueError:
+            number = float("nan")
+        if not above < number <= at_most:
+            raise self._refused(name, value, f"it must be a number above {above:g} and at most {at_most:g}.")
+        return number
+
+    def verify(self) -> bool | str:
+        value = self.text("verify")
+        return {"none": True, "true": True, "1": True, "false": False, "0": False}.get(
+            str(value).lower(), value or True
+        )
+
+    def gateway_keys(self) -> GatewayKeys | None:
+        names = ("gateway_source", "gateway_secret_id", "gateway_secret_key")
+        given = {name: value for name in names if (value := self.text(name))}
+        if not given:
+            return None
+        if missing := [name for name in names if name not in given]:
+            rule = "give all three of " + ", ".join(names) + ", or none to send no gateway signature."
+            raise self._refused(missing[0], "", rule)
+        return GatewayKeys(
+            source=given["gateway_source"],
+            secret_id=given["gateway_secret_id"],
+            secret_key=given["gateway_secret_key"],
+        )
+
+    def _refused(self, name: str, value: object, rule: str) -> BadRequest:
+        return BadRequest.field(name, value, f"in connection {self._conn_id}, {rule}")
+
+
+def _decoded(connection: Connection) -> Mapping[str, Any]:
+    extra = connection.extra_dejson
+    return extra if isinstance(extra, dict) else {}
+
+
+def _secrets(connection: Connection, extra: Mapping[str, Any]) -> Iterable[str]:
+    values = [connection.login, connection.password, *(extra.get(name) for name in SECRET_EXTRAS)]
+    return [str(value) for value in values if value]
+
+
+def _mask(secrets: Iterable[str]) -> None:
+    for secret in secrets:
+        mask_secret(secret)
+
+
+def _base_url(conn_id: str, host: str | None, port: int | None) -> str:
+    base_url = (host or DEFAULT_HOST).strip().rstrip("/")
+    if "://" not in base_url:
+        base_url = f"https://{base_url}"
+    parts = urlsplit(base_url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query:
+        rule = f"in connection {conn_id}, it must be a scheme and a host, for example {DEFAULT_HOST}."
+        raise BadRequest.field("host", parts.hostname or "", rule)
+    if parts.scheme == "http" and not _is_loopback(parts.hostname):
+        log.warning("Connection %s sends its keys in clear text: %s is plain HTTP", conn_id, parts.hostname)
+    return base_url if port is None or parts.port is not None else f"{base_url}:{port}"
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,117 @@
+"""What the hooks of both services have in common: a connection, a session, flows carried out, a job described."""
+
+from __future__ import annotations
+
+import json
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Any, ClassVar, TypeVar
+
+from airflow.providers.common.compat.sdk import BaseHook
+
+from airflow_provider_mediax.client.aio import AsyncClient
+from airflow_provider_mediax.client.retry import PATIENT, Patience
+from airflow_provider_mediax.client.stop import StopSignal
+from airflow_provider_mediax.client.sync import SyncClient
+from airflow_provider_mediax.hooks.connection import DEFAULT_CONN_ID, MediaxConnection
+from airflow_provider_mediax.hooks.cos import CosHook
+from airflow_provider_mediax.jobs.manifest import manifest, too_large
+from airflow_provider_mediax.jobs.ownership import Owner
+from airflow_provider_mediax.jobs.service import JobService
+from airflow_provider_mediax.jobs.watcher import Opened
+from airflow_provider_mediax.protocol.exchange import Flow, JsonObject
+from airflow_provider_mediax.protocol.job import Job
+from airflow_provider_mediax.protocol.urls import cos_address
+
+T = TypeVar("T")
+
+
+class JobHook(BaseHook):
+    """
+    One service behind one connection.
+
+    :param mediax_conn_id: connection of type ``mediax``.
+    :param stop: once set, nothing more is sent and every pause ends.
+    """
+
+    conn_name_attr = "mediax_conn_id"
+    default_conn_name = DEFAULT_CONN_ID
+    service_name: ClassVar[str]
+
+    def __init__(self, mediax_conn_id: str = DEFAULT_CONN_ID, *, stop: StopSignal | None = None) -> None:
+        super().__init__()
+        self.mediax_conn_id = mediax_conn_id
+        self._stop = stop
+        self._settings: MediaxConnection | None = None
+        self._service: JobService[Any] | None = None
+        self._client: SyncClient | None = None
+
+    @classmethod
+    @abstractmethod
+    def service_of(cls, connection: MediaxConnection) -> JobService[Any]:
+        """
+        Return the service with a connection's keys.
+
+        :raises BadRequest: the connection lacks a field that every call needs.
+        """
+
+    @classmethod
+    async def open(cls, mediax_conn_id: str) -> Opened:
+        """Look the connection up and open a client, in a triggerer."""
+        connection = await MediaxConnection.alook_up(mediax_conn_id)
+        client = AsyncClient(connection.transport, connection.pacing(cls.service_name))
+        return Opened(cls.service_of(connection), client)
+
+    @property
+    def connection(self) -> MediaxConnection:
+        """The connection's fields, looked up once."""
+        if self._settings is None:
+            self._settings = MediaxConnection.look_up(self.mediax_conn_id)
+        return self._settings
+
+    @property
+    def service(self) -> JobService[Any]:
+        """The service as the job engine knows it."""
+        if self._service is None:
+            self._service = self.service_of(self.connection)
+        return self._service
+
+    def run(self, flow: Flow[T], patience: Patience = PATIENT) -> T:
+        """Carry a protocol flow out on this hook's session and return its result."""
+        if self._client is None:
+            pacing = self.connection.pacing(self.service_name)
+            self._client = SyncClient(self.connection.transport, pacing, self._stop)
+        return self._client.run(flow, patience)
+
+    def manifest(self, job: Job, owner: Owner | None, *, reattached: bool) -> JsonObject:
+        """
+        Describe a job; a result too large for XCom is written beside the job's files and replaced by its address.
+
+        :param owner: the task instance that the job belongs to.
+        """
+        described = manifest(self.service, job, owner, reattached=reattached)
+        if homeless := self.service.view(job).homeless:
+            self.log.warning("The bucket of %s is not known (set cos_bucket), so files stays without it", homeless)
+        if too_large(described["result"]):
+            described["result"] = self._stored_aside(job, described["result"], described["files"])
+        return described
+
+    def close(self) -> None:
+        """Close the session's connections."""
+        if self._client is not None:
+            self._client.close()
+            self._client = None
+
+    def _stored_aside(self, job: Job, result: JsonObject, files: Sequence[str]) -> JsonObject:
+        first = cos_address(files[0]) if files else None
+        if first is None:
+            self.log.warning("The result of job %s is large, and there is no output to keep it beside", job.id)
+            return result
+        directory, slash, _ = first.key.rpartition("/")
+        address = first._replace(key=f"{directory}{slash}{job.id}.result.json")
+        cos = CosHook(self.mediax_conn_id, bucket=address.bucket)
+        try:
+            cos.write_bytes(address.key, json.dumps(result, ensure_ascii=False).encode())
+        finally:
+            cos.close()
+        return {"uri": str(address)}

@@ -1,0 +1,139 @@
+"""The music platform, from a connection: sign, call, collect."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+from airflow_provider_mediax.exceptions import (
+    AuthenticationFailed,
+    BadRequest,
+    MediaxError,
+    ProtocolError,
+    Throttled,
+    Unreachable,
+)
+from airflow_provider_mediax.hooks.connection import MediaxConnection
+from airflow_provider_mediax.hooks.cos import CosHook
+from airflow_provider_mediax.hooks.job import JobHook
+from airflow_provider_mediax.jobs.mediax import MediaxService
+from airflow_provider_mediax.protocol.exchange import JsonObject
+from airflow_provider_mediax.protocol.gateway import Gateway, Registration
+from airflow_provider_mediax.protocol.job import Job, JobList, objects
+from airflow_provider_mediax.protocol.request import MediaxRequest
+from airflow_provider_mediax.protocol.results import result_rows
+from airflow_provider_mediax.protocol.urls import cos_address
+
+
+class MediaxHook(JobHook):
+    """
+    Calls the music platform with a connection's keys (API reference sections 3 to 8).
+
+    :param mediax_conn_id: connection of type ``mediax``.
+    :param stop: once set, nothing more is sent and every pause ends.
+    """
+
+    conn_type = "mediax"
+    hook_name = "MediaX (Tencent Cloud music)"
+    service_name = MediaxService.name
+
+    @classmethod
+    def service_of(cls, connection: MediaxConnection) -> MediaxService:
+        """Return the music platform with a connection's keys."""
+        return MediaxService(connection.gateway(), connection.repository)
+
+    def submit(self, request: MediaxRequest, marker: str) -> Job:
+        """
+        Create a job; it is never sent twice.
+
+        :param marker: the job's ``customId``, shorter than 64 characters.
+        :raises BadRequest: the request breaks a rule, or the platform refused it.
+        :raises Unavailable: the outcome is not known; ask :meth:`find` before submitting again.
+        """
+        return self.run(self.service.submit(request, marker))
+
+    def get(self, job_id: str) -> Job:
+        """Read one job (section 5.2)."""
+        return self.run(self._gateway().get_job(job_id))
+
+    def list(self, custom_id: str) -> JobList:
+        """List the jobs with a ``customId``, newest first (section 5.3)."""
+        return self.run(self.service.find(custom_id))
+
+    def find(self, marker: str) -> Job | None:
+        """Return the newest job that carries the marker, None if the platform lists none."""
+        return next(iter(self.list(marker).jobs), None)
+
+    def register(self, registration: Registration) -> JsonObject:
+        """
+        Register a customer (section 4); takes about two minutes, is never repeated by itself.
+
+        :return: ``registerInfo``, which holds two secret keys.
+        """
+        return self.run(self._gateway().register(registration))
+
+    def list_models(self, *, kind: int | None = None, offset: int = 0, limit: int = 100) -> Sequence[JsonObject]:
+        """
+        List trained voices (section 5.4).
+
+        :param kind: 2 for singing models; what else there is, is not known.
+        :param limit: at most 100.
+        """
+        answer = self.run(self._gateway().list_models(kind=kind, offset=offset, limit=limit))
+        return objects(answer.get("models"))
+
+    def rows(self, manifest: Mapping[str, Any]) -> Sequence[JsonObject]:
+        """
+        Return the flat rows of a finished job, one per tag, line or file, each with its owner, input and job.
+
+        :param manifest: what an operator or sensor returned.
+        """
+        result = manifest["result"]
+        if set(result) == {"uri"} and (address := cos_address(str(result["uri"]))):
+            cos = CosHook(self.mediax_conn_id, bucket=address.bucket)
+            try:
+                result = json.loads(cos.read_bytes(address.key))
+            finally:
+                cos.close()
+        common = {
+            **(manifest.get("owner") or {"dag_id": None, "run_id": None, "task_id": None, "map_index": None}),
+            "job_id": manifest["job_id"],
+            "input": manifest.get("input"),
+        }
+        return [{**common, **row} for row in result_rows(manifest["capability"], result)]
+
+    def test_connection(self) -> tuple[bool, str]:
+        """
+        Ask the platform one cheap thing, and say which part of the connection is wrong if it fails.
+
+        :return: whether all is well, and a sentence for the user.
+        """
+        try:
+            self.list("mx1-connection-test")
+        except MediaxError as error:
+            return False, _diagnosis(error, self._settings)
+        finally:
+            self.close()
+        signed = "signed" if self.connection.gateway_keys else "without a gateway signature"
+        return True, f"{urlsplit(self.connection.base_url).netloc} accepts the connection ({signed})."
+
+    def _gateway(self) -> Gateway:
+        return self.connection.gateway()
+
+
+def _diagnosis(error: MediaxError, connection: MediaxConnection | None) -> str:
+    """Say in one sentence which part of the connection is wrong."""
+    host = urlsplit(connection.base_url).netloc if connection else "the host"
+    if isinstance(error, Unreachable):
+        return f"Host unreachable: {error.what}. Check host and proxy."
+    if isinstance(error, ProtocolError):
+        return f"Something other than the gateway answers at {host}: {error.what}. Check host and job_path."
+    if isinstance(error, (AuthenticationFailed, BadRequest)) and error.layer == "platform":
+        return f"Platform keys refused: {error.what}. Check login and password."
+    if isinstance(error, AuthenticationFailed):
+        return f"Gateway signature refused: {error.what}. Check the three gateway fields."
+    if isinstance(error, Throttled):
+        return f"{host} is there, but refuses for its rate limit: {error.what}."
+    return f"{error.what}. {error.advice if error.own_advice is None else error.own_advice}".strip()

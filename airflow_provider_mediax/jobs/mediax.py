@@ -1,0 +1,60 @@
+"""MediaX, the music platform, as a job service."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from airflow_provider_mediax.jobs.service import JobService
+from airflow_provider_mediax.protocol.exchange import Flow
+from airflow_provider_mediax.protocol.gateway import Gateway
+from airflow_provider_mediax.protocol.job import Job, JobList
+from airflow_provider_mediax.protocol.request import MediaxRequest, Repository
+from airflow_provider_mediax.protocol.results import ResultView, read_result
+
+
+@dataclass(frozen=True)
+class MediaxService(JobService[MediaxRequest]):
+    """
+    Jobs of the music platform. It has no call to cancel one (API reference section 5.5).
+
+    :param repository: what the connection says of the registered repository.
+    """
+
+    name: ClassVar[str] = "mediax"
+    describe_limit: ClassVar[int] = 1
+    cancellable: ClassVar[bool] = False
+
+    gateway: Gateway
+    repository: Repository
+
+    def check(self, request: MediaxRequest) -> None:
+        """Build the body once, which refuses what cannot be sent."""
+        request.wire(self.repository, default_destination("check"))
+
+    def submit(self, request: MediaxRequest, marker: str) -> Flow[Job]:
+        """Create a job; file results go to a directory of its own unless the request names one."""
+        body = request.wire(self.repository, default_destination(marker))
+        return (yield from self.gateway.create_job(body, marker))
+
+    def find(self, marker: str) -> Flow[JobList]:
+        """List the jobs by ``customId``."""
+        return (yield from self.gateway.list_jobs(marker))
+
+    def describe(self, ids: Sequence[str]) -> Flow[Mapping[str, Job]]:
+        """Read one job after the other; the platform has no call for several."""
+        jobs = {}
+        for job_id in ids:
+            jobs[job_id] = yield from self.gateway.get_job(job_id)
+        return jobs
+
+    def view(self, job: Job) -> ResultView:
+        """Read the result; addresses of files need the bucket of their repository."""
+        own = self.repository
+        return read_result(job, {own.content_id: own.bucket} if own.content_id and own.bucket else {})
+
+
+def default_destination(marker: str) -> str:
+    """Return the directory that a job's files go to when the user names none."""
+    return f"/mediax/{marker}/"

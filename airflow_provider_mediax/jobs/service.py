@@ -1,0 +1,59 @@
+"""What the job engine needs of a service; everything else about it is the service's own affair."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, Generic, Protocol, TypeVar
+
+from airflow_provider_mediax.protocol.exchange import Flow, JsonObject
+from airflow_provider_mediax.protocol.job import Job, JobList
+from airflow_provider_mediax.protocol.results import ResultView
+
+
+class JobRequest(Protocol):
+    """What makes a job: known to the service in full, to the engine only by its identity."""
+
+    def identity(self) -> JsonObject:
+        """Return the content of the fingerprint, as JSON, without anything secret or passing."""
+
+
+R = TypeVar("R", bound=JobRequest)
+
+
+class JobService(ABC, Generic[R]):
+    """
+    A service that runs jobs, as flows.
+
+    :cvar name: how triggers and manifests name the service.
+    :cvar describe_limit: ids that one describe call takes.
+    :cvar cancellable: whether the service can cancel a job.
+    """
+
+    name: ClassVar[str]
+    describe_limit: ClassVar[int]
+    cancellable: ClassVar[bool]
+
+    @abstractmethod
+    def check(self, request: R) -> None:
+        """
+        Refuse a request that could not be sent.
+
+        :raises BadRequest: names the field, its value and the rule.
+        """
+
+    @abstractmethod
+    def submit(self, request: R, marker: str) -> Flow[Job]:
+        """Create a job that carries the marker. Never repeated after an unknown outcome."""
+
+    @abstractmethod
+    def find(self, marker: str) -> Flow[JobList]:
+        """List the jobs that carry the marker, newest first."""
+
+    @abstractmethod
+    def describe(self, ids: Sequence[str]) -> Flow[Mapping[str, Job]]:
+        """Read up to :attr:`describe_limit` jobs; an id that the service does not know is absent."""
+
+    @abstractmethod
+    def view(self, job: Job) -> ResultView:
+        """Read what the job found and where its files lie."""

@@ -1,0 +1,168 @@
+"""
+Pure decisions while waiting: when to ask again, what ends the wait, how many failures are borne.
+
+A :class:`Wait` is fed answers and failures and says what to do. Worker (through :func:`wait_flow`), triggerer
+(through ``jobs.watcher``) and sensor use the same one.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+from airflow_provider_mediax.exceptions import AuthenticationFailed, MediaxError, Throttled
+from airflow_provider_mediax.jobs.service import JobService, R
+from airflow_provider_mediax.protocol.exchange import Flow, Pause
+from airflow_provider_mediax.protocol.job import Job, JobState
+
+LONGEST_INTERVAL = 60.0
+"""Seconds to which the interval grows, unless the user's own is longer."""
+
+GROWTH = 0.1
+"""The interval is at least this share of the time waited: an hour-long job is not asked for every 5 s."""
+
+JITTER = 0.1
+"""Share by which an interval is stretched at random; never shortened, so no wait asks more often than told."""
+
+FAILURE_BUDGET = 10
+"""Failures in a row that are borne; with growing pauses between them about eight minutes of outage."""
+
+Status: TypeAlias = Literal["final", "timeout", "error"]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """
+    How a wait ended.
+
+    :param states: the service's word for each job's state, as far as it is known.
+    :param error: why it was given up.
+    """
+
+    status: Status
+    states: Mapping[str, str]
+    error: MediaxError | None = None
+
+
+@dataclass(kw_only=True)
+class Wait:
+    """
+    One wait for one or more jobs.
+
+    :param deadline: epoch seconds.
+    :param poll_interval: seconds; the first interval, and the shortest.
+    :param started: epoch seconds from which the growth of the interval counts.
+    :param finish_at: number of final jobs that ends the wait.
+    :param rng: source of jitter, 0 to 1.
+    """
+
+    job_ids: Sequence[str]
+    deadline: float
+    poll_interval: float
+    started: float
+    finish_at: int = 1
+    rng: Callable[[], float] = random.random
+    due: float = field(init=False)
+    states: dict[str, str] = field(init=False, default_factory=dict)
+    _final: set[str] = field(init=False, default_factory=set)
+    _failures: int = field(init=False, default=0)
+
+    def __post_init__(self) -> None:
+        """Spread the first poll, so that waits taken over together do not ask together."""
+        self.due = self.started + self.rng() * self.poll_interval
+
+    @property
+    def open_ids(self) -> list[str]:
+        """The jobs that are still to be asked for."""
+        return [job_id for job_id in self.job_ids if job_id not in self._final]
+
+    @property
+    def next_turn(self) -> float:
+        """When something is to be done: the next poll or the deadline, epoch seconds."""
+        return min(self.due, self.deadline)
+
+    def on_jobs(self, jobs: Iterable[Job], now: float) -> list[str]:
+        """Take the service's answer in, and return what is worth a line in the task's log."""
+        self._failures = 0
+        notes = []
+        for job in jobs:
+            if self.states.get(job.id) != job.state_name:
+                unknown = " (not a state that is known; waiting on)" if job.state is JobState.UNKNOWN else ""
+                notes.append(f"Job {job.id} is {job.state_name}{unknown}")
+                self.states[job.id] = job.state_name
+            if job.state.final:
+                self._final.add(job.id)
+        self.due = now + self._interval(now)
+        return notes
+
+    def on_error(self, error: MediaxError, now: float) -> Outcome | None:
+        """Take a failure in; the wait ends with it if waiting on makes no sense."""
+        if isinstance(error, Throttled):
+            # Being told to wait is no failure; being told to wait for longer than there is time, is.
+            pause = max(error.retry_after or 0.0, self._interval(now))
+            if error.retry_after is not None and now + error.retry_after > self.deadline:
+                return Outcome("error", dict(self.states), error)
+            self.due = now + pause * (1 + JITTER * self.rng())
+            return None
+        self._failures += 1
+        if isinstance(error, AuthenticationFailed) or self._failures > FAILURE_BUDGET:
+            return Outcome("error", dict(self.states), error)
+        grown = min(LONGEST_INTERVAL, self._interval(now) * 2.0 ** (self._failures - 1))
+        self.due = now + max(grown, self.poll_interval)
+        return None
+
+    def ended(self, now: float) -> Outcome | None:
+        """Tell whether the wait is over: enough jobs are final, or the deadline has passed."""
+        if len(self._final) >= min(self.finish_at, len(self.job_ids)):
+            return Outcome("final", dict(self.states))
+        return Outcome("timeout", dict(self.states)) if now >= self.deadline else None
+
+    def _interval(self, now: float) -> float:
+        longest = max(LONGEST_INTERVAL, self.poll_interval)
+        grown = min(longest, max(self.poll_interval, GROWTH * (now - self.started)))
+        return grown * (1 + JITTER * self.rng())
+
+
+def wait_flow(
+    service: JobService[R], wait: Wait, *, clock: Callable[[], float], note: Callable[[str], Any]
+) -> Flow[Outcome]:
+    """
+    Wait in one flow: for a worker that holds its slot.
+
+    :param note: is given each line for the task's log.
+    """
+    while (outcome := wait.ended(clock())) is None:
+        if (pause := wait.next_turn - clock()) > 0:
+            yield Pause(pause)
+            continue
+        for ids in batches(wait.open_ids, service.describe_limit):
+            try:
+                jobs = yield from service.describe(ids)
+            except MediaxError as error:
+                outcome = wait.on_error(error, clock())
+                if outcome is not None:
+                    return outcome
+                note(f"Asking for the job failed, trying again: {error.what}")
+                break
+            for line in wait.on_jobs(jobs.values(), clock()):
+                note(line)
+    return outcome
+
+
+def batches(ids: Sequence[str], size: int) -> list[list[str]]:
+    """Cut a list of ids into lists that one describe call takes."""
+    return [list(ids[start : start + size]) for start in range(0, len(ids), size)]
+
+
+def absolute_deadline(
+    started: float, wait_timeout: float, *, task_started: float, execution_timeout: float | None
+) -> float:
+    """
+    Return this attempt's deadline in epoch seconds.
+
+    Airflow does not keep ``execution_timeout`` across a deferral, so it is folded in here.
+    """
+    deadline = started + wait_timeout
+    return deadline if execution_timeout is None else min(deadline, task_started + execution_timeout)

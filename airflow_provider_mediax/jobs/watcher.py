@@ -1,0 +1,222 @@
+"""
+One poll loop for all waiting triggers of one event loop and one service connection.
+
+The loop runs in an empty context, so that its log lines go to the triggerer's log and not to the task that
+happened to start it; each trigger writes its own state changes to its own task's log.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import contextvars
+import logging
+import time
+import weakref
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from airflow_provider_mediax.client.aio import AsyncClient
+from airflow_provider_mediax.client.retry import ONE_TRY
+from airflow_provider_mediax.exceptions import AuthenticationFailed, MediaxError, ProtocolError, Unreachable
+from airflow_provider_mediax.jobs.service import JobService
+from airflow_provider_mediax.jobs.waiting import Outcome, Wait, batches
+
+log = logging.getLogger(__name__)
+
+IN_FLIGHT = 32
+"""Polls under way at once; the rate limit paces them, this bounds what a slow service can pile up."""
+
+LINGER = 30.0
+"""Seconds that session and connection are kept for the next trigger after the last one has gone."""
+
+RECONNECT_SECONDS = 60.0
+"""How often at most the connection is looked up anew when it seems to be out of date."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A service and the client to drive it with, made from one look-up of the connection."""
+
+    service: JobService[Any]
+    client: AsyncClient
+
+
+Open: TypeAlias = Callable[[], Awaitable[Opened]]
+
+
+@dataclass(eq=False, slots=True)
+class _Waiter:
+    """A wait, and the queue to its trigger: lines for the task's log, then the outcome."""
+
+    wait: Wait
+    news: asyncio.Queue[str | Outcome] = field(default_factory=asyncio.Queue)
+    polls: int = 0
+
+
+class Watcher:
+    """
+    Polls for every waiting trigger that shares it. Get one with :func:`watcher_for`.
+
+    :param open_service: looks the connection up and opens a client; called once, and again when the keys seem
+        to have changed.
+    """
+
+    def __init__(self, open_service: Open, name: str) -> None:
+        self._open = open_service
+        self._name = name
+        self._waiters: set[_Waiter] = set()
+        self._polls: set[asyncio.Task[None]] = set()
+        self._changed = asyncio.Event()
+        self._places = asyncio.Semaphore(IN_FLIGHT)
+        self._loop_task: asyncio.Task[None] | None = None
+        self._opened: Opened | None = None
+        self._opened_at = 0.0
+
+    async def watch(self, wait: Wait) -> AsyncIterator[str | Outcome]:
+        """Yield lines for the task's log and, last, the outcome."""
+        waiter = _Waiter(wait)
+        self._waiters.add(waiter)
+        self._changed.set()
+        if self._loop_task is None:
+            self._loop_task = asyncio.get_running_loop().create_task(
+                self._run(), name=f"mediax watcher {self._name}", context=contextvars.Context()
+            )
+        try:
+            while True:
+                news = await waiter.news.get()
+                yield news
+                if isinstance(news, Outcome):
+                    return
+        finally:
+            self._waiters.discard(waiter)
+            self._changed.set()
+
+    async def _run(self) -> None:
+        try:
+            while await self._has_waiters():
+                self._changed.clear()
+                await self._take_turn()
+                await self._sleep()
+        except Exception as error:
+            # A fault of ours must end the waits, not leave them hanging; its text may hold anything.
+            log.exception("The watcher of %s failed", self._name)
+            failure = ProtocolError(f"The watcher failed with {type(error).__name__}; see the triggerer's log")
+            for waiter in self._waiters:
+                waiter.news.put_nowait(Outcome("error", dict(waiter.wait.states), failure))
+        finally:
+            # Before the first await, so that whoever comes while this loop ends starts a new one.
+            opened, self._opened, self._loop_task = self._opened, None, None
+            for poll in self._polls:
+                poll.cancel()
+            if opened is not None:
+                await opened.client.close()
+
+    async def _has_waiters(self) -> bool:
+        """Tell whether there is anybody to poll for, giving the next one some time to come."""
+        if self._waiters:
+            return True
+        self._changed.clear()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._changed.wait(), LINGER)
+        return bool(self._waiters)
+
+    async def _take_turn(self) -> None:
+        """End the waits that are over and start the polls that are due."""
+        now = time.time()
+        due: dict[str, list[_Waiter]] = {}
+        for waiter in list(self._waiters):
+            if (outcome := waiter.wait.ended(now)) is not None:
+                self._end(waiter, outcome)
+            elif waiter.wait.due <= now and not waiter.polls:
+                for job_id in waiter.wait.open_ids:
+                    due.setdefault(job_id, []).append(waiter)
+        if not due:
+            return
+        opened = await self._ready(due)
+        if opened is None:
+            return
+        for ids in batches(list(due), opened.service.describe_limit):
+            waiters = {waiter for job_id in ids for waiter in due[job_id]}
+            for waiter in waiters:
+                waiter.polls += 1
+            poll = asyncio.create_task(self._poll(opened, ids, waiters))
+            self._polls.add(poll)
+            poll.add_done_callback(self._polls.discard)
+
+    async def _poll(self, opened: Opened, ids: list[str], waiters: set[_Waiter]) -> None:
+        try:
+            async with self._places:
+                jobs = await opened.client.run(opened.service.describe(ids), ONE_TRY)
+        except MediaxError as error:
+            if not self._reopen_soon(error):
+                self._fail(waiters, error)
+        else:
+            now = time.time()
+            for waiter in waiters:
+                mine = [jobs[job_id] for job_id in waiter.wait.job_ids if job_id in jobs]
+                for line in waiter.wait.on_jobs(mine, now):
+                    waiter.news.put_nowait(line)
+        finally:
+            for waiter in waiters:
+                waiter.polls -= 1
+            self._changed.set()
+
+    async def _ready(self, due: dict[str, list[_Waiter]]) -> Opened | None:
+        """Return the open service; when it cannot be opened, the waits bear it as a failure."""
+        if self._opened is None:
+            try:
+                self._opened = await self._open()
+                self._opened_at = time.monotonic()
+            except MediaxError as error:
+                self._fail({waiter for waiters in due.values() for waiter in waiters}, error)
+        return self._opened
+
+    def _reopen_soon(self, error: MediaxError) -> bool:
+        """Drop a connection whose keys or address may have been edited, and tell whether that was done."""
+        stale = time.monotonic() - self._opened_at > RECONNECT_SECONDS
+        if not (stale and isinstance(error, (AuthenticationFailed, Unreachable)) and self._opened is not None):
+            return False
+        log.info("Looking up the connection of %s again: %s", self._name, error.what)
+        client, self._opened = self._opened.client, None
+        closing = asyncio.create_task(client.close())
+        self._polls.add(closing)
+        closing.add_done_callback(self._polls.discard)
+        return True
+
+    def _fail(self, waiters: set[_Waiter], error: MediaxError) -> None:
+        now = time.time()
+        for waiter in waiters:
+            outcome = waiter.wait.on_error(error, now)
+            if outcome is not None:
+                self._end(waiter, outcome)
+            else:
+                waiter.news.put_nowait(f"Asking for the job failed, trying again: {error.what}")
+
+    def _end(self, waiter: _Waiter, outcome: Outcome) -> None:
+        self._waiters.discard(waiter)
+        waiter.news.put_nowait(outcome)
+
+    async def _sleep(self) -> None:
+        """Sleep until somebody comes, a poll has ended, or the next wait has its turn."""
+        turns = [waiter.wait.deadline if waiter.polls else waiter.wait.next_turn for waiter in self._waiters]
+        pause = max(0.01, min(turns) - time.time()) if turns else LINGER
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._changed.wait(), pause)
+
+
+_watchers: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[Hashable, Watcher]] = weakref.WeakKeyDictionary()
+
+
+def watcher_for(key: Hashable, open_service: Open, name: str) -> Watcher:
+    """
+    Return the running event loop's watcher for a service connection, made on first use.
+
+    :param key: what the triggers that share a watcher have in common: service, connection, bucket, region.
+    :param name: for the log; holds no secret.
+    """
+    watchers = _watchers.setdefault(asyncio.get_running_loop(), {})
+    if key not in watchers:
+        watchers[key] = Watcher(open_service, name)
+    return watchers[key]

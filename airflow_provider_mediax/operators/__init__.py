@@ -1,0 +1,1 @@
+"""One operator per capability, on one base that owns, waits and collects."""

@@ -1,0 +1,332 @@
+"""
+The base of every job operator: own one job, wait for it, collect it.
+
+``execute`` gets the task its job (``jobs.ownership``), waits for it in the triggerer or in the worker
+(``jobs.waiting``), and returns the manifest. Every change of the job's state that the operator sees passes
+:meth:`JobOperator.observe`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from airflow.providers.common.compat.sdk import BaseOperator, TaskDeferralTimeout, conf
+
+from airflow_provider_mediax import exceptions
+from airflow_provider_mediax.exceptions import BadRequest, MediaxError, ProtocolError, WaitTimeout
+from airflow_provider_mediax.operators.arguments import as_choice, as_seconds, as_text, is_absent
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+    from airflow_provider_mediax.client.stop import StopSignal
+    from airflow_provider_mediax.hooks.job import JobHook
+    from airflow_provider_mediax.jobs.ownership import Owned, Owner
+    from airflow_provider_mediax.jobs.service import JobRequest
+    from airflow_provider_mediax.protocol.job import Job
+
+JOB_ID_KEY = "job_id"
+"""XCom of the job's id, pushed before the task defers."""
+
+WAIT_KEY = "mediax_wait"
+"""XCom of what the wait needs after a resume; ``next_kwargs`` are lost when Airflow's own timeout strikes."""
+
+NET_SECONDS = 600.0
+"""How much later than our own deadline Airflow's timeout is set: a net that is not meant to be used."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pending:
+    """
+    What the task waits for.
+
+    :param deadline: epoch seconds; the same for the whole attempt.
+    """
+
+    job_id: str
+    marker: str
+    deadline: float
+    reattached: bool
+
+
+class JobOperator(BaseOperator):
+    """
+    Base of the job operators of both services.
+
+    :param mediax_conn_id: connection of type ``mediax``.
+    :param deferrable: wait in the triggerer, without a worker slot. Not templated.
+    :param wait_for_completion: False returns the manifest right after the submit. Not templated.
+    :param poll_interval: seconds; the first interval, which grows with the job's age to 60, jittered.
+    :param wait_timeout: seconds from this attempt's submit or adoption of the job.
+    :param cancel_on_kill: a killed task cancels its job where the service can. Not templated.
+    :param on_clear: ``rerun`` submits anew after a clear, ``reuse`` takes the job that was there.
+    :param retry_failed_jobs: a retry may pay for another job after a failed one. Not templated.
+    :param idempotency_key: replaces DAG, run, task, map index, clear and request as the job's identity: whoever
+        shares it shares one job.
+    """
+
+    template_fields: Sequence[str] = (
+        "mediax_conn_id",
+        "poll_interval",
+        "wait_timeout",
+        "on_clear",
+        "idempotency_key",
+    )
+    ui_color: ClassVar[str] = "#d6ecf3"
+
+    def __init__(
+        self,
+        *,
+        mediax_conn_id: str = "mediax_default",
+        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        wait_for_completion: bool = True,
+        poll_interval: float = 5.0,
+        wait_timeout: float = 86400.0,
+        cancel_on_kill: bool = True,
+        on_clear: Literal["rerun", "reuse"] = "rerun",
+        retry_failed_jobs: bool = False,
+        idempotency_key: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.mediax_conn_id = mediax_conn_id
+        self.deferrable = deferrable
+        self.wait_for_completion = wait_for_completion
+        self.poll_interval = poll_interval
+        self.wait_timeout = wait_timeout
+        self.cancel_on_kill = cancel_on_kill
+        self.on_clear = on_clear
+        self.retry_failed_jobs = retry_failed_jobs
+        self.idempotency_key = idempotency_key
+        self._stop: StopSignal | None = None
+
+    @abstractmethod
+    def build_request(self) -> JobRequest:
+        """
+        Return the job that the rendered arguments ask for.
+
+        :raises BadRequest: an argument breaks a rule.
+        """
+
+    @abstractmethod
+    def make_hook(self) -> JobHook:
+        """Return the service's hook, with this task's stop signal."""
+
+    def execute(self, context: Context) -> Any:
+        """
+        Get the job, wait for it and return its manifest.
+
+        :raises BadRequest: before anything is sent.
+        """
+        poll_interval = as_seconds("poll_interval", self.poll_interval)
+        wait_timeout = as_seconds("wait_timeout", self.wait_timeout)
+        request = self.build_request()
+        with self._session() as hook:
+            owned = self._acquire(context, hook, request)
+            self.observe(owned.job)
+            context["ti"].xcom_push(JOB_ID_KEY, owned.job.id)
+            if not self.wait_for_completion:
+                return hook.manifest(owned.job, _owner(context), reattached=owned.reattached)
+            pending = Pending(
+                job_id=owned.job.id,
+                marker=owned.marker,
+                deadline=self._deadline(context, wait_timeout),
+                reattached=owned.reattached,
+            )
+            # What was adopted has just been described; a new job is asked for once before a slot is given up.
+            job = owned.job if owned.reattached else self._ask(hook, pending)
+            return self._wait(context, hook, pending, job, poll_interval)
+
+    def resume(self, context: Context, event: Mapping[str, Any] | None = None) -> Any:
+        """
+        Go on after the trigger's event.
+
+        The event is a hint: the job is read again, and its own state decides.
+        """
+        with self._session() as hook:
+            pending = self._pending(context)
+            if pending is None:
+                self.log.warning("What this task waited for is not known any more; looking its job up")
+                return self.execute(context)
+            status, error = _read_event(event, pending)
+            job = self._ask(hook, pending)
+            if not job.state.final:
+                if error is not None:
+                    raise error.about(job_id=pending.job_id, marker=pending.marker)
+                if status == "timeout" or time.time() >= pending.deadline:
+                    raise self._timed_out(pending, job)
+                self.log.warning("The event was not about the end of job %s; waiting on", pending.job_id)
+            return self._wait(context, hook, pending, job, as_seconds("poll_interval", self.poll_interval))
+
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+        """Treat Airflow's own timeout of the deferral as ours, so that the job is read before the task fails."""
+        try:
+            return super().resume_execution(next_method, next_kwargs, context)
+        except TaskDeferralTimeout:
+            return self.resume(context, {"schema": 1, "status": "timeout", "states": {}, "error": None})
+
+    def on_kill(self) -> None:
+        """Send nothing more and end every wait."""
+        if self._stop is not None:
+            self._stop.set()
+
+    def observe(self, job: Job) -> None:
+        """Note a state of the job: the one place that every change passes."""
+        self.log.info("Job %s is %s", job.id, job.state_name)
+
+    def _acquire(self, context: Context, hook: JobHook, request: JobRequest) -> Owned:
+        from airflow_provider_mediax.jobs.ownership import Acquisition, Identity
+
+        ti = context["ti"]
+        if is_absent(self.idempotency_key) and self.idempotency_key is not None:
+            raise BadRequest.field("idempotency_key", self.idempotency_key, "leave it out, or give a key.")
+        identity = Identity(
+            namespace=hook.connection.namespace,
+            owner=_owner(context),
+            generation=ti.max_tries,
+            reuse=as_choice("on_clear", self.on_clear, ("rerun", "reuse")) == "reuse",
+            key=as_text("idempotency_key", self.idempotency_key),
+        )
+        acquisition = Acquisition(
+            hook.service,
+            request,
+            identity,
+            store=context.get("task_state_store"),
+            try_number=ti.try_number,
+            retry_failed=self.retry_failed_jobs,
+            log=self.log,
+        )
+        try:
+            return hook.run(acquisition.run())
+        except MediaxError as error:
+            raise error.about(marker=acquisition.marker) from error.__cause__
+
+    def _wait(self, context: Context, hook: JobHook, pending: Pending, job: Job, poll_interval: float) -> Any:
+        """Return the manifest of a job that is final, or wait for it in the triggerer or here."""
+        if not job.state.final:
+            if self.deferrable:
+                self._defer(context, pending, poll_interval)
+            job = self._wait_here(hook, pending, poll_interval)
+        from airflow_provider_mediax.jobs.ending import require_success
+
+        require_success(job, retry_failed=self.retry_failed_jobs)
+        return hook.manifest(job, _owner(context), reattached=pending.reattached)
+
+    def _defer(self, context: Context, pending: Pending, poll_interval: float) -> None:
+        from airflow_provider_mediax.triggers.job import JobTrigger
+
+        context["ti"].xcom_push(WAIT_KEY, asdict(pending))
+        trigger = JobTrigger(
+            service=self.make_hook().service_name,
+            conn_id=self.mediax_conn_id,
+            job_ids=[pending.job_id],
+            custom_ids=[pending.marker],
+            deadline=pending.deadline,
+            poll_interval=poll_interval,
+            cancel_on_kill=self.cancel_on_kill,
+        )
+        left = max(0.0, pending.deadline - time.time())
+        self.defer(trigger=trigger, method_name="resume", timeout=timedelta(seconds=left + NET_SECONDS))
+
+    def _wait_here(self, hook: JobHook, pending: Pending, poll_interval: float) -> Job:
+        from airflow_provider_mediax.client.retry import ONE_TRY
+        from airflow_provider_mediax.jobs.waiting import Wait, wait_flow
+
+        wait = Wait(
+            job_ids=[pending.job_id], deadline=pending.deadline, poll_interval=poll_interval, started=time.time()
+        )
+        outcome = hook.run(wait_flow(hook.service, wait, clock=time.time, note=self.log.info), ONE_TRY)
+        if outcome.error is not None:
+            raise outcome.error.about(job_id=pending.job_id, marker=pending.marker)
+        job = self._ask(hook, pending)
+        if not job.state.final:
+            raise self._timed_out(pending, job)
+        return job
+
+    def _ask(self, hook: JobHook, pending: Pending) -> Job:
+        jobs = hook.run(hook.service.describe([pending.job_id]))
+        job = jobs.get(pending.job_id)
+        if job is None:
+            raise ProtocolError("The service does not know the job", job_id=pending.job_id, marker=pending.marker)
+        self.observe(job)
+        return job
+
+    def _timed_out(self, pending: Pending, job: Job) -> WaitTimeout:
+        return WaitTimeout(
+            f"The job is still {job.state_name} at the deadline of this attempt",
+            job_id=pending.job_id,
+            marker=pending.marker,
+        )
+
+    def _pending(self, context: Context) -> Pending | None:
+        ti = context["ti"]
+        stored = ti.xcom_pull(task_ids=self.task_id, key=WAIT_KEY, map_indexes=ti.map_index)
+        try:
+            return Pending(**stored)
+        except TypeError:
+            return None
+
+    def _deadline(self, context: Context, wait_timeout: float) -> float:
+        from airflow_provider_mediax.jobs.waiting import absolute_deadline
+
+        limit = self.execution_timeout
+        return absolute_deadline(
+            time.time(),
+            wait_timeout,
+            task_started=context["ti"].start_date.timestamp(),
+            execution_timeout=limit.total_seconds() if limit else None,
+        )
+
+    @contextlib.contextmanager
+    def _session(self) -> Iterator[JobHook]:
+        """Open the service's hook for a while; meanwhile a kill stops it."""
+        from airflow_provider_mediax.client.stop import StopSignal
+
+        stop = self._stop = StopSignal()
+        hook = self.make_hook()
+        try:
+            yield hook
+        finally:
+            self._stop = None
+            hook.close()
+            stop.close()
+
+
+def _owner(context: Context) -> Owner:
+    from airflow_provider_mediax.jobs.ownership import Owner
+
+    ti = context["ti"]
+    map_index = -1 if ti.map_index is None else ti.map_index
+    return Owner(dag_id=ti.dag_id, run_id=ti.run_id, task_id=ti.task_id, map_index=map_index)
+
+
+def _read_event(event: object, pending: Pending) -> tuple[str, MediaxError | None]:
+    """
+    Return an event's status and error, as far as it is about our job.
+
+    On sqlite, which uses row ids again, an event can reach another task than the one it was meant for.
+    """
+    if not isinstance(event, Mapping):
+        return "unreadable", None
+    states = event.get("states")
+    if isinstance(states, Mapping) and states and pending.job_id not in states:
+        return "foreign", None
+    return str(event.get("status")), error_of_event(event)
+
+
+def error_of_event(event: Mapping[str, Any]) -> MediaxError | None:
+    """Make an error of what an event says of one: its class and ids."""
+    stored = event.get("error")
+    if not isinstance(stored, Mapping):
+        return None
+    kind = getattr(exceptions, str(stored.get("class")), None)
+    if not (isinstance(kind, type) and issubclass(kind, MediaxError)):
+        kind = exceptions.Unavailable
+    facts = {name: stored.get(name) for name in ("job_id", "marker", "request_id", "status", "code")}
+    return kind(f"Waiting for the job was given up ({stored.get('class')}; the trigger's log says more)", **facts)

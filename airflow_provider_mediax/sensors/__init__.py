@@ -1,0 +1,1 @@
+"""Sensors: they wait for what exists, and never submit or cancel anything."""

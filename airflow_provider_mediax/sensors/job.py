@@ -1,0 +1,123 @@
+"""Waits for a job that somebody else submitted."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import AirflowSensorTimeout, BaseSensorOperator, PokeReturnValue, conf
+
+from airflow_provider_mediax.exceptions import BadRequest
+from airflow_provider_mediax.operators.arguments import parsed_literal
+from airflow_provider_mediax.operators.base import NET_SECONDS, error_of_event
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+    from airflow_provider_mediax.hooks.job import JobHook
+    from airflow_provider_mediax.jobs.ownership import Owner
+    from airflow_provider_mediax.protocol.exchange import JsonObject
+    from airflow_provider_mediax.protocol.job import Job
+
+
+class MediaxJobSensor(BaseSensorOperator):
+    """
+    Waits for a job of the music platform and returns its manifest.
+
+    Keeps Airflow's ``poke_interval``, ``timeout``, ``soft_fail`` and ``mode``.
+
+    :param job_id: the job's id, or the manifest that an operator returned with ``wait_for_completion=False``.
+    :param mediax_conn_id: connection of type ``mediax``.
+    :param deferrable: wait in the triggerer, without a worker slot. Not templated.
+    """
+
+    template_fields: Sequence[str] = ("job_id", "mediax_conn_id")
+    ui_color = "#d6ecf3"
+
+    def __init__(
+        self,
+        *,
+        job_id: str | dict[str, Any],
+        mediax_conn_id: str = "mediax_default",
+        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.job_id = job_id
+        self.mediax_conn_id = mediax_conn_id
+        self.deferrable = deferrable
+
+    def execute(self, context: Context) -> Any:
+        """Wait in the triggerer, or poke in the worker."""
+        if not self.deferrable:
+            return super().execute(context)
+        manifest = self._look()
+        if manifest is not None:
+            return manifest
+        return self._defer(time.time() + self.timeout)
+
+    def poke(self, context: Context) -> PokeReturnValue:
+        """Ask once."""
+        manifest = self._look()
+        return PokeReturnValue(is_done=manifest is not None, xcom_value=manifest)
+
+    def resume(self, context: Context, event: Mapping[str, Any] | None = None) -> JsonObject:
+        """Go on after the trigger's event, which is a hint: the job itself is read again."""
+        manifest = self._look()
+        if manifest is not None:
+            return manifest
+        if isinstance(event, Mapping) and (error := error_of_event(event)) is not None:
+            raise error.about(job_id=self._target()[0])
+        raise AirflowSensorTimeout(f"Job {self._target()[0]} is not final after {self.timeout:g} s of waiting.")
+
+    def _look(self) -> JsonObject | None:
+        """Return the manifest of a job that has succeeded, None for one that is still open."""
+        from airflow_provider_mediax.hooks.mediax import MediaxHook
+        from airflow_provider_mediax.jobs.ending import require_success
+
+        job_id, owner = self._target()
+        hook: JobHook = MediaxHook(self.mediax_conn_id)
+        try:
+            job: Job | None = hook.run(hook.service.describe([job_id])).get(job_id)
+            if job is None:
+                raise BadRequest.field("job_id", job_id, "the service does not know it.")
+            self.log.info("Job %s is %s", job.id, job.state_name)
+            if not job.state.final:
+                return None
+            require_success(job)
+            return hook.manifest(job, owner, reattached=True)
+        finally:
+            hook.close()
+
+    def _defer(self, deadline: float) -> None:
+        from airflow_provider_mediax.triggers.job import JobTrigger
+
+        job_id, _ = self._target()
+        trigger = JobTrigger(
+            service="mediax",
+            conn_id=self.mediax_conn_id,
+            job_ids=[job_id],
+            custom_ids=[],
+            deadline=deadline,
+            poll_interval=max(1.0, self.poke_interval),
+            cancel_on_kill=False,
+        )
+        net = timedelta(seconds=max(0.0, deadline - time.time()) + NET_SECONDS)
+        self.defer(trigger=trigger, method_name="resume", timeout=net)
+
+    def _target(self) -> tuple[str, Owner | None]:
+        """Return the id to wait for and, if a manifest was given, whose job it is."""
+        from airflow_provider_mediax.jobs.ownership import Owner
+
+        given = parsed_literal(self.job_id)
+        if isinstance(given, Mapping):
+            if not given.get("job_id"):
+                raise BadRequest.field("job_id", sorted(given), "a manifest must hold a job_id.")
+            stored = given.get("owner")
+            return str(given["job_id"]), Owner(**stored) if isinstance(stored, Mapping) else None
+        job_id = str(self.job_id or "").strip()
+        if not job_id or job_id == "None":
+            raise BadRequest.field("job_id", self.job_id, "it must be a job's id or a manifest.")
+        return job_id, None

@@ -1,0 +1,124 @@
+"""Waits for jobs of either service without holding a worker slot."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+from airflow.providers.common.compat.sdk import conf
+from airflow.triggers.base import BaseTrigger, TriggerEvent
+
+from airflow_provider_mediax.exceptions import MediaxError
+from airflow_provider_mediax.hooks.job import JobHook
+from airflow_provider_mediax.hooks.mediax import MediaxHook
+from airflow_provider_mediax.jobs.waiting import Outcome, Wait
+from airflow_provider_mediax.jobs.watcher import watcher_for
+
+SCHEMA = 1
+"""Of arguments and events; both may lie in the database while the code is upgraded."""
+
+HOOKS: Mapping[str, type[JobHook]] = MappingProxyType({hook.service_name: hook for hook in (MediaxHook,)})
+"""The hook of each service, by the service's name."""
+
+
+class JobTrigger(BaseTrigger):
+    """
+    Waits until jobs are final and yields one event; it changes nothing at the service.
+
+    The arguments lie in the database as plain JSON: ids, addresses and times only.
+
+    :param service: name of the service, a key of :data:`HOOKS`.
+    :param conn_id: connection of type ``mediax``.
+    :param job_ids: what to wait for.
+    :param custom_ids: marker of each job, for logs and errors.
+    :param bucket: the bucket that CI jobs belong to.
+    :param region: the region that CI jobs run in.
+    :param deadline: epoch seconds; unmoved by restarts.
+    :param poll_interval: seconds; grows with the time waited.
+    :param finish_at: number of final jobs that ends the wait.
+    :param cancel_on_kill: whether a user's kill of the waiting task cancels the jobs.
+    """
+
+    def __init__(
+        self,
+        *,
+        schema: int = SCHEMA,
+        service: str,
+        conn_id: str,
+        job_ids: Sequence[str],
+        custom_ids: Sequence[str],
+        bucket: str | None = None,
+        region: str | None = None,
+        deadline: float,
+        poll_interval: float = 5.0,
+        finish_at: int = 1,
+        cancel_on_kill: bool = True,
+    ) -> None:
+        super().__init__()
+        self.schema = schema
+        self.service = service
+        self.conn_id = conn_id
+        self.job_ids = list(job_ids)
+        self.custom_ids = list(custom_ids)
+        self.bucket = bucket
+        self.region = region
+        self.deadline = deadline
+        self.poll_interval = poll_interval
+        self.finish_at = finish_at
+        self.cancel_on_kill = cancel_on_kill
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Return what is stored: the class and the arguments."""
+        names = (
+            *("schema", "service", "conn_id", "job_ids", "custom_ids", "bucket", "region"),
+            *("deadline", "poll_interval", "finish_at", "cancel_on_kill"),
+        )
+        return f"{type(self).__module__}.{type(self).__qualname__}", {name: getattr(self, name) for name in names}
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """
+        Yield one event.
+
+        Never raises: the text of an exception would lie in the database. And never yields at once: Airflow can fail
+        or retry a task whose trigger fires before its worker's supervisor has noticed that the task deferred.
+        """
+        earliest = time.monotonic() + conf.getfloat("workers", "min_heartbeat_interval", fallback=5.0) + 1.0
+        try:
+            outcome = await self._outcome()
+        except Exception as error:
+            self.log.exception("Waiting for %s failed", ", ".join(self.job_ids))
+            payload = _event("error", {}, {"class": type(error).__name__, "job_id": self.job_ids[0]})
+        else:
+            payload = _event(outcome.status, outcome.states, _facts(outcome.error))
+        await asyncio.sleep(max(0.0, earliest - time.monotonic()))
+        yield TriggerEvent(payload)
+
+    async def _outcome(self) -> Outcome:
+        hook = HOOKS[self.service]
+        key = (self.service, self.conn_id, self.bucket, self.region)
+        watcher = watcher_for(key, lambda: hook.open(self.conn_id), f"{self.service} at {self.conn_id}")
+        wait = Wait(
+            job_ids=self.job_ids,
+            deadline=self.deadline,
+            poll_interval=self.poll_interval,
+            started=time.time(),
+            finish_at=self.finish_at,
+        )
+        self.log.info("Waiting for %s", ", ".join(self.job_ids))
+        async for news in watcher.watch(wait):
+            if isinstance(news, Outcome):
+                return news
+            self.log.info(news)
+        raise RuntimeError("the watcher ended without an outcome")
+
+
+def _event(status: str, states: Mapping[str, str], error: Mapping[str, Any] | None) -> dict[str, Any]:
+    return {"schema": SCHEMA, "status": status, "states": dict(states), "error": error}
+
+
+def _facts(error: MediaxError | None) -> dict[str, Any] | None:
+    """Reduce an error to its class and ids: an event is stored in plain text, and an error's words may say more."""
+    return {"class": type(error).__name__, **error.facts()} if error is not None else None
