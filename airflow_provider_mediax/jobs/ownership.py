@@ -136,6 +136,16 @@ class RecordStore(Protocol):
         """Forget a value."""
 
 
+class Log(Protocol):
+    """A logger, of the standard library or of Airflow."""
+
+    def info(self, msg: str, /, *args: Any) -> Any:
+        """Log a line."""
+
+    def warning(self, msg: str, /, *args: Any) -> Any:
+        """Log a line that the user should see."""
+
+
 @dataclass(frozen=True, slots=True)
 class Owned:
     """
@@ -169,7 +179,7 @@ class Acquisition(Generic[R]):
         try_number: int,
         retry_failed: bool = False,
         clock: Callable[[], float] = time.time,
-        log: logging.Logger | None = None,
+        log: Log = logging.getLogger(__name__),  # noqa: B008 - the same logger every time
     ) -> None:
         self._service = service
         self._request = request
@@ -178,7 +188,7 @@ class Acquisition(Generic[R]):
         self._identity = identity
         self._retry_failed = retry_failed
         self._clock = clock
-        self._log = log or logging.getLogger(__name__)
+        self._log = log
         content = request.identity()
         self.marker = identity.marker(digest(content))
         self._fields = {name: digest(value)[:16] for name, value in content.items()}

@@ -15,7 +15,7 @@ from typing import Any, Literal, TypeAlias
 from airflow_provider_mediax.exceptions import AuthenticationFailed, MediaxError, Throttled
 from airflow_provider_mediax.jobs.service import JobService, R
 from airflow_provider_mediax.protocol.exchange import Flow, Pause
-from airflow_provider_mediax.protocol.job import Job, JobState
+from airflow_provider_mediax.protocol.job import Job
 
 LONGEST_INTERVAL = 60.0
 """Seconds to which the interval grows, unless the user's own is longer."""
@@ -83,19 +83,18 @@ class Wait:
         """When something is to be done: the next poll or the deadline, epoch seconds."""
         return min(self.due, self.deadline)
 
-    def on_jobs(self, jobs: Iterable[Job], now: float) -> list[str]:
-        """Take the service's answer in, and return what is worth a line in the task's log."""
+    def on_jobs(self, jobs: Iterable[Job], now: float) -> list[Job]:
+        """Take the service's answer in, and return the jobs whose state has changed."""
         self._failures = 0
-        notes = []
+        changed = []
         for job in jobs:
             if self.states.get(job.id) != job.state_name:
-                unknown = " (not a state that is known; waiting on)" if job.state is JobState.UNKNOWN else ""
-                notes.append(f"Job {job.id} is {job.state_name}{unknown}")
+                changed.append(job)
                 self.states[job.id] = job.state_name
             if job.state.final:
                 self._final.add(job.id)
         self.due = now + self._interval(now)
-        return notes
+        return changed
 
     def on_error(self, error: MediaxError, now: float) -> Outcome | None:
         """Take a failure in; the wait ends with it if waiting on makes no sense."""
@@ -126,12 +125,18 @@ class Wait:
 
 
 def wait_flow(
-    service: JobService[R], wait: Wait, *, clock: Callable[[], float], note: Callable[[str], Any]
+    service: JobService[R],
+    wait: Wait,
+    *,
+    clock: Callable[[], float],
+    on_change: Callable[[Job], Any],
+    on_trouble: Callable[[MediaxError], Any],
 ) -> Flow[Outcome]:
     """
     Wait in one flow: for a worker that holds its slot.
 
-    :param note: is given each line for the task's log.
+    :param on_change: is given each job whose state has changed.
+    :param on_trouble: is given each failure that is borne.
     """
     while (outcome := wait.ended(clock())) is None:
         if (pause := wait.next_turn - clock()) > 0:
@@ -144,10 +149,10 @@ def wait_flow(
                 outcome = wait.on_error(error, clock())
                 if outcome is not None:
                     return outcome
-                note(f"Asking for the job failed, trying again: {error.what}")
+                on_trouble(error)
                 break
-            for line in wait.on_jobs(jobs.values(), clock()):
-                note(line)
+            for job in wait.on_jobs(jobs.values(), clock()):
+                on_change(job)
     return outcome
 
 

@@ -22,6 +22,7 @@ from airflow_provider_mediax.client.retry import ONE_TRY
 from airflow_provider_mediax.exceptions import AuthenticationFailed, MediaxError, ProtocolError, Unreachable
 from airflow_provider_mediax.jobs.service import JobService
 from airflow_provider_mediax.jobs.waiting import Outcome, Wait, batches
+from airflow_provider_mediax.protocol.job import Job
 
 log = logging.getLogger(__name__)
 
@@ -43,15 +44,18 @@ class Opened:
     client: AsyncClient
 
 
+News: TypeAlias = Job | MediaxError | Outcome
+"""A job whose state has changed, a failure that is borne, or the end."""
+
 Open: TypeAlias = Callable[[], Awaitable[Opened]]
 
 
 @dataclass(eq=False, slots=True)
 class _Waiter:
-    """A wait, and the queue to its trigger: lines for the task's log, then the outcome."""
+    """A wait, and the queue to its trigger."""
 
     wait: Wait
-    news: asyncio.Queue[str | Outcome] = field(default_factory=asyncio.Queue)
+    news: asyncio.Queue[News] = field(default_factory=asyncio.Queue)
     polls: int = 0
 
 
@@ -74,8 +78,8 @@ class Watcher:
         self._opened: Opened | None = None
         self._opened_at = 0.0
 
-    async def watch(self, wait: Wait) -> AsyncIterator[str | Outcome]:
-        """Yield lines for the task's log and, last, the outcome."""
+    async def watch(self, wait: Wait) -> AsyncIterator[News]:
+        """Yield what happens and, last, the outcome."""
         waiter = _Waiter(wait)
         self._waiters.add(waiter)
         self._changed.set()
@@ -156,8 +160,8 @@ class Watcher:
             now = time.time()
             for waiter in waiters:
                 mine = [jobs[job_id] for job_id in waiter.wait.job_ids if job_id in jobs]
-                for line in waiter.wait.on_jobs(mine, now):
-                    waiter.news.put_nowait(line)
+                for job in waiter.wait.on_jobs(mine, now):
+                    waiter.news.put_nowait(job)
         finally:
             for waiter in waiters:
                 waiter.polls -= 1
@@ -192,7 +196,7 @@ class Watcher:
             if outcome is not None:
                 self._end(waiter, outcome)
             else:
-                waiter.news.put_nowait(f"Asking for the job failed, trying again: {error.what}")
+                waiter.news.put_nowait(error)
 
     def _end(self, waiter: _Waiter, outcome: Outcome) -> None:
         self._waiters.discard(waiter)

@@ -94,7 +94,7 @@ def is_absent(value: object) -> bool:
 
 
 def parsed_literal(value: object) -> object:
-    """Read the text of a JSON or Python literal, as a template makes of an object; what is no such text stays as it is."""
+    """Read the JSON or Python literal that a template makes of an object; any other text stays as it is."""
     if not isinstance(value, str):
         return value
     for read in (json.loads, ast.literal_eval):

@@ -14,9 +14,14 @@ from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from airflow.providers.common.compat.sdk import BaseOperator, TaskDeferralTimeout, conf
+from airflow.providers.common.compat.sdk import BaseOperator, conf
+
+try:
+    from airflow.sdk.exceptions import TaskDeferralTimeout
+except ImportError:  # Airflow 3.1
+    from airflow.exceptions import TaskDeferralTimeout
 
 from airflow_provider_mediax import exceptions
 from airflow_provider_mediax.exceptions import BadRequest, MediaxError, ProtocolError, WaitTimeout
@@ -78,7 +83,7 @@ class JobOperator(BaseOperator):
         "on_clear",
         "idempotency_key",
     )
-    ui_color: ClassVar[str] = "#d6ecf3"
+    ui_color = "#d6ecf3"
 
     def __init__(
         self,
@@ -105,6 +110,7 @@ class JobOperator(BaseOperator):
         self.retry_failed_jobs = retry_failed_jobs
         self.idempotency_key = idempotency_key
         self._stop: StopSignal | None = None
+        self._observed: tuple[str, str] | None = None
 
     @abstractmethod
     def build_request(self) -> JobRequest:
@@ -177,8 +183,10 @@ class JobOperator(BaseOperator):
             self._stop.set()
 
     def observe(self, job: Job) -> None:
-        """Note a state of the job: the one place that every change passes."""
-        self.log.info("Job %s is %s", job.id, job.state_name)
+        """Note a change of the job's state: the one place that every change passes."""
+        if self._observed != (job.id, job.state_name):
+            self._observed = (job.id, job.state_name)
+            self.log.info(job.summary)
 
     def _acquire(self, context: Context, hook: JobHook, request: JobRequest) -> Owned:
         from airflow_provider_mediax.jobs.ownership import Acquisition, Identity
@@ -241,13 +249,17 @@ class JobOperator(BaseOperator):
         wait = Wait(
             job_ids=[pending.job_id], deadline=pending.deadline, poll_interval=poll_interval, started=time.time()
         )
-        outcome = hook.run(wait_flow(hook.service, wait, clock=time.time, note=self.log.info), ONE_TRY)
+        waiting = wait_flow(hook.service, wait, clock=time.time, on_change=self.observe, on_trouble=self._note_trouble)
+        outcome = hook.run(waiting, ONE_TRY)
         if outcome.error is not None:
             raise outcome.error.about(job_id=pending.job_id, marker=pending.marker)
         job = self._ask(hook, pending)
         if not job.state.final:
             raise self._timed_out(pending, job)
         return job
+
+    def _note_trouble(self, error: MediaxError) -> None:
+        self.log.warning("Asking for the job failed, trying again: %s", error.what)
 
     def _ask(self, hook: JobHook, pending: Pending) -> Job:
         jobs = hook.run(hook.service.describe([pending.job_id]))

@@ -49,6 +49,12 @@ class Job:
     completed_at: datetime | None = None
     raw: JsonObject = field(default_factory=dict, repr=False)
 
+    @property
+    def summary(self) -> str:
+        """One sentence for a log."""
+        unknown = ", which is not a state that is known; waiting on" if self.state is JobState.UNKNOWN else ""
+        return f"Job {self.id} is {self.state_name}{unknown}"
+
 
 @dataclass(frozen=True, slots=True)
 class JobList:

@@ -16,6 +16,7 @@ from airflow_provider_mediax.hooks.job import JobHook
 from airflow_provider_mediax.hooks.mediax import MediaxHook
 from airflow_provider_mediax.jobs.waiting import Outcome, Wait
 from airflow_provider_mediax.jobs.watcher import watcher_for
+from airflow_provider_mediax.protocol.job import Job
 
 SCHEMA = 1
 """Of arguments and events; both may lie in the database while the code is upgraded."""
@@ -111,7 +112,10 @@ class JobTrigger(BaseTrigger):
         async for news in watcher.watch(wait):
             if isinstance(news, Outcome):
                 return news
-            self.log.info(news)
+            if isinstance(news, Job):
+                self.log.info(news.summary)
+            else:
+                self.log.warning("Asking for the job failed, trying again: %s", news.what)
         raise RuntimeError("the watcher ended without an outcome")
 
 
