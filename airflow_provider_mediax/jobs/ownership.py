@@ -268,12 +268,13 @@ class Acquisition(Generic[R]):
             return not (self._retry_failed or cleared)
         return True
 
-    def _look_up(self, *, since: float | None = None, must_know: bool) -> Flow[Job | None]:
+    def _look_up(self, *, since: float | None = None, must_know: bool, just_sent: bool = False) -> Flow[Job | None]:
         """
         Ask the service for the marker.
 
         :param since: when a submit was last on its way; until the lists have had time, asking goes on.
         :param must_know: a job may exist, so "cannot say" is an error.
+        :param just_sent: this attempt's own submit is looked for, and found whatever became of it.
         """
         doubt: MediaxError | None = None
         for wait in self._lookup_waits(since):
@@ -285,7 +286,7 @@ class Acquisition(Generic[R]):
                 self._log.warning("The service cannot say whether a job exists for %s: %s", self.marker, failure.what)
                 doubt = failure
                 continue
-            if (job := self._pick(listed.jobs)) is not None:
+            if (job := self._pick(listed.jobs, just_sent)) is not None:
                 return job
             doubt = None if listed.complete else LookupFailed("The service listed fewer jobs than it holds")
         if doubt is not None and must_know:
@@ -306,11 +307,11 @@ class Acquisition(Generic[R]):
             yield max(0.0, moment - waited)
             waited = moment
 
-    def _pick(self, jobs: Sequence[Job]) -> Job | None:
+    def _pick(self, jobs: Sequence[Job], just_sent: bool) -> Job | None:
         """Choose the newest job that serves; failed ones that do not are remembered as replaced."""
         candidates = [job for job in jobs if job.id not in self._abandoned]
         alive = [job for job in candidates if job.state not in (JobState.FAILED, JobState.CANCELED)]
-        chosen = next(iter(alive), None) or next((job for job in candidates if self._serves(job)), None)
+        chosen = next(iter(alive), None) or next((job for job in candidates if just_sent or self._serves(job)), None)
         others = [f"{job.id} ({job.state_name})" for job in candidates if job is not chosen]
         if others:
             self._log.warning("Further jobs carry the marker %s: %s", self.marker, ", ".join(others))
@@ -332,7 +333,7 @@ class Acquisition(Generic[R]):
             except MediaxError as failure:
                 unknown = failure
                 self._log.warning("The outcome of the submit is not known (%s); looking it up", failure.what)
-                found = yield from self._look_up(since=self._clock(), must_know=True)
+                found = yield from self._look_up(since=self._clock(), must_know=True, just_sent=True)
             else:
                 found = job
             if found is not None:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
-from airflow_provider_mediax.exceptions import AuthenticationFailed, MediaxError, Throttled
+from airflow_provider_mediax.exceptions import AuthenticationFailed, MediaxError, ProtocolError, Throttled
 from airflow_provider_mediax.jobs.service import JobService, R
 from airflow_provider_mediax.protocol.exchange import Flow, Pause
 from airflow_provider_mediax.protocol.job import Job
@@ -145,6 +145,8 @@ def wait_flow(
         for ids in batches(wait.open_ids, service.describe_limit):
             try:
                 jobs = yield from service.describe(ids)
+                if not jobs:
+                    raise unknown_jobs(ids)
             except MediaxError as error:
                 outcome = wait.on_error(error, clock())
                 if outcome is not None:
@@ -154,6 +156,11 @@ def wait_flow(
             for job in wait.on_jobs(jobs.values(), clock()):
                 on_change(job)
     return outcome
+
+
+def unknown_jobs(ids: Sequence[str]) -> ProtocolError:
+    """Return the failure that it is when the service does not know what is waited for."""
+    return ProtocolError(f"The service does not know {', '.join(ids)}")
 
 
 def batches(ids: Sequence[str], size: int) -> list[list[str]]:

@@ -21,7 +21,7 @@ from airflow_provider_mediax.client.aio import AsyncClient
 from airflow_provider_mediax.client.retry import ONE_TRY
 from airflow_provider_mediax.exceptions import AuthenticationFailed, MediaxError, ProtocolError, Unreachable
 from airflow_provider_mediax.jobs.service import JobService
-from airflow_provider_mediax.jobs.waiting import Outcome, Wait, batches
+from airflow_provider_mediax.jobs.waiting import Outcome, Wait, batches, unknown_jobs
 from airflow_provider_mediax.protocol.job import Job
 
 log = logging.getLogger(__name__)
@@ -103,12 +103,8 @@ class Watcher:
                 self._changed.clear()
                 await self._take_turn()
                 await self._sleep()
-        except Exception as error:
-            # A fault of ours must end the waits, not leave them hanging; its text may hold anything.
-            log.exception("The watcher of %s failed", self._name)
-            failure = ProtocolError(f"The watcher failed with {type(error).__name__}; see the triggerer's log")
-            for waiter in self._waiters:
-                waiter.news.put_nowait(Outcome("error", dict(waiter.wait.states), failure))
+        except Exception as error:  # noqa: BLE001 - a fault of ours must end the waits, not leave them hanging
+            self._end_in_fault(set(self._waiters), error)
         finally:
             # Before the first await, so that whoever comes while this loop ends starts a new one.
             opened, self._opened, self._loop_task = self._opened, None, None
@@ -156,11 +152,15 @@ class Watcher:
         except MediaxError as error:
             if not self._reopen_soon(error):
                 self._fail(waiters, error)
+        except Exception as error:  # noqa: BLE001 - likewise
+            self._end_in_fault(waiters, error)
         else:
             now = time.time()
             for waiter in waiters:
                 mine = [jobs[job_id] for job_id in waiter.wait.job_ids if job_id in jobs]
-                for job in waiter.wait.on_jobs(mine, now):
+                if not mine:
+                    self._fail({waiter}, unknown_jobs(ids))
+                for job in waiter.wait.on_jobs(mine, now) if mine else ():
                     waiter.news.put_nowait(job)
         finally:
             for waiter in waiters:
@@ -197,6 +197,13 @@ class Watcher:
                 self._end(waiter, outcome)
             else:
                 waiter.news.put_nowait(error)
+
+    def _end_in_fault(self, waiters: set[_Waiter], error: Exception) -> None:
+        """End waits for a fault of ours, whose text may hold anything and stays in the triggerer's log."""
+        log.error("The watcher of %s failed", self._name, exc_info=error)
+        failure = ProtocolError(f"The watcher failed with {type(error).__name__}; see the triggerer's log")
+        for waiter in waiters:
+            self._end(waiter, Outcome("error", dict(waiter.wait.states), failure))
 
     def _end(self, waiter: _Waiter, outcome: Outcome) -> None:
         self._waiters.discard(waiter)

@@ -13,19 +13,24 @@ import time
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 from airflow.providers.common.compat.sdk import BaseOperator, conf
 
 try:
     from airflow.sdk.exceptions import TaskDeferralTimeout
 except ImportError:  # Airflow 3.1
-    from airflow.exceptions import TaskDeferralTimeout
+    from airflow.exceptions import TaskDeferralTimeout  # type: ignore[no-redef]
 
-from airflow_provider_mediax import exceptions
-from airflow_provider_mediax.exceptions import BadRequest, MediaxError, ProtocolError, WaitTimeout
-from airflow_provider_mediax.operators.arguments import as_choice, as_seconds, as_text, is_absent
+from airflow_provider_mediax.exceptions import (
+    BadRequest,
+    MediaxError,
+    ProtocolError,
+    Throttled,
+    Unavailable,
+    WaitTimeout,
+)
+from airflow_provider_mediax.jobs.arguments import as_choice, as_seconds, as_text, is_absent
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -41,9 +46,6 @@ JOB_ID_KEY = "job_id"
 
 WAIT_KEY = "mediax_wait"
 """XCom of what the wait needs after a resume; ``next_kwargs`` are lost when Airflow's own timeout strikes."""
-
-NET_SECONDS = 600.0
-"""How much later than our own deadline Airflow's timeout is set: a net that is not meant to be used."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,9 +147,7 @@ class JobOperator(BaseOperator):
                 deadline=self._deadline(context, wait_timeout),
                 reattached=owned.reattached,
             )
-            # What was adopted has just been described; a new job is asked for once before a slot is given up.
-            job = owned.job if owned.reattached else self._ask(hook, pending)
-            return self._wait(context, hook, pending, job, poll_interval)
+            return self._wait(context, hook, pending, self._first_look(hook, owned, pending), poll_interval)
 
     def resume(self, context: Context, event: Mapping[str, Any] | None = None) -> Any:
         """
@@ -155,17 +155,19 @@ class JobOperator(BaseOperator):
 
         The event is a hint: the job is read again, and its own state decides.
         """
+        from airflow_provider_mediax.triggers.job import JobEvent
+
         with self._session() as hook:
             pending = self._pending(context)
             if pending is None:
                 self.log.warning("What this task waited for is not known any more; looking its job up")
                 return self.execute(context)
-            status, error = _read_event(event, pending)
+            said = JobEvent.read(event, pending.job_id)
             job = self._ask(hook, pending)
             if not job.state.final:
-                if error is not None:
-                    raise error.about(job_id=pending.job_id, marker=pending.marker)
-                if status == "timeout" or time.time() >= pending.deadline:
+                if said.error is not None:
+                    raise said.error.about(job_id=pending.job_id, marker=pending.marker)
+                if said.status == "timeout" or time.time() >= pending.deadline:
                     raise self._timed_out(pending, job)
                 self.log.warning("The event was not about the end of job %s; waiting on", pending.job_id)
             return self._wait(context, hook, pending, job, as_seconds("poll_interval", self.poll_interval))
@@ -226,8 +228,8 @@ class JobOperator(BaseOperator):
         require_success(job, retry_failed=self.retry_failed_jobs)
         return hook.manifest(job, _owner(context), reattached=pending.reattached)
 
-    def _defer(self, context: Context, pending: Pending, poll_interval: float) -> None:
-        from airflow_provider_mediax.triggers.job import JobTrigger
+    def _defer(self, context: Context, pending: Pending, poll_interval: float) -> NoReturn:
+        from airflow_provider_mediax.triggers.job import JobTrigger, defer_until
 
         context["ti"].xcom_push(WAIT_KEY, asdict(pending))
         trigger = JobTrigger(
@@ -239,8 +241,7 @@ class JobOperator(BaseOperator):
             poll_interval=poll_interval,
             cancel_on_kill=self.cancel_on_kill,
         )
-        left = max(0.0, pending.deadline - time.time())
-        self.defer(trigger=trigger, method_name="resume", timeout=timedelta(seconds=left + NET_SECONDS))
+        defer_until(self, trigger)
 
     def _wait_here(self, hook: JobHook, pending: Pending, poll_interval: float) -> Job:
         from airflow_provider_mediax.client.retry import ONE_TRY
@@ -261,11 +262,38 @@ class JobOperator(BaseOperator):
     def _note_trouble(self, error: MediaxError) -> None:
         self.log.warning("Asking for the job failed, trying again: %s", error.what)
 
+    def _first_look(self, hook: JobHook, owned: Owned, pending: Pending) -> Job:
+        """
+        Ask for a new job once before the slot is given up; what was adopted has just been described.
+
+        A failure here ends nothing, because the wait that follows bears failures.
+        """
+        if owned.reattached:
+            return owned.job
+        try:
+            return self._ask(hook, pending)
+        except (ProtocolError, Throttled, Unavailable) as error:
+            self._note_trouble(error)
+            return owned.job
+
     def _ask(self, hook: JobHook, pending: Pending) -> Job:
-        jobs = hook.run(hook.service.describe([pending.job_id]))
+        """
+        Describe the job.
+
+        :raises ProtocolError: the service will not. That is no reason to lose a job that exists, so it is retryable.
+        """
+        refused: BadRequest | None = None
+        jobs: Mapping[str, Job] = {}
+        try:
+            jobs = hook.run(hook.service.describe([pending.job_id]))
+        except BadRequest as error:
+            refused = error
         job = jobs.get(pending.job_id)
         if job is None:
-            raise ProtocolError("The service does not know the job", job_id=pending.job_id, marker=pending.marker)
+            reason = refused.what if refused else "it does not know it"
+            raise ProtocolError(
+                f"The service will not describe the job: {reason}", job_id=pending.job_id, marker=pending.marker
+            ) from refused
         self.observe(job)
         return job
 
@@ -316,29 +344,3 @@ def _owner(context: Context) -> Owner:
     ti = context["ti"]
     map_index = -1 if ti.map_index is None else ti.map_index
     return Owner(dag_id=ti.dag_id, run_id=ti.run_id, task_id=ti.task_id, map_index=map_index)
-
-
-def _read_event(event: object, pending: Pending) -> tuple[str, MediaxError | None]:
-    """
-    Return an event's status and error, as far as it is about our job.
-
-    On sqlite, which uses row ids again, an event can reach another task than the one it was meant for.
-    """
-    if not isinstance(event, Mapping):
-        return "unreadable", None
-    states = event.get("states")
-    if isinstance(states, Mapping) and states and pending.job_id not in states:
-        return "foreign", None
-    return str(event.get("status")), error_of_event(event)
-
-
-def error_of_event(event: Mapping[str, Any]) -> MediaxError | None:
-    """Make an error of what an event says of one: its class and ids."""
-    stored = event.get("error")
-    if not isinstance(stored, Mapping):
-        return None
-    kind = getattr(exceptions, str(stored.get("class")), None)
-    if not (isinstance(kind, type) and issubclass(kind, MediaxError)):
-        kind = exceptions.Unavailable
-    facts = {name: stored.get(name) for name in ("job_id", "marker", "request_id", "status", "code")}
-    return kind(f"Waiting for the job was given up ({stored.get('class')}; the trigger's log says more)", **facts)

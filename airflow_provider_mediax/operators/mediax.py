@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_mediax.exceptions import BadRequest
-from airflow_provider_mediax.operators.arguments import as_object, as_optional_int, as_seconds, as_text
+from airflow_provider_mediax.jobs.arguments import as_object, as_optional_int, as_seconds, as_text
 from airflow_provider_mediax.operators.base import JobOperator
 
 if TYPE_CHECKING:

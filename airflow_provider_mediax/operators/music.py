@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_mediax.exceptions import BadRequest
-from airflow_provider_mediax.operators.arguments import (
+from airflow_provider_mediax.jobs.arguments import (
     as_float,
     as_int,
     as_object,

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.providers.common.compat.sdk import AirflowSensorTimeout, BaseSensorOperator, PokeReturnValue, conf
 
 from airflow_provider_mediax.exceptions import BadRequest
-from airflow_provider_mediax.operators.arguments import parsed_literal
-from airflow_provider_mediax.operators.base import NET_SECONDS, error_of_event
+from airflow_provider_mediax.jobs.arguments import parsed_literal
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -54,9 +52,7 @@ class MediaxJobSensor(BaseSensorOperator):
         if not self.deferrable:
             return super().execute(context)
         manifest = self._look()
-        if manifest is not None:
-            return manifest
-        return self._defer(time.time() + self.timeout)
+        return self._defer(context) if manifest is None else manifest
 
     def poke(self, context: Context) -> PokeReturnValue:
         """Ask once."""
@@ -65,12 +61,18 @@ class MediaxJobSensor(BaseSensorOperator):
 
     def resume(self, context: Context, event: Mapping[str, Any] | None = None) -> JsonObject:
         """Go on after the trigger's event, which is a hint: the job itself is read again."""
+        from airflow_provider_mediax.triggers.job import JobEvent
+
         manifest = self._look()
         if manifest is not None:
             return manifest
-        if isinstance(event, Mapping) and (error := error_of_event(event)) is not None:
-            raise error.about(job_id=self._target()[0])
-        raise AirflowSensorTimeout(f"Job {self._target()[0]} is not final after {self.timeout:g} s of waiting.")
+        job_id, _ = self._target()
+        said = JobEvent.read(event, job_id)
+        if said.error is not None:
+            raise said.error.about(job_id=job_id)
+        if said.status == "timeout" or time.time() >= self._deadline(context):
+            raise AirflowSensorTimeout(f"Job {job_id} is not final after {self.timeout:g} s of waiting.")
+        return self._defer(context)
 
     def _look(self) -> JsonObject | None:
         """Return the manifest of a job that has succeeded, None for one that is still open."""
@@ -91,8 +93,12 @@ class MediaxJobSensor(BaseSensorOperator):
         finally:
             hook.close()
 
-    def _defer(self, deadline: float) -> None:
-        from airflow_provider_mediax.triggers.job import JobTrigger
+    def _deadline(self, context: Context) -> float:
+        """Return when the wait ends: counted from the start of this try, which a deferral does not move."""
+        return float(context["ti"].start_date.timestamp()) + self.timeout
+
+    def _defer(self, context: Context) -> NoReturn:
+        from airflow_provider_mediax.triggers.job import JobTrigger, defer_until
 
         job_id, _ = self._target()
         trigger = JobTrigger(
@@ -100,12 +106,11 @@ class MediaxJobSensor(BaseSensorOperator):
             conn_id=self.mediax_conn_id,
             job_ids=[job_id],
             custom_ids=[],
-            deadline=deadline,
+            deadline=self._deadline(context),
             poll_interval=max(1.0, self.poke_interval),
             cancel_on_kill=False,
         )
-        net = timedelta(seconds=max(0.0, deadline - time.time()) + NET_SECONDS)
-        self.defer(trigger=trigger, method_name="resume", timeout=net)
+        defer_until(self, trigger)
 
     def _target(self) -> tuple[str, Owner | None]:
         """Return the id to wait for and, if a manifest was given, whose job it is."""

@@ -5,21 +5,30 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.providers.common.compat.sdk import conf
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from airflow_provider_mediax.exceptions import MediaxError
+from airflow_provider_mediax import exceptions
+from airflow_provider_mediax.exceptions import MediaxError, ProtocolError
 from airflow_provider_mediax.hooks.job import JobHook
 from airflow_provider_mediax.hooks.mediax import MediaxHook
 from airflow_provider_mediax.jobs.waiting import Outcome, Wait
 from airflow_provider_mediax.jobs.watcher import watcher_for
 from airflow_provider_mediax.protocol.job import Job
 
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import BaseOperator
+
 SCHEMA = 1
 """Of arguments and events; both may lie in the database while the code is upgraded."""
+
+NET_SECONDS = 600.0
+"""How much later than the deadline Airflow's timeout of a deferral is set."""
 
 HOOKS: Mapping[str, type[JobHook]] = MappingProxyType({hook.service_name: hook for hook in (MediaxHook,)})
 """The hook of each service, by the service's name."""
@@ -58,7 +67,7 @@ class JobTrigger(BaseTrigger):
         finish_at: int = 1,
         cancel_on_kill: bool = True,
     ) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]  # Airflow annotates nothing here
         self.schema = schema
         self.service = service
         self.conn_id = conn_id
@@ -91,11 +100,12 @@ class JobTrigger(BaseTrigger):
             outcome = await self._outcome()
         except Exception as error:
             self.log.exception("Waiting for %s failed", ", ".join(self.job_ids))
-            payload = _event("error", {}, {"class": type(error).__name__, "job_id": self.job_ids[0]})
+            failure = ProtocolError(f"The trigger failed with {type(error).__name__}", job_id=self.job_ids[0])
+            event = JobEvent("error", {}, failure)
         else:
-            payload = _event(outcome.status, outcome.states, _facts(outcome.error))
+            event = JobEvent(outcome.status, outcome.states, outcome.error)
         await asyncio.sleep(max(0.0, earliest - time.monotonic()))
-        yield TriggerEvent(payload)
+        yield TriggerEvent(event.payload())
 
     async def _outcome(self) -> Outcome:
         hook = HOOKS[self.service]
@@ -119,10 +129,58 @@ class JobTrigger(BaseTrigger):
         raise RuntimeError("the watcher ended without an outcome")
 
 
-def _event(status: str, states: Mapping[str, str], error: Mapping[str, Any] | None) -> dict[str, Any]:
-    return {"schema": SCHEMA, "status": status, "states": dict(states), "error": error}
+@dataclass(frozen=True, slots=True)
+class JobEvent:
+    """
+    What a trigger's event says: a hint, since on resume the job itself is read.
+
+    :param states: the service's word for each job's state, as far as it was known.
+    :param error: why the wait was given up.
+    """
+
+    status: str
+    states: Mapping[str, str]
+    error: MediaxError | None
+
+    def payload(self) -> dict[str, Any]:
+        """
+        Return what is stored, in plain text.
+
+        An error is reduced to its class and ids: its words may say more than a database should know.
+        """
+        error = self.error
+        facts = {"class": type(error).__name__, **error.facts()} if error is not None else None
+        return {"schema": SCHEMA, "status": self.status, "states": dict(self.states), "error": facts}
+
+    @classmethod
+    def read(cls, payload: object, job_id: str) -> JobEvent:
+        """
+        Read an event that is to be about a job; one that is not, or makes no sense, says nothing.
+
+        On sqlite, which uses row ids again, an event can reach another task than the one it was meant for.
+        """
+        nothing = cls("unreadable", {}, None)
+        if not isinstance(payload, Mapping):
+            return nothing
+        states, facts = payload.get("states"), payload.get("error")
+        if not isinstance(states, Mapping) or (states and job_id not in states):
+            return nothing
+        return cls(str(payload.get("status")), states, _error(facts) if isinstance(facts, Mapping) else None)
 
 
-def _facts(error: MediaxError | None) -> dict[str, Any] | None:
-    """Reduce an error to its class and ids: an event is stored in plain text, and an error's words may say more."""
-    return {"class": type(error).__name__, **error.facts()} if error is not None else None
+def defer_until(operator: BaseOperator, trigger: JobTrigger) -> NoReturn:
+    """
+    Defer a task to a trigger; it resumes in its method ``resume``.
+
+    Airflow's own timeout is set later than the trigger's deadline: a net that is not meant to be used.
+    """
+    left = max(0.0, trigger.deadline - time.time())
+    operator.defer(trigger=trigger, method_name="resume", timeout=timedelta(seconds=left + NET_SECONDS))
+
+
+def _error(facts: Mapping[str, Any]) -> MediaxError:
+    kind = getattr(exceptions, str(facts.get("class")), None)
+    if not (isinstance(kind, type) and issubclass(kind, MediaxError)):
+        kind = exceptions.Unavailable
+    known = {name: facts.get(name) for name in ("job_id", "marker", "request_id", "status", "code")}
+    return kind(f"Waiting for the job was given up ({facts.get('class')}; the trigger's log says more)", **known)

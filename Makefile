@@ -1,0 +1,90 @@
+# Everything a developer and CI run. It needs python3 >= 3.11, make, and pip with a package index that it can reach.
+
+PYTHON ?= python3
+
+# The two Airflow versions that are tested: the newest, and the oldest that is supported.
+AIRFLOW := 3.3.2
+AIRFLOW_OLD := 3.1.8
+
+# Airflow 3.1 leaves these open, but its execution API does not answer with newer ones.
+CAPS_OLD := 'fastapi<0.118' 'cadwyn<6'
+
+VENV := .venv
+VENV_OLD := .venv-3.1
+
+.DEFAULT_GOAL := help
+.PHONY: help venv venv-3.1 test lint types unit integration integration-3.1 demo bench constraints build clean
+
+help:  ## list the targets
+	@sed -n 's/^\([a-z0-9.-]*\):.*##  *\(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do \
+		printf '  %-16s %s\n' "$$name" "$$text"; done
+
+# $(call install,<environment>,<arguments of "pip install">): uv takes seconds where pip takes minutes, but it does not
+# read pip's configuration; where it finds no index, pip does the work.
+define install
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		echo "Python 3.11 or newer is needed, and '$(PYTHON)' is not: make PYTHON=/path/to/python3.11 ..." >&2; exit 1; }
+	$(PYTHON) -m venv --clear $(1)
+	@$(1)/bin/python -m pip install --quiet --disable-pip-version-check uv || echo "No uv to be had; pip alone takes minutes."
+	@$(1)/bin/uv pip install --quiet --python $(1)/bin/python $(2) || { \
+		echo "Installing with pip instead; this takes minutes."; \
+		$(1)/bin/python -m pip install --quiet --disable-pip-version-check $(2); }
+endef
+
+venv: $(VENV)/.installed  ## make .venv with the newest Airflow and all development tools
+venv-3.1: $(VENV_OLD)/.installed  ## make .venv-3.1 with the oldest supported Airflow
+
+$(VENV)/.installed: pyproject.toml constraints/airflow-$(AIRFLOW).txt
+	$(call install,$(VENV),--constraint constraints/airflow-$(AIRFLOW).txt --editable '.[dev]')
+	@touch $@
+
+$(VENV_OLD)/.installed: pyproject.toml constraints/airflow-$(AIRFLOW_OLD).txt
+	$(call install,$(VENV_OLD),--constraint constraints/airflow-$(AIRFLOW_OLD).txt --editable '.[dev]')
+	@touch $@
+
+test: lint types unit integration integration-3.1 demo  ## everything that CI runs
+
+lint: venv  ## style and format of all Python files
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+
+types: venv  ## types of the package, strictly
+	$(VENV)/bin/mypy
+
+unit: venv  ## tests without a running DAG
+	$(VENV)/bin/python -m pytest tests/unit
+
+integration: venv  ## DAGs run by dag.test() on the newest Airflow
+	$(VENV)/bin/python -m pytest tests/integration
+
+integration-3.1: venv-3.1  ## unit and integration tests on the oldest Airflow
+	$(VENV_OLD)/bin/python -m pytest tests/integration tests/unit
+
+demo: venv  ## a first run without an account; AUDIO=<file> analyses a file of yours
+	$(VENV)/bin/python scripts/demo.py $(if $(AUDIO),--audio '$(AUDIO)')
+
+bench: venv  ## the benchmarks; ARGS=<arguments>
+	$(VENV)/bin/python benchmarks/run.py $(ARGS)
+
+# $(call resolve,<Airflow version>,<more requirements>): install the newest of everything and write down what that was,
+# as "name==version" only: no address of an index or a file, and not what every environment brings along.
+define resolve
+	$(call install,.venv-resolve,--editable '.[dev]' apache-airflow==$(1) $(2))
+	@mkdir -p constraints
+	.venv-resolve/bin/python -m pip list --disable-pip-version-check --format freeze \
+		--exclude airflow-provider-mediax --exclude pip --exclude setuptools --exclude uv \
+		| LC_ALL=C sort -f > constraints/airflow-$(1).txt
+	rm -rf .venv-resolve
+endef
+
+constraints:  ## resolve both environments anew and pin them in constraints/
+	$(call resolve,$(AIRFLOW))
+	$(call resolve,$(AIRFLOW_OLD),$(CAPS_OLD))
+
+build: venv  ## wheel and source archive in dist/
+	rm -rf dist
+	$(VENV)/bin/python -m hatchling build
+
+clean:  ## remove environments, archives and caches
+	rm -rf $(VENV) $(VENV_OLD) .venv-resolve dist build .demo .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,158 @@
+"""
+What Airflow discovers about this provider: the connection form as data, and where operators and hooks live.
+
+Airflow calls :func:`get_provider_info` in every component, also where the provider is never used, and an entry
+that is wrong stops the discovery of all providers. So this module imports nothing, declares only what exists,
+and a test holds it against Airflow's own schemas.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+_MEDIAX = "MediaX"
+
+
+def get_provider_info() -> dict[str, Any]:
+    """Return the provider's description, the value of the entry point group ``apache_airflow_provider``."""
+    return {
+        "package-name": "airflow-provider-mediax",
+        "name": "MediaX",
+        "description": "Music analysis jobs on Tencent Cloud: MediaX (Smart Music Platform) and Cloud Infinite.",
+        "versions": ["0.1.0"],
+        "integrations": [
+            {
+                "integration-name": _MEDIAX,
+                "external-doc-url": "https://multimedia.tencent.com/zh/docs/smart-music/about/introduction/",
+                "tags": ["service"],
+            },
+        ],
+        "hooks": [
+            {
+                "integration-name": _MEDIAX,
+                "python-modules": ["airflow_provider_mediax.hooks.mediax", "airflow_provider_mediax.hooks.cos"],
+            },
+        ],
+        "operators": [
+            {
+                "integration-name": _MEDIAX,
+                "python-modules": ["airflow_provider_mediax.operators.music"],
+            },
+        ],
+        "sensors": [
+            {
+                "integration-name": _MEDIAX,
+                "python-modules": ["airflow_provider_mediax.sensors.job"],
+            },
+        ],
+        "triggers": [
+            {
+                "integration-name": _MEDIAX,
+                "python-modules": ["airflow_provider_mediax.triggers.job"],
+            },
+        ],
+        "connection-types": [
+            {
+                "connection-type": "mediax",
+                "hook-class-name": "airflow_provider_mediax.hooks.mediax.MediaxHook",
+                "hook-name": "MediaX (Tencent Cloud music)",
+                "ui-field-behaviour": {
+                    "hidden-fields": ["schema", "port"],
+                    "relabeling": {
+                        "host": "Gateway address",
+                        "login": "Platform secret id",
+                        "password": "Platform secret key",
+                    },
+                    "placeholders": {
+                        "host": "https://api.mediax.tencent.com",
+                        "login": "tmpSecretId of the registration",
+                        "password": "tmpSecretKey of the registration",
+                        "gateway_source": "uin_userName",
+                        "content_id": "tmpContentId of the registration",
+                        "cos_region": "ap-guangzhou",
+                        "cos_bucket": "music-1250000000",
+                        "cos_endpoint": "https://cos.internal.example:443",
+                        "namespace": "production",
+                        "proxy": "http://user:password@proxy.example:3128",
+                    },
+                },
+                "conn-fields": _connection_fields(),
+            },
+        ],
+    }
+
+
+def _connection_fields() -> dict[str, dict[str, Any]]:
+    """Return the fields that are stored in the connection's extra."""
+    return {
+        "gateway_source": _text(
+            "Gateway source",
+            "Value of the signed Source header; the gateway headers are not sent when the gateway fields are empty.",
+        ),
+        "gateway_secret_id": _secret("Gateway secret id", "The apiGateSecretId that registration returned."),
+        "gateway_secret_key": _secret("Gateway secret key", "The apiGateSecretKey that registration returned."),
+        "job_path": _text("Job path", "Path of the job endpoint below the gateway address.", default="/job"),
+        "register_path": _text(
+            "Register path", "Path of the registration endpoint below the gateway address.", default="/register"
+        ),
+        "content_id": _text(
+            "Repository (contentId)", "The registered repository that jobs read from and write to by default."
+        ),
+        "cos_secret_id": _secret("COS secret id", "Key id for COS buckets and Cloud Infinite."),
+        "cos_secret_key": _secret("COS secret key", "Key for COS buckets and Cloud Infinite."),
+        "cos_token": _secret("COS session token", "Token of a temporary COS key; empty for a lasting one."),
+        "cos_region": _text("COS region", "Region of the bucket and of Cloud Infinite."),
+        "cos_bucket": _text("COS bucket", "Default bucket, with the account number at its end."),
+        "cos_endpoint": _text(
+            "COS endpoint",
+            "Address (scheme://host:port) that COS and Cloud Infinite requests are sent to, while the Host header and "
+            "the signature keep the service's own name.",
+        ),
+        "namespace": _text(
+            "Namespace",
+            "Part of every job's identity; set it per deployment, or deployments that share an account adopt each "
+            "other's jobs.",
+        ),
+        "requests_per_second": _number(
+            "Requests per second",
+            "Limit per service and process, so N worker processes together send N times as fast.",
+            default=10,
+            minimum=0.1,
+            maximum=1000,
+        ),
+        "connect_timeout": _number(
+            "Connect timeout (s)", "Seconds to open a connection, TLS included.", default=5, minimum=0.1, maximum=120
+        ),
+        "read_timeout": _number(
+            "Read timeout (s)", "Seconds to wait for the next part of an answer.", default=30, minimum=0.1, maximum=120
+        ),
+        "proxy": _secret("Proxy", "Address of an HTTP proxy, hidden because it may hold a password."),
+        "verify": {
+            "label": "Verify TLS certificates",
+            "description": "Turn off for tests only; for own certificates set the path of a file in the extra's JSON.",
+            "schema": {"type": "boolean", "default": True},
+        },
+    }
+
+
+def _text(label: str, description: str, default: str | None = None) -> dict[str, Any]:
+    return {
+        "label": label,
+        "description": description,
+        "schema": {"type": ["string", "null"], "default": default},
+    }
+
+
+def _secret(label: str, description: str) -> dict[str, Any]:
+    """Return a field that the form and the API show as stars."""
+    field = _text(label, description)
+    field["schema"]["format"] = "password"
+    return field
+
+
+def _number(label: str, description: str, *, default: float, minimum: float, maximum: float) -> dict[str, Any]:
+    return {
+        "label": label,
+        "description": description,
+        "schema": {"type": ["number", "null"], "default": default, "minimum": minimum, "maximum": maximum},
+    }

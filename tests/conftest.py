@@ -1,0 +1,54 @@
+"""
+What every test needs before Airflow is imported: a home of its own and nothing of the developer's settings.
+
+Airflow reads its configuration once, at import, so all of it is set here at the top of the module, not in a fixture.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+if "airflow" in sys.modules:
+    raise RuntimeError("Airflow was imported before its test home was set; it would use the developer's own.")
+
+# A shell may point at a real deployment (its database, its connections). None of that may reach a test.
+for _name in [name for name in os.environ if name.startswith(("AIRFLOW_", "_AIRFLOW_"))]:
+    del os.environ[_name]
+
+_HOME = Path(tempfile.mkdtemp(prefix="airflow-mediax-tests-"))
+(_HOME / "dags").mkdir()
+
+os.environ.update(
+    AIRFLOW_HOME=str(_HOME),
+    AIRFLOW__CORE__DAGS_FOLDER=str(_HOME / "dags"),
+    AIRFLOW__CORE__LOAD_EXAMPLES="False",
+    AIRFLOW__DATABASE__LOAD_DEFAULT_CONNECTIONS="False",
+    # The trigger keeps its first event back for this interval and a second; the default of 5 would slow every test.
+    AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL="1",
+)
+
+
+pytest_plugins = ["airflow_provider_mediax.emulator.pytest_plugin"]
+
+
+def pytest_unconfigure() -> None:
+    """Remove the test home at the very end, when nothing reads the database any more."""
+    shutil.rmtree(_HOME, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def airflow_db() -> None:
+    """
+    Create Airflow's tables in a sqlite file of the test home, once per run.
+
+    An empty database is made from the models, not by running every migration: seconds less, the same tables.
+    """
+    from airflow.utils.db import initdb
+
+    initdb()

@@ -1,0 +1,232 @@
+"""Promise 4: one poll loop serves all waiting triggers of a connection, and no trigger can harm another."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import time
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+
+import pytest
+
+from airflow_provider_mediax.exceptions import AuthenticationFailed, MediaxError, Unavailable
+from airflow_provider_mediax.jobs import watcher as watcher_module
+from airflow_provider_mediax.jobs.waiting import Outcome, Wait
+from airflow_provider_mediax.jobs.watcher import Opened, Watcher, watcher_for
+from airflow_provider_mediax.protocol.job import Job, JobState
+
+WHO = contextvars.ContextVar("WHO", default="nobody")
+
+
+@dataclass
+class Client:
+    """A service and its client in one: answers ``describe`` from a table, fails on demand."""
+
+    states: dict[str, JobState] = field(default_factory=dict)
+    polled: list[list[str]] = field(default_factory=list)
+    seen_as: set[str] = field(default_factory=set)
+    errors: list[MediaxError | Exception] = field(default_factory=list)
+    hang: asyncio.Event | None = None
+    opened: int = 0
+    closed: int = 0
+    describe_limit: int = 1
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def open(self) -> Opened:
+        self.opened += 1
+        return Opened(self, self)
+
+    def describe(self, ids: list[str]) -> list[str]:
+        return ids
+
+    async def run(self, ids: list[str], patience: object) -> Mapping[str, Job]:
+        self.polled.append(ids)
+        self.seen_as.add(WHO.get())
+        self.changed.set()
+        if self.hang is not None:
+            await self.hang.wait()
+        if self.errors:
+            raise self.errors.pop(0)
+        return {
+            job_id: Job(id=job_id, state=state, state_name=state.value)
+            for job_id in ids
+            if (state := self.states.get(job_id, JobState.OPEN))
+        }
+
+    async def close(self) -> None:
+        self.closed += 1
+        self.changed.set()
+
+
+@pytest.fixture
+async def client() -> Client:
+    return Client()
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    monkeypatch.setattr(watcher_module, "LINGER", 0.1)
+
+
+def a_wait(*job_ids: str, seconds: float = 20.0, **more) -> Wait:
+    now = time.time()
+    return Wait(**{"job_ids": job_ids, "deadline": now + seconds, "poll_interval": 0.02, "started": now, **more})
+
+
+async def outcome(watching: AsyncIterator) -> Outcome:
+    return [news async for news in watching][-1]
+
+
+async def test_fifty_waits_share_one_connection_look_up_and_one_client(client):
+    watcher = Watcher(client.open, "test")
+    waits = [asyncio.create_task(outcome(watcher.watch(a_wait(f"j{number}")))) for number in range(50)]
+    async with asyncio.timeout(10):
+        while len({ids[0] for ids in client.polled}) < 50:
+            client.changed.clear()
+            await client.changed.wait()
+        client.states = {f"j{number}": JobState.SUCCEEDED for number in range(50)}
+        ended = await asyncio.gather(*waits)
+    assert {end.status for end in ended} == {"final"}
+    assert client.opened == 1
+
+
+async def test_jobs_are_described_together_where_the_service_can(client):
+    client.describe_limit = 10
+    client.states = {f"j{number}": JobState.SUCCEEDED for number in range(25)}
+    watcher = Watcher(client.open, "test")
+    waits = [a_wait(f"j{number}", rng=lambda: 0.0) for number in range(25)]
+    async with asyncio.timeout(10):
+        await asyncio.gather(*(outcome(watcher.watch(wait)) for wait in waits))
+    assert len(client.polled) <= 4
+
+
+async def test_the_loop_runs_in_a_context_of_nobody(client):
+    client.states["a"] = JobState.SUCCEEDED
+    WHO.set("the first trigger")
+    async with asyncio.timeout(10):
+        await outcome(Watcher(client.open, "test").watch(a_wait("a")))
+    assert client.seen_as == {"nobody"}
+
+
+async def test_a_trigger_that_is_cancelled_does_not_disturb_the_others(client):
+    watcher = Watcher(client.open, "test")
+    doomed = asyncio.create_task(outcome(watcher.watch(a_wait("a"))))
+    other = asyncio.create_task(outcome(watcher.watch(a_wait("b"))))
+    async with asyncio.timeout(10):
+        while ["a"] not in client.polled:
+            client.changed.clear()
+            await client.changed.wait()
+        doomed.cancel()
+        await asyncio.gather(doomed, return_exceptions=True)
+        client.states["b"] = JobState.SUCCEEDED
+        assert (await other).status == "final"
+
+
+async def test_the_deadline_holds_while_a_poll_hangs(client):
+    client.hang = asyncio.Event()
+    started = time.monotonic()
+    async with asyncio.timeout(10):
+        ended = await outcome(Watcher(client.open, "test").watch(a_wait("a", seconds=0.2)))
+    assert ended.status == "timeout"
+    assert time.monotonic() - started < 5
+
+
+async def test_failures_are_reported_and_borne(client):
+    client.errors = [Unavailable("first"), Unavailable("second")]
+    client.states["a"] = JobState.SUCCEEDED
+    async with asyncio.timeout(10):
+        news = [item async for item in Watcher(client.open, "test").watch(a_wait("a"))]
+    assert [item.what for item in news[:2]] == ["first", "second"]
+    assert news[-1].status == "final"
+
+
+async def test_a_connection_that_cannot_be_opened_ends_the_wait_with_its_reason():
+    async def broken() -> Opened:
+        raise AuthenticationFailed("no keys")
+
+    async with asyncio.timeout(10):
+        ended = await outcome(Watcher(broken, "test").watch(a_wait("a")))
+    assert isinstance(ended.error, AuthenticationFailed)
+
+
+async def test_edited_keys_are_looked_up_again(client, monkeypatch):
+    monkeypatch.setattr(watcher_module, "RECONNECT_SECONDS", 0.0)
+    client.errors = [AuthenticationFailed("old keys")]
+    client.states["a"] = JobState.SUCCEEDED
+    async with asyncio.timeout(10):
+        ended = await outcome(Watcher(client.open, "test").watch(a_wait("a")))
+    assert ended.status == "final"
+    assert (client.opened, client.closed) == (2, 1)
+
+
+async def test_keys_that_stay_wrong_are_reported_and_not_asked_for_again_and_again(client):
+    client.errors = [AuthenticationFailed("wrong keys")] * 3
+    async with asyncio.timeout(10):
+        ended = await outcome(Watcher(client.open, "test").watch(a_wait("a")))
+    assert isinstance(ended.error, AuthenticationFailed)
+    assert client.opened == 1
+
+
+async def test_a_fault_of_the_loop_ends_the_waits_instead_of_leaving_them_hanging(client):
+    async def faulty() -> Opened:
+        raise ZeroDivisionError("secret text")
+
+    async with asyncio.timeout(10):
+        ended = await outcome(Watcher(faulty, "test").watch(a_wait("a")))
+    assert ended.status == "error"
+    assert "secret" not in str(ended.error)
+
+
+async def test_a_fault_of_a_poll_ends_its_wait(client):
+    client.errors = [ZeroDivisionError("secret text")]
+    async with asyncio.timeout(10):
+        ended = await outcome(Watcher(client.open, "test").watch(a_wait("a")))
+    assert ended.status == "error"
+    assert "secret" not in str(ended.error)
+
+
+async def test_a_job_that_the_service_does_not_know_is_a_failure_and_no_busy_loop(client):
+    async def knows_nothing(ids, patience):
+        client.polled.append(ids)
+        return {}
+
+    client.run = knows_nothing
+    async with asyncio.timeout(10):
+        ended = await outcome(Watcher(client.open, "test").watch(a_wait("a", seconds=0.5, poll_interval=0.1)))
+    assert ended.status == "timeout"
+    assert 1 <= len(client.polled) <= 7
+
+
+async def test_the_loop_ends_after_the_last_wait_and_starts_again_for_the_next(client):
+    watcher = Watcher(client.open, "test")
+    client.states["a"] = JobState.SUCCEEDED
+    async with asyncio.timeout(10):
+        await outcome(watcher.watch(a_wait("a")))
+        while not client.closed:
+            client.changed.clear()
+            await client.changed.wait()
+        assert (await outcome(watcher.watch(a_wait("a")))).status == "final"
+    assert client.opened == 2
+
+
+async def test_a_wait_that_comes_while_the_loop_ends_is_served(client):
+    watcher = Watcher(client.open, "test")
+    client.states["a"] = JobState.SUCCEEDED
+    closing = asyncio.Event()
+
+    async def slow_close() -> None:
+        closing.set()
+        await asyncio.sleep(0.2)
+
+    client.close = slow_close
+    async with asyncio.timeout(10):
+        await outcome(watcher.watch(a_wait("a")))
+        await closing.wait()
+        assert (await outcome(watcher.watch(a_wait("a")))).status == "final"
+
+
+async def test_triggers_of_one_connection_share_a_watcher_and_others_do_not(client):
+    one = watcher_for(("mediax", "a", None, None), client.open, "a")
+    assert watcher_for(("mediax", "a", None, None), client.open, "a") is one
+    assert watcher_for(("mediax", "b", None, None), client.open, "b") is not one

@@ -1,0 +1,143 @@
+"""What README and docs say is what the code does: snippets are regions of files that tests run, names and links exist."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import runpy
+import textwrap
+from pathlib import Path
+
+import pytest
+from airflow.sdk import DAG
+
+from airflow_provider_mediax import exceptions
+from airflow_provider_mediax.operators import music
+from airflow_provider_mediax.operators.base import JobOperator
+from airflow_provider_mediax.protocol import results
+from airflow_provider_mediax.protocol.job import Job, JobState
+from airflow_provider_mediax.provider_info import get_provider_info
+from airflow_provider_mediax.sensors.job import MediaxJobSensor
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCS = ROOT / "docs"
+SNIPPETS = sorted((DOCS / "snippets").glob("*.py"))
+PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]
+DAG_FILES = [*sorted((ROOT / "dags").glob("*.py")), *(file for file in SNIPPETS if not file.name.startswith("test_"))]
+ERRORS = [kind for kind in vars(exceptions).values() if inspect.isclass(kind) and kind.__module__ == exceptions.__name__]
+OPERATORS = [
+    kind
+    for kind in vars(music).values()
+    if inspect.isclass(kind) and issubclass(kind, JobOperator) and kind.__module__ == music.__name__
+]
+
+# It describes the emulator to its users, who hardly write DAGs there: its blocks are sketches of their own tests.
+PAGES_WITH_SKETCHES = {"emulator.md"}
+
+
+def name_of(file: Path) -> str:
+    return file.name
+
+
+def regions(file: Path) -> list[str]:
+    """Return the texts between the marks ``[START name]`` and ``[END name]`` of a file."""
+    found = re.findall(r"^# \[START (\w+)\]\n(.*?)^# \[END \1\]$", file.read_text(encoding="utf-8"), re.S | re.M)
+    return [text.strip() for _, text in found]
+
+
+def python_blocks(page: Path) -> list[str]:
+    found = re.findall(r"^( *)```python\n(.*?)^ *```", page.read_text(encoding="utf-8"), re.S | re.M)
+    return [textwrap.dedent(text).strip() for _, text in found]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_python_block_is_a_region_of_a_file_that_runs(page):
+    if page.name in PAGES_WITH_SKETCHES:
+        pytest.skip("its blocks are sketches")
+    known = [region for file in SNIPPETS for region in regions(file)]
+    assert [block for block in python_blocks(page) if block not in known] == []
+
+
+@pytest.mark.parametrize("file", SNIPPETS, ids=name_of)
+def test_every_snippet_is_shown(file):
+    shown = [block for page in PAGES for block in python_blocks(page)]
+    assert regions(file)
+    assert [region for region in regions(file) if region not in shown] == []
+
+
+@pytest.mark.parametrize("file", DAG_FILES, ids=name_of)
+def test_every_dag_file_makes_a_dag_of_its_own_name(file):
+    """tests/integration/test_demo.py runs them."""
+    dag = runpy.run_path(str(file))["dag"]
+    assert isinstance(dag, DAG)
+    assert dag.dag_id == file.stem
+    dag.validate()
+
+
+def test_the_first_dag_fits_into_ten_lines():
+    (region,) = regions(DOCS / "snippets" / "first_dag.py")
+    assert len([line for line in region.splitlines() if line.strip()]) <= 10
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_link_to_a_file_leads_to_one(page):
+    targets = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))
+    assert [target for target in targets if not (page.parent / target).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_path_named_exists(page):
+    """Paths in backticks, of tests above all."""
+    named = re.findall(r"`((?:tests|docs|dags|scripts|benchmarks)/[\w./-]+)`", page.read_text(encoding="utf-8"))
+    assert [path for path in named if not (ROOT / path).exists()] == []
+
+
+def test_every_page_is_on_the_map():
+    index = (DOCS / "index.md").read_text(encoding="utf-8")
+    assert [page.name for page in DOCS.glob("*.md") if page.name != "index.md" and f"({page.name})" not in index] == []
+
+
+def test_every_field_of_the_connection_is_described():
+    (connection,) = get_provider_info()["connection-types"]
+    page = (DOCS / "connection.md").read_text(encoding="utf-8")
+    fields = ["host", "login", "password", *connection["conn-fields"]]
+    assert [field for field in fields if f"| `{field}` |" not in page] == []
+
+
+@pytest.mark.parametrize("operator", [*OPERATORS, MediaxJobSensor], ids=lambda kind: kind.__name__)
+def test_every_argument_is_described_with_its_default(operator):
+    page = (DOCS / "operators.md").read_text(encoding="utf-8")
+    assert f"`{operator.__name__}`" in page
+    for base in operator.__mro__:
+        if not base.__module__.startswith("airflow_provider_mediax"):
+            break
+        for argument in inspect.signature(vars(base).get("__init__", lambda: None)).parameters.values():
+            if argument.kind is not argument.KEYWORD_ONLY:
+                continue
+            row = re.search(rf"^\| `{argument.name}` \|(.*)$", page, re.M)
+            assert row, argument.name
+            if argument.name != "deferrable" and argument.default is not argument.empty:
+                assert f"`{argument.default!r}`".replace("'", '"') in row[1], argument
+
+
+def test_every_error_is_described():
+    page = (DOCS / "operators.md").read_text(encoding="utf-8")
+    assert [kind.__name__ for kind in ERRORS if f"| `{kind.__name__}` |" not in page] == ["MediaxError"]
+
+
+@pytest.mark.parametrize(
+    ("capability", "answer"),
+    [
+        ("musicTagV2", {"musigTagV2": {"musicTagV2": {"mood": {"label": "Happy", "prob": "0.5"}}}}),
+        ("musicASR", {"musicASR": [{"text": "la", "startTime": "1", "endTime": "2", "conf": "0.8"}]}),
+        ("musicBeat", {"musicBeat": {"mergeFileName": "a.wav"}}),
+    ],
+)
+def test_every_column_of_the_rows_is_described(capability, answer):
+    page = (DOCS / "results.md").read_text(encoding="utf-8")
+    section = page.split(f"## `{capability}`")[1].split("\n## ")[0]
+    raw = {"outputs": [{"smartContentDescriptor": {capability: {}}, "smartContentResult": answer}]}
+    view = results.read_result(Job(id="1", state=JobState.SUCCEEDED, state_name="COMPLETED", raw=raw), {})
+    (row,) = results.result_rows(view.capability, view.result)
+    own = [column for column in row if column not in ("capability", "schema_version")]
+    assert re.findall(r"^\| `(\w+)` \|", section, re.M) == own

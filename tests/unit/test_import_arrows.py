@@ -1,0 +1,176 @@
+"""
+Which package may import which, held by reading every module, and what a DAG file's import may load.
+
+The arrows: operators, sensors, transfers -> triggers -> hooks -> jobs -> client -> protocol. A package imports itself
+and what lies to its right. Imports inside functions and under ``TYPE_CHECKING`` count: a late import is a dependency.
+"""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = "airflow_provider_mediax"
+ROOT = Path(__file__).parents[2] / PACKAGE
+
+CHAIN = ("triggers", "hooks", "jobs", "client", "protocol")
+
+#: What each package may import besides itself and ``exceptions``. The last three stand beside the chain.
+MAY_IMPORT: dict[str, set[str]] = {
+    "operators": {*CHAIN, "links"},
+    "sensors": {*CHAIN, "links"},
+    "transfers": {*CHAIN, "links"},
+    **{name: set(CHAIN[place + 1 :]) for place, name in enumerate(CHAIN)},
+    "links": {"jobs", "protocol"},
+    "fs": set(CHAIN[1:]),
+    "cli": {"operators", "transfers", "fs", *CHAIN},
+}
+
+#: What a DAG file must not load; each costs tenths of a second at every parse.
+HEAVY = ("aiohttp", "requests", "qcloud_cos", "librosa", "pandas", "pyarrow")
+
+
+def module_name(file: Path, root: Path) -> str:
+    parts = [PACKAGE, *file.relative_to(root).with_suffix("").parts]
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imported(file: Path, root: Path) -> Iterator[tuple[int, str]]:
+    """Yield line and full name of all that a module imports; ``from a import b`` gives ``a.b`` if that is a module."""
+    own = module_name(file, root)
+    package = own if file.name == "__init__.py" else own.rpartition(".")[0]
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+            base = ".".join([*above, *(node.module or "").split(".")]).strip(".")
+            for alias in node.names:
+                inner = root.joinpath(*f"{base}.{alias.name}".split(".")[1:])
+                is_module = base.split(".")[0] == PACKAGE and (inner.is_dir() or inner.with_suffix(".py").is_file())
+                yield node.lineno, f"{base}.{alias.name}" if is_module else base
+        elif (
+            isinstance(node, ast.Call)
+            and getattr(node.func, "attr", getattr(node.func, "id", "")) in {"import_module", "__import__"}
+            and node.args
+            and isinstance(node.args[0], ast.Constant)
+        ):
+            yield node.lineno, str(node.args[0].value)
+
+
+def allowed(importer: str, target: str) -> bool:
+    """Say whether the module ``importer`` may import the module ``target`` of this package."""
+    mine, theirs = (f"{name}.".split(".")[1] for name in (importer, target))
+    if mine == theirs:
+        return True
+    if mine == "emulator":
+        # A stand-in that shares the client's code proves nothing about it.
+        return target == f"{PACKAGE}.protocol.capabilities"
+    if theirs == "exceptions":
+        return mine != "provider_info"
+    if theirs == "":  # the version
+        return mine not in {"protocol", "exceptions", "provider_info"}
+    return theirs in MAY_IMPORT.get(mine, set())
+
+
+def wrong_imports(root: Path) -> list[str]:
+    return [
+        f"{file.relative_to(root)}:{line}: {module_name(file, root)} imports {target}"
+        for file in sorted(root.rglob("*.py"))
+        for line, target in imported(file, root)
+        if target.split(".")[0] == PACKAGE and not allowed(module_name(file, root), target)
+    ]
+
+
+def test_the_package_keeps_its_arrows():
+    assert wrong_imports(ROOT) == []
+
+
+def test_every_package_has_its_place():
+    """A new package must be given its place in the table above."""
+    present = {folder.name for folder in ROOT.iterdir() if folder.is_dir() and any(folder.glob("*.py"))}
+    assert present - set(MAY_IMPORT) <= {"emulator"}
+
+
+WRONG = {
+    "to the left": ("client/a.py", f"from {PACKAGE}.hooks.mediax import MediaxHook"),
+    "from protocol": ("protocol/a.py", f"import {PACKAGE}.client.sync"),
+    "the version from protocol": ("protocol/a.py", f"from {PACKAGE} import __version__"),
+    "between neighbours": ("sensors/a.py", f"from {PACKAGE}.operators import base"),
+    "in a function": ("jobs/a.py", f"def f():\n    from {PACKAGE}.triggers import job"),
+    "for types only": (
+        "hooks/a.py",
+        f"from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from {PACKAGE}.operators import music",
+    ),
+    "relative": ("client/a.py", "from ..jobs import service"),
+    "relative, from the package itself": ("client/__init__.py", "from ..jobs.service import JobService"),
+    "a package as a name": ("client/a.py", f"from {PACKAGE} import jobs"),
+    "by string": ("client/a.py", f"import importlib\nimportlib.import_module('{PACKAGE}.hooks.cos')"),
+    "the emulator": ("hooks/a.py", f"from {PACKAGE}.emulator.app import start"),
+    "the emulator, from the top": ("provider_info.py", f"import {PACKAGE}.emulator"),
+    "the client's signer in the emulator": ("emulator/a.py", f"from {PACKAGE}.protocol import gateway"),
+    "all of protocol in the emulator": ("emulator/a.py", f"import {PACKAGE}.protocol"),
+    "the errors in the emulator": ("emulator/a.py", f"from {PACKAGE}.exceptions import MediaxError"),
+    "anything in the errors": ("exceptions.py", f"from {PACKAGE}.protocol import job"),
+}
+
+RIGHT = {
+    "to the right": ("operators/a.py", f"from {PACKAGE}.client.retry import decide"),
+    "itself": ("operators/a.py", "from .base import Base"),
+    "the errors": ("protocol/a.py", f"from {PACKAGE}.exceptions import BadRequest"),
+    "the capabilities in the emulator": ("emulator/a.py", f"from {PACKAGE}.protocol import capabilities"),
+    "others": ("protocol/a.py", "import json\nfrom collections import abc"),
+}
+
+
+def example(root: Path, path: str, source: str) -> Path:
+    """Make a small package in which the imports of ``WRONG`` and ``RIGHT`` name modules."""
+    for name in (*MAY_IMPORT, "emulator"):
+        (root / name).mkdir()
+        (root / name / "__init__.py").touch()
+    for name in ("gateway", "capabilities", "job"):
+        (root / "protocol" / f"{name}.py").touch()
+    (root / path).write_text(source, encoding="utf-8")
+    return root
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_a_wrong_import_is_found(tmp_path, case):
+    assert len(wrong_imports(example(tmp_path, *WRONG[case]))) == 1
+
+
+@pytest.mark.parametrize("case", RIGHT)
+def test_a_right_import_is_not_complained_about(tmp_path, case):
+    assert wrong_imports(example(tmp_path, *RIGHT[case])) == []
+
+
+LOADED = """
+import sys
+from airflow.sdk import DAG, BaseOperator
+before = set(sys.modules)
+import {module}
+print(*sorted({{name.partition(".")[0] for name in set(sys.modules) - before}} & {heavy!r}))
+"""
+
+
+def newly_loaded(module: str) -> list[str]:
+    """Return which heavy libraries a module loads that Airflow alone has not loaded."""
+    code = LOADED.format(module=module, heavy=set(HEAVY))
+    done = subprocess.run(  # noqa: S603
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()
+
+
+def test_a_dag_files_import_loads_nothing_heavy():
+    assert newly_loaded(f"{PACKAGE}.operators.music") == []
+
+
+def test_a_heavy_import_would_be_found():
+    assert newly_loaded("aiohttp") == ["aiohttp"]

@@ -1,0 +1,159 @@
+"""What Airflow discovers about the provider holds against Airflow's own schemas and its own discovery."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.resources
+import json
+import subprocess
+import sys
+from typing import Any
+
+import jsonschema
+import pytest
+
+from airflow_provider_mediax import __version__
+from airflow_provider_mediax.provider_info import get_provider_info
+
+INFO = get_provider_info()
+(CONNECTION,) = INFO["connection-types"]
+FIELDS: dict[str, dict[str, Any]] = CONNECTION["conn-fields"]
+
+#: The extras that docs and DAGs rely on.
+EXTRAS = {
+    "gateway_source",
+    "gateway_secret_id",
+    "gateway_secret_key",
+    "job_path",
+    "register_path",
+    "content_id",
+    "cos_secret_id",
+    "cos_secret_key",
+    "cos_token",
+    "cos_region",
+    "cos_bucket",
+    "cos_endpoint",
+    "namespace",
+    "requests_per_second",
+    "connect_timeout",
+    "read_timeout",
+    "proxy",
+    "verify",
+}
+SECRETS = {"gateway_secret_id", "gateway_secret_key", "cos_secret_id", "cos_secret_key", "cos_token", "proxy"}
+MODULE_LISTS = ("hooks", "operators", "sensors", "triggers")
+
+
+def shipped_schema(name: str) -> dict[str, Any]:
+    """Return a schema out of the installed Airflow."""
+    file = importlib.resources.files("airflow").joinpath(name)
+    if not file.is_file():
+        pytest.skip(f"this Airflow does not ship {name}")
+    schema: dict[str, Any] = json.loads(file.read_text())
+    return schema
+
+
+def validate(value: Any, schema: dict[str, Any]) -> None:
+    jsonschema.validators.validator_for(schema)(schema).validate(value)
+
+
+def test_it_fits_the_runtime_schema():
+    validate(INFO, shipped_schema("provider_info.schema.json"))
+
+
+@pytest.mark.parametrize("key", ["connection-types", "integrations", *MODULE_LISTS])
+def test_it_fits_the_strict_schema(key):
+    schema = shipped_schema("provider.yaml.schema.json")["properties"][key]
+    if key == "connection-types" and "conn-fields" not in schema["items"]["properties"]:
+        pytest.skip("conn-fields came with Airflow 3.2")
+    validate(INFO[key], schema)
+
+
+def test_the_version_is_the_packages():
+    assert INFO["versions"][0] == __version__
+
+
+def test_every_list_names_a_declared_integration():
+    declared = {integration["integration-name"] for integration in INFO["integrations"]}
+    assert {entry["integration-name"] for key in MODULE_LISTS for entry in INFO[key]} == declared
+
+
+@pytest.mark.parametrize(
+    "module", [module for key in MODULE_LISTS for entry in INFO[key] for module in entry["python-modules"]]
+)
+def test_every_declared_module_imports(module):
+    importlib.import_module(module)
+
+
+def test_the_hook_class_belongs_to_the_connection_type():
+    module, name = CONNECTION["hook-class-name"].rsplit(".", 1)
+    hook = getattr(importlib.import_module(module), name)
+    assert hook.conn_type == CONNECTION["connection-type"]
+    assert hook.hook_name == CONNECTION["hook-name"]
+    assert hook.default_conn_name == "mediax_default"
+    # Airflow builds hooks by connection id, also for "test connection", through this attribute.
+    assert hook.conn_name_attr == "mediax_conn_id"
+
+
+def test_every_extra_of_the_contract_is_a_field():
+    assert set(FIELDS) == EXTRAS
+
+
+def test_every_secret_is_a_masked_field():
+    assert {name for name, field in FIELDS.items() if field["schema"].get("format") == "password"} == SECRETS
+
+
+@pytest.mark.parametrize("name", sorted(FIELDS))
+def test_a_field_says_what_it_is_and_its_default_fits(name):
+    field = FIELDS[name]
+    assert field["label"]
+    assert field["description"].endswith(".")
+    validate(field["schema"]["default"], field["schema"])
+
+
+def test_placeholders_and_labels_belong_to_fields():
+    behaviour = CONNECTION["ui-field-behaviour"]
+    known = {"host", "login", "password", *FIELDS}
+    assert set(behaviour["placeholders"]) <= known
+    assert set(behaviour["relabeling"]) <= known
+    assert not known & set(behaviour["hidden-fields"])
+    assert not SECRETS - {"proxy"} & set(behaviour["placeholders"])
+
+
+def test_each_call_returns_a_value_of_its_own():
+    """Airflow and plugins may change what they are given."""
+    get_provider_info()["connection-types"].clear()
+    assert get_provider_info() == INFO
+
+
+DISCOVERY = """
+import sys
+import airflow_provider_mediax.provider_info
+assert not [name for name in sys.modules if name.partition(".")[0] == "airflow"], "the module imports Airflow"
+
+from airflow.providers_manager import ProvidersManager
+manager = ProvidersManager()
+assert "airflow-provider-mediax" in manager.providers, sorted(manager.providers)
+
+if hasattr(manager, "iter_connection_type_hook_ui_metadata"):
+    forms = {form.connection_type: form for form in manager.iter_connection_type_hook_ui_metadata()}
+    assert "mediax" in forms, sorted(forms)
+    assert forms["mediax"].hook_name == "MediaX (Tencent Cloud music)", forms["mediax"]
+    assert "airflow_provider_mediax.hooks.mediax" not in sys.modules, "the form imported the hook"
+    from airflow.api_fastapi.core_api.services.ui.connections import HookMetaService
+    (form,) = [form for form in HookMetaService.hook_meta_data() if form.connection_type == "mediax"]
+    assert form.standard_fields.port.hidden and form.standard_fields.url_schema.hidden, form.standard_fields
+    print(",".join(sorted(form.extra_fields)))
+    assert "airflow_provider_mediax.hooks.mediax" not in sys.modules, "the API server imported the hook"
+"""
+
+
+def test_airflow_discovers_it_and_shows_the_form_without_importing_the_hook():
+    done = subprocess.run(  # noqa: S603
+        [sys.executable, "-c", DISCOVERY], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    shown = done.stdout.strip().splitlines()[-1:]
+    if not shown:
+        pytest.skip("the form as data came with Airflow 3.2")
+    assert set(shown[0].split(",")) == EXTRAS
