@@ -215,9 +215,10 @@ def _mask(secrets: Iterable[str]) -> None:
 
 
 def _base_url(conn_id: str, host: str | None, port: int | None) -> str:
-    base_url = (host or DEFAULT_HOST).strip().rstrip("/")
+    base_url = (host or DEFAULT_HOST).strip()
     if "://" not in base_url:
         base_url = f"https://{base_url}"
+    base_url = base_url.rstrip("/") if urlsplit(base_url).netloc else base_url
     parts = urlsplit(base_url)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query:
         rule = f"in connection {conn_id}, it must be a scheme and a host, for example {DEFAULT_HOST}."

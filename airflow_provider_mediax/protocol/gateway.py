@@ -10,7 +10,9 @@ import base64
 import hashlib
 import hmac
 import json
-from collections.abc import Callable, Mapping
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from types import MappingProxyType
@@ -26,6 +28,7 @@ from airflow_provider_mediax.exceptions import (
 )
 from airflow_provider_mediax.protocol.exchange import Call, Flow, JsonObject, Repeat, Reply, Sign, unsigned
 from airflow_provider_mediax.protocol.job import Job, JobList, JobState, from_epoch_ms, member, objects, text
+from airflow_provider_mediax.protocol.urls import shown_text
 
 STATES: Mapping[str, tuple[str, JobState]] = MappingProxyType(
     {
@@ -44,6 +47,11 @@ REGISTER_TIMEOUT = 180.0
 MARKER_LIMIT = 64
 """``customId`` must be shorter than this (section 10)."""
 
+MAX_DEPTH = 100
+"""Deepest nesting of an answer: far above any answer seen, far below where reading it would exhaust the stack."""
+
+_ESCAPE = re.compile(r"\\(?:u[dD][89abAB]\w\w\\u[dD][c-fC-F]\w\w|u[dD][89a-fA-F][0-9a-fA-F]{2}|.)", re.DOTALL)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GatewayKeys:
@@ -58,6 +66,14 @@ class GatewayKeys:
     source: str
     secret_id: str = field(repr=False)
     secret_key: str = field(repr=False)
+
+    def __post_init__(self) -> None:
+        """Refuse what no header can carry."""
+        rule = "a header carries printable ASCII characters only, and no quotes."
+        if not _fits_header(self.source):
+            raise BadRequest.field("gateway_source", self.source, rule)
+        if not _fits_header(self.secret_id):
+            raise BadRequest.field("gateway_secret_id", "***", rule)
 
     def sign(self, now: float) -> Mapping[str, str]:
         """Make the headers of one attempt (section 3.1); ``now`` is the gateway's time in epoch seconds."""
@@ -155,13 +171,14 @@ class Gateway:
         """
         reply = yield self._call("ListJobs", {"customId": marker})
         answer = self._read("ListJobs", reply, "listJobsResponse")
-        jobs = [read_job(raw, "ListJobs") for raw in objects(answer.get("jobs"))]
+        listed = answer.get("jobs")
+        jobs = [read_job(raw, "ListJobs") for raw in objects(listed)]
         # The platform promises no filter semantics, so what it lists is compared once more.
         mine = [job for job in jobs if job.marker == marker]
         mine.sort(key=lambda job: job.created_at.timestamp() if job.created_at else 0.0, reverse=True)
-        total = text(answer.get("total"))
-        known = int(total) if total is not None and total.isdecimal() else len(jobs)
-        return JobList(mine, complete=known <= len(jobs))
+        # What cannot be read may be a job that was paid for, so it never proves that there is none.
+        unread = listed is not None and not isinstance(listed, dict) and not _all_objects(listed)
+        return JobList(mine, complete=not unread and _covers(len(jobs), answer.get("total")))
 
     def register(self, registration: Registration) -> Flow[JsonObject]:
         """
@@ -195,7 +212,8 @@ class Gateway:
             repeat=Repeat.NEVER,
             read_timeout=REGISTER_TIMEOUT,
         )
-        return self._read("Register", reply, "registerInfo", "registerResponse")
+        sent = (registration.cos_secret_id, registration.cos_secret_key)
+        return self._read("Register", reply, "registerInfo", "registerResponse", secrets=sent)
 
     def list_models(self, *, kind: int | None = None, offset: int = 0, limit: int = 100) -> Flow[JsonObject]:
         """
@@ -222,20 +240,26 @@ class Gateway:
         return self._post(self.job_path, action, self._job_body(action, payload), sign=self._sign, repeat=repeat)
 
     def _post(self, path: str, action: str, body: JsonObject, **options: Any) -> Call:
+        try:
+            encoded = json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+        except (TypeError, ValueError, RecursionError) as error:
+            # The text of the error may hold a part of the body, so only its class is named.
+            raise BadRequest(f"{action} cannot be sent, it is no JSON ({type(error).__name__})", advice="") from None
         return Call(
             action=action,
             method="POST",
             url=self.base_url.rstrip("/") + path,
             headers={"Content-Type": "application/json"},
-            body=json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode(),
+            body=encoded,
             **options,
         )
 
-    def _read(self, action: str, reply: Reply | None, *members: str) -> JsonObject:
+    def _read(self, action: str, reply: Reply | None, *members: str, secrets: Iterable[str] = ()) -> JsonObject:
         """
         Return the response member of an answer (section 8.2), or raise what the answer says instead.
 
         :param members: accepted names of the response member, the first one found wins.
+        :param secrets: what was sent besides the gateway's keys and must not be repeated.
         """
         if reply is None:
             raise ProtocolError(f"{action} was given no answer")
@@ -247,25 +271,34 @@ class Gateway:
                 raise
             envelope = {}
         envelope = envelope if isinstance(envelope, dict) else {}
+        hide = self._hider(secrets)
         request_id = text(envelope.get("requestId")) or reply.headers.get("x-request-id")
+        request_id = request_id and hide(request_id)[:100]
         # An error outranks everything, whatever the status; by its presence, since an empty one is an error too.
         if reply.status >= 400 or "errorResponse" in envelope:
-            raise _refusal(action, reply.status, envelope, request_id, self._hide)
+            raise _refusal(action, reply.status, envelope, request_id, hide)
         for name in members:
             if isinstance(found := envelope.get(name), dict):
                 return found
+        found_names = hide(", ".join(sorted(envelope)))[:500] or "none"
         raise ProtocolError(
-            f"The answer to {action} holds no {members[0]} (its members: {', '.join(sorted(envelope)) or 'none'})",
+            f"The answer to {action} holds no {members[0]} (its members: {found_names})",
             status=reply.status,
             request_id=request_id,
         )
 
-    def _hide(self, said: str) -> str:
-        """Blank the keys that were sent, in case an error text repeats them."""
+    def _hider(self, secrets: Iterable[str]) -> Callable[[str], str]:
+        """Return what blanks the keys that were sent and the signatures of addresses, where an answer repeats them."""
         pairs = (self.platform_keys, self.gateway_keys)
-        for secret in (secret for pair in pairs if pair for secret in (pair.secret_id, pair.secret_key) if secret):
-            said = said.replace(secret, "***")
-        return said
+        keys = {*secrets, *(key for pair in pairs if pair for key in (pair.secret_id, pair.secret_key))}
+        longest_first = sorted(filter(None, keys), key=len, reverse=True)
+
+        def hide(said: str) -> str:
+            for key in longest_first:
+                said = said.replace(key, "***")
+            return shown_text(said)
+
+        return hide
 
 
 def read_job(raw: JsonObject, action: str) -> Job:
@@ -280,13 +313,14 @@ def read_job(raw: JsonObject, action: str) -> Job:
     number = text(raw.get("state")) or "0"
     state_name, state = STATES.get(number, (number, JobState.UNKNOWN))
     timing = member(raw, "timing")
+    # Undocumented (contradiction 26); the names that public clients try.
+    message = text(raw.get("message")) or text(raw.get("error"))
     return Job(
         id=job_id,
         state=state,
         state_name=state_name,
         marker=text(raw.get("customId")),
-        # Undocumented (contradiction 26); the names that public clients try.
-        message=text(raw.get("message")) or text(raw.get("error")),
+        message=message and shown_text(message),
         created_at=from_epoch_ms(timing.get("createdAt")),
         started_at=from_epoch_ms(timing.get("startedAt")),
         completed_at=from_epoch_ms(timing.get("completedAt")),
@@ -296,14 +330,67 @@ def read_job(raw: JsonObject, action: str) -> Job:
 
 def parse_json(body: bytes, where: str) -> Any:
     """
-    Decode JSON strictly.
+    Decode JSON strictly; what it returns can be stored as JSON anywhere.
 
-    :raises ProtocolError: the body is not JSON, nested beyond reason, or not text.
+    Half a surrogate pair, as a service makes it that cuts text in the middle of a character, is replaced: no database
+    takes it, and the result around it was paid for.
+
+    :raises ProtocolError: the body is not JSON (``NaN`` is not), nested beyond reason, or not text.
     """
     try:
-        return json.loads(body)
+        decoded = body.decode(json.detect_encoding(body))
+        if "\\ud" in decoded or "\\uD" in decoded:
+            decoded = _ESCAPE.sub(_whole_character, decoded)
+        read = json.loads(decoded.removeprefix("\ufeff"), parse_float=_finite, parse_constant=_finite)
+        if decoded.count("[") + decoded.count("{") > MAX_DEPTH and _too_deep(read):
+            raise RecursionError
+        return read
     except (ValueError, RecursionError) as error:
         raise ProtocolError(f"{where} is not JSON ({len(body)} bytes, {type(error).__name__})") from None
+
+
+def _whole_character(escape: re.Match[str]) -> str:
+    written = escape.group()
+    return r"\ufffd" if len(written) == 6 else written
+
+
+def _finite(written: str) -> float:
+    value = float(written)
+    if not math.isfinite(value):
+        raise ValueError("no number that JSON knows")
+    return value
+
+
+def _too_deep(value: object) -> bool:
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        level = [
+            inner
+            for outer in level
+            if isinstance(outer, (dict, list))
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+        ]
+        if not level:
+            return False
+    return True
+
+
+def _all_objects(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(item, dict) for item in value)
+
+
+def _covers(listed: int, total: object) -> bool:
+    """Tell whether a list is as long as its ``total`` says; one that cannot be read could be any number."""
+    if total is None:
+        return True
+    try:
+        return 0 <= float(text(total) or "nan") <= listed
+    except ValueError:
+        return False
+
+
+def _fits_header(value: str) -> bool:
+    return value.isascii() and value.isprintable() and '"' not in value
 
 
 def _refusal(
@@ -313,7 +400,8 @@ def _refusal(
     platform = "errorResponse" in envelope
     stated = member(envelope, "errorResponse") if platform else envelope
     message = text(stated.get("message")) or text(envelope.get("message")) or "no reason given"
-    facts: dict[str, Any] = {"status": status, "request_id": request_id, "code": text(stated.get("code"))}
+    code = text(stated.get("code"))
+    facts: dict[str, Any] = {"status": status, "request_id": request_id, "code": code and hide(code)[:100]}
     said = f"{'The platform' if platform else 'The gateway'} answered {action} with: {hide(message)[:500]}"
     kind: type[MediaxError] = BadRequest
     advice = "Check host and job_path of the connection."

@@ -76,7 +76,7 @@ def from_epoch_ms(value: object) -> datetime | None:
     MediaX, reference section 6.
     """
     try:
-        milliseconds = int(str(value))
+        milliseconds = float(text(value) or "0")
         return datetime.fromtimestamp(milliseconds / 1000, UTC) if milliseconds > 0 else None
     except (ValueError, OverflowError, OSError):
         return None

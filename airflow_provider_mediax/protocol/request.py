@@ -51,9 +51,12 @@ class MediaxInput:
         given = [name for name in ("url", "path", "source_data") if getattr(self, name)]
         if len(given) != 1:
             raise BadRequest.field("url, path", " and ".join(given) or "neither", "give exactly one input.")
-        if self.url is None:
+        if not self.url:
             return
-        parts = urlsplit(self.url)
+        try:
+            parts = urlsplit(self.url)
+        except ValueError:
+            parts = urlsplit("")
         if parts.scheme == "cos" and cos_address(self.url) is None:
             raise BadRequest.field("url", self.url, "it must read cos://bucket/key.")
         if parts.scheme not in ("http", "https", "cos") or not parts.netloc:
@@ -71,7 +74,7 @@ class MediaxInput:
                 rule = f"the platform reads cos:// only from the registered bucket ({repository.bucket or 'not set'})."
                 raise BadRequest.field("url", self.url, rule)
             path = address.key
-        if path is not None:
+        if path:
             return {"source": {"contentId": _required(repository.content_id, "a path input"), "path": path}}
         return {"url": self.url} if self.url else {"sourceData": self.source_data}
 
@@ -148,8 +151,7 @@ class CapabilityRequest(MediaxRequest):
             raise BadRequest.field("destination", self.destination, f"{name} writes no files.")
         if self.bucket is not None and self.content_id is None:
             raise BadRequest.field("cos_bucket", self.bucket, "it says where content_id lies, so give that too.")
-        if self.job_timeout is not None and self.job_timeout <= 0:
-            raise BadRequest.field("job_timeout", self.job_timeout, "it must be a positive number of seconds.")
+        _check_timeout(self.job_timeout)
         if self.extra_parameters and not isinstance(self.descriptor()[name], Mapping):
             rule = f"{name} takes a plain value, so there is nothing to merge into."
             raise BadRequest.field("extra_parameters", dict(self.extra_parameters), rule)
@@ -183,7 +185,8 @@ class CapabilityRequest(MediaxRequest):
     def wire(self, repository: Repository, destination: str) -> JsonObject:
         """Return the request with one input and one output, as every documented example has them."""
         if self.content_id:
-            repository = Repository(content_id=self.content_id, bucket=self.bucket)
+            known = repository.bucket if self.content_id == repository.content_id else None
+            repository = Repository(content_id=self.content_id, bucket=self.bucket or known)
         output: JsonObject = {"smartContentDescriptor": self.descriptor()}
         if self.writes_files:
             output["contentId"] = _required(repository.content_id, "the result files")
@@ -220,10 +223,11 @@ class RawRequest(MediaxRequest):
     job_timeout: int | None = None
 
     def __post_init__(self) -> None:
-        """Refuse what names no capability."""
+        """Refuse what names no capability, and a timeout that is over at once."""
         if not self.outputs or not all(_descriptor_names(output) for output in self.outputs):
             rule = "each output needs a smartContentDescriptor with a capability."
             raise BadRequest.field("outputs", list(self.outputs), rule)
+        _check_timeout(self.job_timeout)
 
     @property
     def capability_name(self) -> str:
@@ -247,6 +251,11 @@ class RawRequest(MediaxRequest):
 def _descriptor_names(output: Mapping[str, Any]) -> list[str]:
     descriptor = output.get("smartContentDescriptor")
     return [name for name in descriptor if name != PREFIX_MEMBER] if isinstance(descriptor, Mapping) else []
+
+
+def _check_timeout(job_timeout: int | None) -> None:
+    if job_timeout is not None and job_timeout <= 0:
+        raise BadRequest.field("job_timeout", job_timeout, "it must be a positive number of seconds.")
 
 
 def _options(callback: str | None, job_timeout: int | None) -> JsonObject:

@@ -41,7 +41,7 @@ class ResultView:
     """
     What a job found.
 
-    :param capability: name on the wire; of a job with several outputs, all names joined by commas.
+    :param capability: name on the wire; of a job with several outputs, the name of each one joined by commas.
     :param result: the typed view where the schema is known, the raw object where not.
     :param files: full addresses of the files written, as far as their bucket is known.
     :param homeless: names of files whose bucket is not known.
@@ -77,7 +77,7 @@ def read_result(job: Job, repositories: Mapping[str, str]) -> ResultView:
             key = f"{directory}/{file.lstrip('/')}".lstrip("/")
             (files if bucket else homeless).append(str(CosAddress(bucket, key)) if bucket else key)
     result = views[0] if len(views) == 1 else ({"outputs": views} if views else {})
-    return ResultView(",".join(dict.fromkeys(names)), result, files, homeless, _input_of(job, repositories))
+    return ResultView(",".join(names), result, files, homeless, _input_of(job, repositories))
 
 
 def result_rows(capability: str, result: JsonObject) -> Iterator[JsonObject]:
@@ -123,9 +123,13 @@ def _file_names(content: Any) -> Iterator[str]:
             stack.extend(reversed(value))
         elif isinstance(value, dict):
             for name, inner in value.items():
-                if isinstance(inner, str) and inner and (name in _FILE_MEMBERS or name.endswith("FileName")):
+                if _names_file(name, inner):
                     yield inner
             stack.extend(reversed([inner for inner in value.values() if isinstance(inner, (dict, list))]))
+
+
+def _names_file(name: str, value: object) -> bool:
+    return isinstance(value, str) and value != "" and (name in _FILE_MEMBERS or name.endswith("FileName"))
 
 
 def _input_of(job: Job, repositories: Mapping[str, str]) -> str | None:
@@ -145,21 +149,22 @@ def _tags_view(content: JsonObject) -> JsonObject:
 
     The remains of an older tagger, ``audioTagger``, stay raw.
     """
+    if not content.keys() & {"musigTagV2", "musicTagV2"}:
+        return content
     outer = member(content, "musigTagV2") or member(content, "musicTagV2")
     tags = member(outer, "musicTagV2") or outer
-    view = {
+    return {
         dimension: {"label": label, "prob": number(answer.get("prob"))}
         for dimension, answer in tags.items()
         if isinstance(answer, dict) and (label := text(answer.get("label")))
     }
-    return view or ({} if outer else content)
 
 
 def _tags_rows(view: JsonObject) -> list[JsonObject]:
     return [
-        {"dimension": dimension, "label": tag.get("label"), "probability": number(tag.get("prob"))}
+        {"dimension": dimension, "label": label, "probability": number(tag.get("prob"))}
         for dimension, tag in view.items()
-        if isinstance(tag, dict)
+        if isinstance(tag, dict) and (label := text(tag.get("label")))
     ]
 
 
@@ -197,7 +202,7 @@ def _beats_view(content: JsonObject) -> JsonObject:
 
 
 def _beats_rows(view: JsonObject) -> list[JsonObject]:
-    return [{"kind": name, "file": file} for name, file in view.items() if isinstance(file, str)]
+    return [{"kind": name, "file": file} for name, file in view.items() if _names_file(name, file)]
 
 
 def _raw_view(content: JsonObject) -> JsonObject:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
@@ -9,6 +10,9 @@ _SIGNATURE_PREFIXES = ("q-", "x-cos-", "x-amz-", "x-goog-")
 _SIGNATURE_NAMES = frozenset(
     ("signature", "expires", "ossaccesskeyid", "sig", "se", "sp", "sv", "sr", "token", "sign"),
 )
+
+
+_ADDRESS_IN_TEXT = re.compile(r"(?i)\bhttps?://[^\s\"'<>]+")
 
 
 class CosAddress(NamedTuple):
@@ -37,7 +41,10 @@ def unsigned_url(url: str) -> str:
     """
     if url.startswith("cos://"):
         return url
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return url
     kept = [(name, value) for name, value in parse_qsl(parts.query, keep_blank_values=True) if not _signs(name)]
     return urlunsplit((parts.scheme, parts.netloc, parts.path, urlencode(kept), ""))
 
@@ -46,8 +53,16 @@ def shown_url(url: str) -> str:
     """Return a URL that may be logged and stored: no user, password, query or fragment, any of which may be secret."""
     if url.startswith("cos://"):
         return url
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "(an unreadable address)"
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
+def shown_text(said: str) -> str:
+    """Return a text of the service in which every address may be shown; it may repeat a signed one."""
+    return _ADDRESS_IN_TEXT.sub(lambda found: shown_url(found.group()), said)
 
 
 def _signs(name: str) -> bool:

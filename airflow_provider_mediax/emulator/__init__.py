@@ -1,0 +1,1 @@
+"""Both services and COS on one loopback port, for tests and for a first run without an account."""

@@ -1,0 +1,87 @@
+"""One emulator: its state, and which of its services answers a request."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from airflow_provider_mediax.emulator.accounts import BUCKET, REGION, Accounts
+from airflow_provider_mediax.emulator.clock import Clock
+from airflow_provider_mediax.emulator.control import PREFIX, Control
+from airflow_provider_mediax.emulator.cos import CosService, bucket_of
+from airflow_provider_mediax.emulator.faults import Faults
+from airflow_provider_mediax.emulator.inputs import SIZE_LIMIT, Fetcher
+from airflow_provider_mediax.emulator.ledger import Ledger
+from airflow_provider_mediax.emulator.mediax import MediaxService
+from airflow_provider_mediax.emulator.objects import ObjectStore
+from airflow_provider_mediax.emulator.pool import Analysis
+from airflow_provider_mediax.emulator.wire import Undecodable, target_of
+
+
+class Emulator:
+    """
+    Both services, COS and the control interface.
+
+    :param analysis: decodes and listens; closed by whoever made it.
+    :ivar url: where it listens, set once that is known.
+    """
+
+    def __init__(self, analysis: Analysis) -> None:
+        self.url = ""
+        self.accounts = Accounts()
+        self.store = ObjectStore()
+        self.clock = Clock()
+        self.faults = Faults()
+        self.ledger = Ledger()
+        self.cos = CosService(self.accounts, self.store, self.faults, self.clock)
+        self.mediax = MediaxService(
+            self.accounts,
+            self.store,
+            Fetcher(self.cos, self.store),
+            analysis,
+            self.faults,
+            self.ledger,
+            self.clock,
+        )
+        self._control = Control(self)
+        self.store.create(BUCKET, REGION)
+
+    async def reset(self) -> None:
+        """Return to the state of the start."""
+        await self.mediax.jobs.reset()
+        self.mediax.register_delay = 0.0
+        self.faults.reset()
+        self.ledger.reset()
+        self.accounts.reset()
+        self.store.reset()
+        self.store.create(BUCKET, REGION)
+        self.clock.offset, self.clock.gateway_tolerance = 0.0, None
+
+    def application(self) -> web.Application:
+        """Return the aiohttp application, made anew."""
+        application = web.Application(client_max_size=SIZE_LIMIT)
+        application.router.add_route("*", "/{path:(?s:.*)}", self._handle)
+        application.on_response_prepare.append(self._date)
+        application.on_shutdown.append(self._stop_jobs)
+        return application
+
+    async def _handle(self, request: web.Request) -> web.StreamResponse:
+        try:
+            target = target_of(request)
+            target.query  # noqa: B018 - decoded here, so that no service has to expect that it cannot be
+        except Undecodable:
+            return web.Response(status=400, text="The address is not UTF-8")
+        on_cos = bucket_of(target.host) is not None
+        if target.path.startswith(PREFIX) and not on_cos:
+            return await self._control.handle(request, target)
+        record = self.ledger.open(target, "cos" if on_cos else "mediax", self.clock.now())
+        service = self.cos if on_cos else self.mediax
+        response = await service.handle(request, target, record)
+        if request.transport is not None and not request.transport.is_closing():
+            record.status = response.status
+        return response
+
+    async def _date(self, _: web.Request, response: web.StreamResponse) -> None:
+        response.headers["Date"] = self.clock.http_date()
+
+    async def _stop_jobs(self, _: web.Application) -> None:
+        await self.mediax.jobs.reset()

@@ -1,0 +1,214 @@
+"""The control interface under ``/_emulator/``: what tests set and read. JSON, no authentication, loopback only."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Awaitable, Callable, Collection
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from airflow_provider_mediax.emulator.accounts import BUCKET, PRESET, REGION
+from airflow_provider_mediax.emulator.capabilities import CAPABILITIES
+from airflow_provider_mediax.emulator.faults import ACTIONS, KINDS, Fault
+from airflow_provider_mediax.emulator.jobs import OUTCOMES
+from airflow_provider_mediax.emulator.objects import Bucket, NoSuchKey
+from airflow_provider_mediax.emulator.wire import JsonObject, Target
+
+if TYPE_CHECKING:
+    from airflow_provider_mediax.emulator.app import Emulator
+
+PREFIX = "/_emulator/"
+
+_OBJECTS = "objects/"
+
+
+class BadControl(Exception):
+    """The control request is wrong; HTTP 400 with this text."""
+
+
+def connection_of(url: str) -> JsonObject:
+    """
+    Return the Airflow connection that reaches the emulator as its preset account.
+
+    :param url: of the emulator.
+    """
+    return {
+        "conn_type": "mediax",
+        "host": url,
+        "login": PRESET.platform_id,
+        "password": PRESET.platform_key,
+        "extra": {
+            "gateway_source": PRESET.gateway_source,
+            "gateway_secret_id": PRESET.gateway_secret_id,
+            "gateway_secret_key": PRESET.gateway_secret_key,
+            "content_id": PRESET.content_id,
+            "cos_secret_id": PRESET.cos_secret_id,
+            "cos_secret_key": PRESET.cos_secret_key,
+            "cos_region": PRESET.region,
+            "cos_bucket": PRESET.bucket,
+            "cos_endpoint": url,
+        },
+    }
+
+
+class Control:
+    """
+    Answers control requests.
+
+    :param emulator: what is controlled.
+    """
+
+    def __init__(self, emulator: Emulator) -> None:
+        self._emulator = emulator
+        self._routes: dict[tuple[str, str], Callable[[JsonObject], Awaitable[object]]] = {
+            ("GET", "health"): self._health,
+            ("GET", "connection"): self._connection,
+            ("GET", "ledger"): self._ledger,
+            ("GET", "objects"): self._keys,
+            ("POST", "reset"): self._reset,
+            ("POST", "faults"): self._add_fault,
+            ("POST", "durations"): self._set_duration,
+            ("POST", "outcomes"): self._set_outcome,
+            ("POST", "list_lag"): self._set_list_lag,
+            ("POST", "clock"): self._set_clock,
+            ("POST", "register_delay"): self._set_register_delay,
+        }
+
+    async def handle(self, request: web.Request, target: Target) -> web.Response:
+        """Answer one request."""
+        name = target.path.removeprefix(PREFIX)
+        try:
+            if name.startswith(_OBJECTS) and len(name) > len(_OBJECTS):
+                return await self._object(request, name.removeprefix(_OBJECTS))
+            route = self._routes.get((request.method, name))
+            if route is None:
+                known = ", ".join(sorted(f"{method} {path}" for method, path in self._routes))
+                return _error(404, f"there is no {request.method} {name}; there are {known}, objects/{{key}}")
+            return web.json_response(await route(await _body(request)))
+        except BadControl as error:
+            return _error(400, str(error))
+
+    async def _health(self, _: JsonObject) -> object:
+        return {"status": "ok"}
+
+    async def _connection(self, _: JsonObject) -> object:
+        return connection_of(self._emulator.url)
+
+    async def _ledger(self, _: JsonObject) -> object:
+        jobs = [job.for_ledger() for job in self._emulator.mediax.jobs.all()]
+        return {"jobs": jobs, **self._emulator.ledger.as_json()}
+
+    async def _keys(self, _: JsonObject) -> object:
+        return {"keys": self._bucket.keys()}
+
+    async def _reset(self, _: JsonObject) -> object:
+        await self._emulator.reset()
+        return {}
+
+    async def _add_fault(self, body: JsonObject) -> object:
+        fault = Fault(
+            action=_one_of(body, "action", ACTIONS),
+            kind=_one_of(body, "kind", KINDS),
+            times=_count(body, "times"),
+            retry_after=None if body.get("retry_after", 1) is None else _seconds(body, "retry_after", 1),
+            seconds=_seconds(body, "seconds", 1),
+        )
+        self._emulator.faults.add(fault)
+        return {}
+
+    async def _set_duration(self, body: JsonObject) -> object:
+        self._emulator.mediax.jobs.set_duration(_capability(body), _seconds(body, "seconds"))
+        return {}
+
+    async def _set_outcome(self, body: JsonObject) -> object:
+        outcome = _one_of(body, "state", OUTCOMES)
+        self._emulator.mediax.jobs.expect(_capability(body), outcome, _count(body, "times"))
+        return {}
+
+    async def _set_list_lag(self, body: JsonObject) -> object:
+        self._emulator.mediax.jobs.list_lag = _seconds(body, "seconds")
+        return {}
+
+    async def _set_clock(self, body: JsonObject) -> object:
+        offset = _number(body, "offset_seconds", None)
+        given = body.get("gateway_tolerance")
+        self._emulator.clock.gateway_tolerance = None if given is None else _seconds(body, "gateway_tolerance")
+        self._emulator.clock.offset = offset
+        return {}
+
+    async def _set_register_delay(self, body: JsonObject) -> object:
+        self._emulator.mediax.register_delay = _seconds(body, "seconds")
+        return {}
+
+    @property
+    def _bucket(self) -> Bucket:
+        return self._emulator.store.create(BUCKET, REGION)
+
+    async def _object(self, request: web.Request, key: str) -> web.Response:
+        match request.method:
+            case "PUT":
+                now = self._emulator.clock.now()
+                content_type = request.headers.get("Content-Type", "")
+                stored = self._bucket.put(key, await request.read(), now, content_type)
+                return web.json_response({"key": key, "etag": stored.etag})
+            case "GET" | "HEAD":
+                try:
+                    stored = self._bucket.get(key)
+                except NoSuchKey:
+                    return _error(404, f"there is no object {key}")
+                return web.Response(body=stored.data, headers={"Content-Type": stored.content_type})
+            case "DELETE":
+                self._bucket.delete(key)
+                return web.json_response({})
+        return _error(405, "objects can be PUT, GET and DELETEd")
+
+
+async def _body(request: web.Request) -> JsonObject:
+    raw = await request.read()
+    if not raw:
+        return {}
+    try:
+        body = json.loads(raw)
+    except ValueError:
+        raise BadControl("the body is not JSON") from None
+    if not isinstance(body, dict):
+        raise BadControl("the body must be a JSON object")
+    return body
+
+
+def _one_of(body: JsonObject, name: str, allowed: Collection[str]) -> str:
+    value = body.get(name)
+    if not isinstance(value, str) or value not in allowed:
+        raise BadControl(f"{name} must be one of {', '.join(allowed)}")
+    return value
+
+
+def _capability(body: JsonObject) -> str:
+    return _one_of(body, "capability", (*CAPABILITIES, "*"))
+
+
+def _number(body: JsonObject, name: str, default: float | None) -> float:
+    value = body.get(name, default)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise BadControl(f"{name} must be a number of seconds")
+    return value
+
+
+def _seconds(body: JsonObject, name: str, default: float | None = None) -> float:
+    value = _number(body, name, default)
+    if value < 0:
+        raise BadControl(f"{name} must not be negative")
+    return value
+
+
+def _count(body: JsonObject, name: str) -> int:
+    value = body.get(name, 1)
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise BadControl(f"{name} must be a positive integer")
+    return value
+
+
+def _error(status: int, message: str) -> web.Response:
+    return web.json_response({"message": message}, status=status)

@@ -1,0 +1,156 @@
+"""Failures that tests ask for: which request they hit, and what they do to its answer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from aiohttp import web
+
+ACTIONS = (
+    "CreateJob",
+    "GetJob",
+    "ListJobs",
+    "Register",
+    "PutObject",
+    "GetObject",
+    "HeadObject",
+    "DeleteObject",
+    "ListObjects",
+    "HeadBucket",
+    "*",
+)
+"""What a fault can be aimed at."""
+
+STATUSES = {
+    "429": (429, "API rate limit exceeded."),
+    "500": (500, "Internal Server Error."),
+    "502": (502, "Bad Gateway."),
+    "503": (503, "Service Unavailable."),
+    "504": (504, "Gateway Time-out."),
+    "unauthorized": (401, "HMAC signature does not match."),
+}
+"""Kinds that refuse a request before anything happens: HTTP status and message."""
+
+KINDS = (
+    *STATUSES,
+    "error_response",
+    "html",
+    "drop_before",
+    "slow",
+    "500_after",
+    "html_after",
+    "drop_after",
+    "slow_after",
+    "truncated",
+)
+"""Every kind of fault. With the last five the action happened before the answer went wrong."""
+
+HTML = "<!DOCTYPE html><html><head><title>Maintenance</title></head><body><h1>Please come back later</h1></body></html>"
+
+_HAPPENS = ("500_after", "html_after", "drop_after", "slow_after", "truncated")
+
+Refuse = Callable[[int, str], web.Response]
+"""Makes a service's own error answer from an HTTP status and a message; status 200 asks for an error in the body."""
+
+
+@dataclass(slots=True)
+class Fault:
+    """
+    One failure to come.
+
+    :param action: one of :data:`ACTIONS`.
+    :param kind: one of :data:`KINDS`.
+    :param times: how many requests it hits.
+    :param retry_after: seconds in the ``Retry-After`` header of a 429; None leaves the header out.
+    :param seconds: how long the slow kinds take.
+    """
+
+    action: str
+    kind: str
+    times: int = 1
+    retry_after: float | None = 1
+    seconds: float = 1.0
+
+
+class Faults:
+    """Faults in the order in which they will hit."""
+
+    def __init__(self) -> None:
+        self._coming: list[Fault] = []
+
+    def reset(self) -> None:
+        """Forget every fault."""
+        self._coming.clear()
+
+    def add(self, fault: Fault) -> None:
+        """Append a fault."""
+        self._coming.append(fault)
+
+    def take(self, action: str) -> Fault | None:
+        """Use up one hit of the first fault that is aimed at the action."""
+        for fault in self._coming:
+            if fault.action in (action, "*"):
+                fault.times -= 1
+                if fault.times <= 0:
+                    self._coming.remove(fault)
+                return fault
+        return None
+
+    @property
+    def coming(self) -> list[Fault]:
+        """Return the faults that have hits left."""
+        return list(self._coming)
+
+
+async def answer(
+    request: web.Request, fault: Fault | None, act: Callable[[], Awaitable[web.Response]], refuse: Refuse
+) -> web.StreamResponse:
+    """
+    Answer a request the way its fault wants it.
+
+    :param act: does what was asked and returns the true answer.
+    :param refuse: makes the service's error answers.
+    """
+    if fault is None:
+        return await act()
+    if fault.kind == "slow":
+        await asyncio.sleep(fault.seconds)
+        return await act()
+    happened = await act() if fault.kind in _HAPPENS else None
+    if happened is not None and fault.kind == "slow_after":
+        await asyncio.sleep(fault.seconds)
+        return happened
+    if happened is not None and fault.kind == "truncated":
+        return await _truncated(request, happened)
+    match fault.kind:
+        case "drop_before" | "drop_after":
+            return _drop(request)
+        case "html" | "html_after":
+            return web.Response(text=HTML, content_type="text/html")
+        case "error_response":
+            return refuse(200, "The emulator was told to refuse this request.")
+    status, message = STATUSES[fault.kind.removesuffix("_after")]
+    refusal = refuse(status, message)
+    if fault.kind == "429" and fault.retry_after is not None:
+        refusal.headers["Retry-After"] = f"{fault.retry_after:g}"
+    return refusal
+
+
+def _drop(request: web.Request) -> web.Response:
+    if request.transport is not None:
+        request.transport.abort()
+    return web.Response(status=500)  # never sent: the connection is gone
+
+
+async def _truncated(request: web.Request, full: web.Response) -> web.StreamResponse:
+    body = full.body if isinstance(full.body, bytes) else b""
+    cut = web.StreamResponse(status=full.status, headers={"Content-Type": full.content_type})
+    cut.content_length = len(body) + 1
+    cut.force_close()
+    await cut.prepare(request)
+    await cut.write(body[: len(body) // 2])
+    if request.transport is not None:
+        request.transport.close()
+    return cut

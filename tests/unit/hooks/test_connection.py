@@ -1,0 +1,126 @@
+"""The connection: every field read and checked, no secret shown."""
+
+from __future__ import annotations
+
+import json
+import logging
+
+import pytest
+from airflow.sdk import Connection
+
+from airflow_provider_mediax.exceptions import BadRequest
+from airflow_provider_mediax.hooks.connection import MediaxConnection
+
+SECRETS = {
+    "gateway_secret_id": "SECRET-gateway-id",
+    "gateway_secret_key": "SECRET-gateway-key",
+    "cos_secret_id": "SECRET-cos-id",
+    "cos_secret_key": "SECRET-cos-key",
+    "cos_token": "SECRET-cos-token",
+    "proxy": "http://user:SECRET-proxy@127.0.0.1:1",
+}
+
+
+def read(extra: dict | None = None, **fields) -> MediaxConnection:
+    fields = {"login": "SECRET-login", "password": "SECRET-password", **fields}
+    connection = Connection(conn_id="c", conn_type="mediax", extra=json.dumps(extra or {}), **fields)
+    return MediaxConnection.read("c", connection, extra or {})
+
+
+def test_an_empty_connection_has_the_documented_defaults():
+    found = read()
+    assert found.base_url == "https://api.mediax.tencent.com"
+    assert (found.job_path, found.register_path) == ("/job", "/register")
+    assert found.requests_per_second == 10
+    assert (found.transport.connect_timeout, found.transport.read_timeout) == (5, 30)
+    assert found.transport.verify is True
+    assert found.gateway_keys is None
+
+
+def test_no_secret_shows_in_a_repr():
+    found = read({**SECRETS, "gateway_source": "source"})
+    for shown in (repr(found), str(found), repr(found.gateway()), repr(found.cos), repr(found.transport)):
+        assert "SECRET" not in shown
+
+
+def test_the_form_sends_numbers_as_text_and_leaves_empty_text_behind():
+    extra = {"requests_per_second": "2.5", "read_timeout": "", "content_id": "", "gateway_source": " "}
+    found = read(extra)
+    assert found.requests_per_second == 2.5
+    assert found.transport.read_timeout == 30
+    assert found.repository.content_id is None
+    assert found.gateway_keys is None
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [(True, True), ("true", True), (None, True), (False, False), ("false", False), ("/ca.pem", "/ca.pem")],
+)
+def test_verify_is_a_switch_or_a_file(given, expected):
+    assert read({"verify": given}).transport.verify == expected
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("requests_per_second", 0),
+        ("requests_per_second", "many"),
+        ("connect_timeout", -1),
+        ("read_timeout", 121),
+        ("read_timeout", "nan"),
+        ("job_path", "job"),
+        ("register_path", "http://x"),
+    ],
+)
+def test_a_field_that_breaks_its_rule_is_refused_by_name(field, value):
+    with pytest.raises(BadRequest, match=rf"^{field}=.*in connection c, it must"):
+        read({field: value})
+
+
+@pytest.mark.parametrize("missing", ["gateway_source", "gateway_secret_id", "gateway_secret_key"])
+def test_gateway_fields_come_all_three_or_not_at_all(missing):
+    extra = {"gateway_source": "s", "gateway_secret_id": "i", "gateway_secret_key": "k"}
+    del extra[missing]
+    with pytest.raises(BadRequest, match=rf"^{missing}="):
+        read(extra)
+
+
+@pytest.mark.parametrize("field", ["login", "password"])
+def test_a_missing_platform_key_is_named_before_anything_is_sent(field):
+    with pytest.raises(BadRequest, match=rf"^{field}="):
+        read(**{field: None}).gateway()
+
+
+@pytest.mark.parametrize(
+    ("host", "port", "expected"),
+    [
+        ("https://api.example.com/", None, "https://api.example.com"),
+        ("api.example.com", None, "https://api.example.com"),
+        ("http://127.0.0.1", 8480, "http://127.0.0.1:8480"),
+        ("http://127.0.0.1:1", 2, "http://127.0.0.1:1"),
+    ],
+)
+def test_the_host_is_a_scheme_and_a_name(host, port, expected):
+    assert read(host=host, port=port).base_url == expected
+
+
+@pytest.mark.parametrize("host", ["ftp://x", "https://", "https://user:SECRET@x", "https://x?key=SECRET"])
+def test_a_host_that_is_none_is_refused_without_repeating_a_secret(host):
+    with pytest.raises(BadRequest, match=r"^host=") as caught:
+        read(host=host)
+    assert "SECRET" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("host", "warned"), [("http://api.example.com", True), ("http://127.0.0.1:1", False), ("http://localhost", False)]
+)
+def test_plain_http_to_another_machine_is_warned_about(host, warned, caplog):
+    """Contradiction 14: the older host speaks plain HTTP."""
+    with caplog.at_level(logging.WARNING):
+        read(host=host)
+    assert ("clear text" in caplog.text) is warned
+
+
+def test_one_rate_limit_serves_all_hooks_of_a_process():
+    assert read().pacing("mediax") is read().pacing("mediax")
+    assert read().pacing("mediax") is not read(host="https://other").pacing("mediax")

@@ -1,0 +1,154 @@
+"""The music platform's hook against the emulator: what the test button says, and what the calls return."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from airflow_provider_mediax.exceptions import AuthenticationFailed, BadRequest
+from airflow_provider_mediax.hooks.cos import CosHook
+from airflow_provider_mediax.hooks.mediax import MediaxHook
+from airflow_provider_mediax.protocol.capabilities import MusicTag
+from airflow_provider_mediax.protocol.gateway import Registration
+from airflow_provider_mediax.protocol.job import JobState
+from airflow_provider_mediax.protocol.request import CapabilityRequest, MediaxInput
+from tests.audio import click_track
+
+CONNECTION = "AIRFLOW_CONN_MEDIAX_DEFAULT"
+
+
+@pytest.fixture
+def edited(mediax_emulator, monkeypatch):
+    """Return a function that sets the emulator's connection with some fields changed."""
+
+    def edit(**changes):
+        connection = json.loads(mediax_emulator.connection_json())
+        for name, value in changes.items():
+            (connection if name in connection else connection["extra"])[name] = value
+        monkeypatch.setenv(CONNECTION, json.dumps(connection))
+        return mediax_emulator
+
+    edit()
+    return edit
+
+
+def tags() -> CapabilityRequest:
+    return CapabilityRequest(capability=MusicTag(tag_types=["mood"]), input=MediaxInput(path="a.wav"))
+
+
+class TestTestConnection:
+    def test_all_is_well(self, edited):
+        well, said = MediaxHook().test_connection()
+        assert well
+        assert "accepts the connection (signed)" in said
+
+    def test_it_costs_one_cheap_call(self, edited):
+        emulator = edited()
+        MediaxHook().test_connection()
+        assert [request["action"] for request in emulator.ledger()["requests"]] == ["ListJobs"]
+
+    @pytest.mark.parametrize(
+        ("changes", "said"),
+        [
+            ({"host": "http://127.0.0.1:9"}, "Host unreachable"),
+            ({"host": "http://nosuchhost.invalid"}, "Host unreachable"),
+            ({"gateway_secret_key": "wrong"}, "Gateway signature refused"),
+            ({"gateway_secret_id": "wrong"}, "Gateway signature refused"),
+            ({"gateway_source": "wrong"}, "Gateway signature refused"),
+            ({"login": "wrong"}, "Platform keys refused"),
+            ({"password": "wrong"}, "Platform keys refused"),
+            ({"login": ""}, "login='' is refused"),
+            ({"job_path": "/nothing-here"}, "Check host and job_path"),
+        ],
+    )
+    def test_it_says_which_part_is_wrong(self, edited, changes, said):
+        edited(**changes)
+        well, sentence = MediaxHook().test_connection()
+        assert not well
+        assert said in sentence
+        assert "wrong" not in sentence.lower() or "wrong" not in str(changes)
+
+    def test_a_page_in_the_gateways_place_is_noticed(self, edited):
+        edited().fail_next("ListJobs", "html")
+        well, sentence = MediaxHook().test_connection()
+        assert not well
+        assert "Something other than the gateway answers" in sentence
+
+
+def test_a_job_is_submitted_found_and_read(edited):
+    emulator = edited()
+    emulator.put_object("a.wav", click_track(seconds=2))
+    emulator.durations("*", 0)
+    hook = MediaxHook()
+    job = hook.submit(tags(), "marker-1")
+    assert hook.find("marker-1").id == job.id
+    assert [found.id for found in hook.list("marker-1").jobs] == [job.id]
+    assert hook.find("marker-2") is None
+    assert hook.get(job.id).state in (JobState.OPEN, JobState.SUCCEEDED)
+    hook.close()
+
+
+@pytest.mark.parametrize("field", ["gateway_secret_key", "gateway_source"])
+def test_a_wrong_gateway_key_is_an_authentication_error(edited, field):
+    edited(**{field: "mistyped"})
+    with pytest.raises(AuthenticationFailed) as caught:
+        MediaxHook().submit(tags(), "marker")
+    assert caught.value.layer == "gateway"
+    assert caught.value.status == 401
+    assert "mistyped" not in str(caught.value)
+
+
+@pytest.mark.parametrize("field", ["login", "password"])
+def test_a_wrong_platform_key_is_a_refusal_that_names_the_fields(edited, field):
+    edited(**{field: "mistyped"})
+    with pytest.raises(BadRequest, match="check login and password") as caught:
+        MediaxHook().submit(tags(), "marker")
+    assert caught.value.layer == "platform"
+    assert "mistyped" not in str(caught.value)
+
+
+@pytest.mark.parametrize("field", ["cos_secret_id", "cos_secret_key"])
+def test_a_wrong_cos_key_is_an_authentication_error(edited, field):
+    edited(**{field: "mistyped"})
+    with pytest.raises(AuthenticationFailed, match="cos_secret_id, cos_secret_key") as caught:
+        CosHook().write_bytes("a", b"x")
+    assert "mistyped" not in str(caught.value)
+
+
+def test_register_returns_all_keys_and_is_sent_once(edited):
+    emulator = edited()
+    emulator.fail_next("Register", "500")
+    registration = Registration(
+        operate_uin="1000000001",
+        user_name="demo",
+        cos_secret_id="id",
+        cos_secret_key="key",
+        bucket="other-1250000000",
+        region="ap-guangzhou",
+    )
+    with pytest.raises(Exception, match="answered Register"):
+        MediaxHook().register(registration)
+    assert sum(request["action"] == "Register" for request in emulator.ledger()["requests"]) == 1
+    info = MediaxHook().register(registration)
+    assert {"tmpContentId", "tmpSecretId", "tmpSecretKey", "apiGateSecretId", "apiGateSecretKey"} <= set(info)
+
+
+def test_a_result_too_large_for_xcom_is_kept_beside_the_files_and_its_rows_are_read_from_there(edited):
+    edited()
+    hook = MediaxHook()
+    lines = {f"f{number}FileName": "x" * 1000 for number in range(60)}
+    content_id = hook.connection.repository.content_id
+    job = hook.service.gateway  # the job as the platform would describe it
+    from airflow_provider_mediax.protocol.gateway import read_job
+
+    output = {
+        "contentId": content_id,
+        "destination": "/out",
+        "smartContentDescriptor": {"musicBeat": {}},
+        "smartContentResult": {"musicBeat": lines},
+    }
+    job = read_job({"id": "j", "state": 3, "customId": "m", "outputs": [output]}, "test")
+    manifest = hook.manifest(job, None, reattached=False)
+    assert manifest["result"] == {"uri": "cos://music-1250000000/out/j.result.json"}
+    assert len(hook.rows(manifest)) == 60

@@ -1,0 +1,140 @@
+"""Promise 8: bad input is refused after rendering and before anything is sent, with field, value and rule."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import pytest
+
+from airflow_provider_mediax.exceptions import BadRequest
+from airflow_provider_mediax.operators import music
+from airflow_provider_mediax.operators.base import JobOperator
+from airflow_provider_mediax.operators.mediax import MediaxOperator
+from airflow_provider_mediax.operators.music import (
+    MediaxJobOperator,
+    MusicAsrOperator,
+    MusicBeatOperator,
+    MusicTagOperator,
+)
+from airflow_provider_mediax.protocol.request import Repository
+
+OPERATORS = [
+    operator
+    for _, operator in inspect.getmembers(music, inspect.isclass)
+    if issubclass(operator, MediaxOperator) and operator.__module__ == music.__name__
+]
+NOT_TEMPLATED = {"deferrable", "wait_for_completion", "cancel_on_kill", "retry_failed_jobs"}
+REPOSITORY = Repository(content_id="repository", bucket="music-1")
+
+
+def arguments(operator: type[JobOperator]) -> set[str]:
+    """Return the names of an operator's own arguments, those of its bases included."""
+    found: set[str] = set()
+    for kind in operator.__mro__[: operator.__mro__.index(JobOperator) + 1]:
+        parameters = inspect.signature(vars(kind).get("__init__", lambda self: None)).parameters.values()
+        found |= {parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY}
+    return found
+
+
+def made(operator: type[MediaxOperator], **options: Any) -> MediaxOperator:
+    return operator(task_id="t", **({"path": "a.mp3"} | options))
+
+
+@pytest.mark.parametrize("operator", OPERATORS)
+def test_every_argument_is_templated_unless_the_design_says_not(operator):
+    assert arguments(operator) - {"task_id"} - NOT_TEMPLATED == set(operator.template_fields)
+
+
+@pytest.mark.parametrize("operator", OPERATORS)
+def test_a_constructor_looks_at_no_templated_value(operator):
+    templates = dict.fromkeys(operator.template_fields, "{{ nothing.that.exists }}")
+    assert operator(task_id="t", **templates).build_request.__name__ == "build_request"
+
+
+@pytest.mark.parametrize("operator", OPERATORS)
+def test_only_the_task_id_is_positional(operator):
+    with pytest.raises(TypeError):
+        operator("t", "a.mp3")
+
+
+@pytest.mark.parametrize(
+    ("operator", "options", "field"),
+    [
+        (MusicTagOperator, {"path": None}, "url, path"),
+        (MusicTagOperator, {"url": "https://x/y", "path": "z"}, "url, path"),
+        (MusicTagOperator, {"url": "", "path": "None"}, "url, path"),
+        (MusicTagOperator, {"path": None, "url": "file:///a"}, "url"),
+        (MusicTagOperator, {"path": None, "url": "cos://bucket"}, "url"),
+        (MusicTagOperator, {"tag_types": ["all", "mood"]}, "tag_types"),
+        (MusicTagOperator, {"tag_types": "all, mood"}, "tag_types"),
+        (MusicTagOperator, {"tag_types": ["tempo"]}, "tag_types"),
+        (MusicTagOperator, {"tag_types": []}, "tag_types"),
+        (MusicTagOperator, {"tag_types": ""}, "tag_types"),
+        (MusicTagOperator, {"tag_types": 7}, "tag_types"),
+        (MusicAsrOperator, {"confidence": 1.01}, "confidence"),
+        (MusicAsrOperator, {"confidence": -0.1}, "confidence"),
+        (MusicAsrOperator, {"confidence": "high"}, "confidence"),
+        (MusicAsrOperator, {"confidence": "nan"}, "confidence"),
+        (MusicBeatOperator, {"enlarge_level": 7}, "enlarge_level"),
+        (MusicBeatOperator, {"enlarge_level": 0}, "enlarge_level"),
+        (MusicBeatOperator, {"drum_type": "loud"}, "drum_type"),
+        (MusicBeatOperator, {"split_num": 2.5}, "split_num"),
+        (MusicBeatOperator, {"output_prefix": "x" * 20}, "output_prefix"),
+        (MusicBeatOperator, {"cos_bucket": "b"}, "cos_bucket"),
+        (MusicTagOperator, {"job_timeout": 0}, "job_timeout"),
+        (MusicTagOperator, {"job_timeout": "soon"}, "job_timeout"),
+        (MusicTagOperator, {"job_timeout": 600, "wait_timeout": 600}, "job_timeout"),
+        (MusicTagOperator, {"job_timeout": "900", "wait_timeout": "600"}, "job_timeout"),
+        (MusicTagOperator, {"extra_parameters": "text"}, "extra_parameters"),
+        (MediaxJobOperator, {}, "descriptor, outputs"),
+        (MediaxJobOperator, {"descriptor": {"a": {}}, "outputs": [{}]}, "descriptor, outputs"),
+        (MediaxJobOperator, {"descriptor": {"a": {}, "b": {}}}, "descriptor"),
+        (MediaxJobOperator, {"descriptor": {"outputPrefix": "x"}}, "descriptor"),
+        (MediaxJobOperator, {"descriptor": "text"}, "descriptor"),
+        (MediaxJobOperator, {"path": None, "outputs": [{}]}, "outputs"),
+        (MediaxJobOperator, {"outputs": [{"smartContentDescriptor": {"a": {}}}]}, "path"),
+    ],
+)
+def test_bad_input_is_refused_by_field(operator, options, field):
+    with pytest.raises(BadRequest) as caught:
+        made(operator, **options).build_request()
+    assert caught.value.what.startswith(f"{field}=")
+    assert "is refused: " in caught.value.what
+
+
+@pytest.mark.parametrize(
+    ("operator", "options", "descriptor"),
+    [
+        (MusicTagOperator, {}, {"musicTagV2": {"tagType": ["all"]}}),
+        (MusicTagOperator, {"tag_types": "['mood', 'bgm']"}, {"musicTagV2": {"tagType": ["mood", "bgm"]}}),
+        (MusicAsrOperator, {"confidence": "0.5"}, {"musicASR": {"confidence": 0.5}}),
+        (
+            MusicBeatOperator,
+            {},
+            {"musicBeat": {"outputType": 4, "drumType": 2, "enlargeLevel": 3, "splitNum": 3}},
+        ),
+        (
+            MusicBeatOperator,
+            {"split_num": None, "output_prefix": "p", "extra_parameters": {"new": 1}},
+            {"outputPrefix": "p", "musicBeat": {"outputType": 4, "drumType": 2, "enlargeLevel": 3, "new": 1}},
+        ),
+        (MediaxJobOperator, {"descriptor": {"vocalScore": {"x": 1}}}, {"vocalScore": {"x": 1}}),
+    ],
+)
+def test_rendered_arguments_become_the_documented_request(operator, options, descriptor):
+    body = made(operator, **options).build_request().wire(REPOSITORY, "/mediax/m/")
+    assert body["outputs"][0]["smartContentDescriptor"] == descriptor
+    assert body["inputs"] == [{"source": {"contentId": "repository", "path": "a.mp3"}}]
+
+
+def test_cos_addresses_in_the_registered_bucket_are_paths():
+    body = made(MusicTagOperator, path=None, url="cos://music-1/in/a b.mp3").build_request().wire(REPOSITORY, "/")
+    assert body["inputs"] == [{"source": {"contentId": "repository", "path": "in/a b.mp3"}}]
+
+
+def test_timeout_and_callback_are_sent_only_if_given():
+    plain = made(MusicTagOperator).build_request().wire(REPOSITORY, "/")
+    assert set(plain) == {"inputs", "outputs"}
+    full = made(MusicTagOperator, job_timeout=60, callback="https://x").build_request().wire(REPOSITORY, "/")
+    assert (full["timeout"], full["callback"]) == (60, "https://x")
