@@ -102,7 +102,7 @@ class MediaxHook(JobHook):
             "job_id": manifest["job_id"],
             "input": manifest.get("input"),
         }
-        return [{**common, **row} for row in result_rows(manifest["capability"], result)]
+        return [{**common, **row} for row in result_rows(manifest["capability"], result, manifest.get("files") or ())]
 
     def test_connection(self) -> tuple[bool, str]:
         """

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -80,18 +80,22 @@ def read_result(job: Job, repositories: Mapping[str, str]) -> ResultView:
     return ResultView(",".join(names), result, files, homeless, _input_of(job, repositories))
 
 
-def result_rows(capability: str, result: JsonObject) -> Iterator[JsonObject]:
+def result_rows(capability: str, result: JsonObject, files: Sequence[str] = ()) -> Iterator[JsonObject]:
     """
     Yield flat rows: the capability's own columns, preceded by ``capability`` and ``schema_version``.
 
     :param capability: a manifest's ``capability``.
     :param result: a manifest's ``result``.
+    :param files: a manifest's ``files``: a column ``file`` holds the full address of its file where that is known.
     """
+    addresses = {file.rpartition("/")[2]: file for file in files}
     names = capability.split(",")
     views = objects(result.get("outputs")) if len(names) > 1 else [result]
     for name, view in zip(names, views, strict=False):
         schema = schema_of(name)
         for row in schema.rows(view):
+            if "file" in row:
+                row["file"] = addresses.get(row["file"].rpartition("/")[2], row["file"])
             yield {"capability": name, "schema_version": schema.version, **row}
 
 

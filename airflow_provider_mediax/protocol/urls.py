@@ -6,6 +6,7 @@ import re
 from typing import NamedTuple
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
+_QUERY = re.compile(r"(https?://[^\s?#\"'<>]+)[?#][^\s\"'<>]+")
 _SIGNATURE_PREFIXES = ("q-", "x-cos-", "x-amz-", "x-goog-")
 _SIGNATURE_NAMES = frozenset(
     ("signature", "expires", "ossaccesskeyid", "sig", "se", "sp", "sv", "sr", "token", "sign"),
@@ -63,6 +64,11 @@ def shown_url(url: str) -> str:
 def shown_text(said: str) -> str:
     """Return a text of the service in which every address may be shown; it may repeat a signed one."""
     return _ADDRESS_IN_TEXT.sub(lambda found: shown_url(found.group()), said)
+
+
+def hide_queries(said: str) -> str:
+    """Return a text of the service's with the queries of all URLs cut off: they may be signatures."""
+    return _QUERY.sub(r"\1?...", said)
 
 
 def _signs(name: str) -> bool:

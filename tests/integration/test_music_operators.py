@@ -71,10 +71,12 @@ def test_a_downstream_task_reads_rows_and_files(run_dag, emulator):
             address = cos_address(next(file for file in manifest["files"] if file.endswith(".json")))
             return json.loads(CosHook(bucket=address.bucket).read_bytes(address.key))["tempo"]
 
+        rows.override(task_id="beat_rows")(beats := MusicBeatOperator(task_id="beats", **common).output)
         rows(MusicTagOperator(task_id="tags", tag_types=["vocal", "mood"], **common).output)
-        beats_of(MusicBeatOperator(task_id="beats", **common).output)
+        beats_of(beats)
     run = run_dag(dag, connection=emulator.connection_json())
     assert run.values["beats_of"] == pytest.approx(120, rel=0.02)
+    assert [row["file"] for row in run.values["beat_rows"]] == run.values["beats"]["files"]
     assert run.values["rows"][0] == {
         "dag_id": "downstream",
         "run_id": run.run_id,
