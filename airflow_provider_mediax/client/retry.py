@@ -61,7 +61,7 @@ class Patience:
     How long one call may take its time.
 
     :param attempts: how often a passing fault is met before it is reported.
-    :param throttle_wait: seconds in all that the service may make the caller wait by 429.
+    :param throttle_wait: seconds in all that the service may make the caller wait for its rate limit.
     """
 
     attempts: int
@@ -135,7 +135,7 @@ def decide(
         if progress.attempts < patience.attempts and (may_repeat or not outcome.sent):
             return Again(backoff)
         return Fail(_error(call, outcome))
-    if outcome.status == 429:
+    if call.throttled(outcome):
         return _throttled(call, outcome, progress, patience, now=now, jitter=jitter)
     if outcome.status in (401, 403) and not progress.clock_corrected:
         server = _http_date(outcome.headers.get("date"))
@@ -230,7 +230,7 @@ def _throttled(
         delay = 1.0  # "at once", time and again, must not become a loop without a pause
     if progress.throttle_waited + delay <= patience.throttle_wait:
         return Again(delay, throttled=True)
-    error = Throttled(f"{call.action} was refused for the rate limit", status=429)
+    error = Throttled(f"{call.action} was refused for the rate limit", status=reply.status)
     error.retry_after = wanted
     return Fail(error)
 

@@ -7,6 +7,8 @@ A callback carries no proof of who sent it, so it is only a hint: take the job's
 from __future__ import annotations
 
 from airflow_provider_mediax.exceptions import ProtocolError
+from airflow_provider_mediax.protocol.ci_answers import read_jobs
+from airflow_provider_mediax.protocol.ci_xml import read_posted
 from airflow_provider_mediax.protocol.gateway import parse_json, read_job
 from airflow_provider_mediax.protocol.job import Job, member
 
@@ -23,3 +25,18 @@ def read_mediax_callback(body: bytes) -> Job:
         if isinstance(candidate, dict) and candidate.get("id"):
             return read_job(candidate, "callback")
     raise ProtocolError("The callback holds no job")
+
+
+def read_ci_callback(body: bytes) -> list[Job]:
+    """
+    Read a Cloud Infinite callback (API reference section 9.2): XML or JSON, with ``EventName`` or without.
+
+    ``JobsDetail`` is an array in the sample of one tag and an object in those of others.
+
+    :param body: the posted bytes.
+    :raises ProtocolError: it is neither format, or holds no job.
+    """
+    jobs, _ = read_jobs(read_posted(body, "The callback"), "The callback")
+    if not jobs:
+        raise ProtocolError("The callback holds no job")
+    return jobs

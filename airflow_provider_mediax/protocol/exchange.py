@@ -22,6 +22,10 @@ Sign: TypeAlias = Callable[[float], Mapping[str, str]]
 """Makes the signature headers of one attempt from the service's time in epoch seconds."""
 
 
+Throttling: TypeAlias = Callable[["Reply"], bool]
+"""Tells whether an answer proves that the request was refused for a rate limit, so that nothing was done."""
+
+
 class Repeat(Enum):
     """What may be done with a call whose outcome is not known."""
 
@@ -36,6 +40,11 @@ def unsigned(now: float) -> Mapping[str, str]:
     return {}
 
 
+def too_many_requests(reply: Reply) -> bool:
+    """Recognise a rate limit by its own status."""
+    return reply.status == 429
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
     """
@@ -48,6 +57,8 @@ class Call:
     :param sign: makes the signature headers.
     :param repeat: whether the call may be sent again after an unknown outcome.
     :param read_timeout: seconds to wait for the answer, where it needs more than the connection allows.
+    :param throttled: recognises the answer that refuses for a rate limit: even a call that buys something is then
+        sent again. Must not raise.
     """
 
     action: str
@@ -58,6 +69,7 @@ class Call:
     sign: Sign = field(default=unsigned, repr=False)
     repeat: Repeat = Repeat.SAFE
     read_timeout: float | None = None
+    throttled: Throttling = field(default=too_many_requests, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

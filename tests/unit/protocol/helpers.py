@@ -1,0 +1,68 @@
+"""Driving a flow by hand, and the published bodies of Cloud Infinite."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, TypeVar
+
+from airflow_provider_mediax.protocol.ci_requests import VoiceSeparationRequest
+from airflow_provider_mediax.protocol.cloud_infinite import CloudInfinite
+from airflow_provider_mediax.protocol.cos_signature import CosKeys
+from airflow_provider_mediax.protocol.exchange import Call, Flow, Reply
+
+T = TypeVar("T")
+
+BODIES = Path(__file__).parent / "ci_bodies"
+KEYS = CosKeys(secret_id="id-of-a-user", secret_key="key-of-a-user")
+TEMPORARY = CosKeys(secret_id="id-of-a-user", secret_key="key-of-a-user", token="token-of-a-user")
+MARKER = "mx1-" + "0" * 40
+
+
+def ci(**changes: Any) -> CloudInfinite:
+    return CloudInfinite(**{"bucket": "music-1250000000", "region": "ap-guangzhou", "keys": KEYS, **changes})
+
+
+def request(**changes: Any) -> VoiceSeparationRequest:
+    fields = {"source": "in/a.mp3", "mode": "IsAudio", "outputs": {"voice": "out/voice.mp3"}}
+    return VoiceSeparationRequest(**{**fields, **changes})
+
+
+def published(name: str) -> bytes:
+    return (BODIES / name).read_bytes()
+
+
+def xml(body: str, status: int = 200, **headers: str) -> Reply:
+    return Reply(status, {name.replace("_", "-"): value for name, value in headers.items()}, body.encode())
+
+
+def error(code: str, status: int = 400, message: str = "no") -> Reply:
+    said = f"<Code>{code}</Code><Message>{message}</Message><RequestId>r-1</RequestId>"
+    return xml(f"<Error>{said}</Error>", status)
+
+
+def job_xml(
+    job_id: str, user_data: str = MARKER, state: str = "Submitted", created: str = "2026-11-21T11:00:00"
+) -> str:
+    return (
+        f"<JobsDetail><JobId>{job_id}</JobId><State>{state}</State><CreationTime>{created}+0800</CreationTime>"
+        f"<Operation><UserData>{user_data}</UserData></Operation></JobsDetail>"
+    )
+
+
+def answer(*parts: str) -> Reply:
+    return xml(f"<Response>{''.join(parts)}</Response>")
+
+
+def drive(flow: Flow[T], *replies: Reply) -> tuple[T, list[Call]]:
+    """Carry a flow out with these answers; whatever it raises comes out."""
+    calls: list[Call] = []
+    left = list(replies)
+    try:
+        step = next(flow)
+        while True:
+            assert isinstance(step, Call)
+            calls.append(step)
+            step = flow.send(left.pop(0))
+    except StopIteration as end:
+        assert not left, "the flow asked less than expected"
+        return end.value, calls
