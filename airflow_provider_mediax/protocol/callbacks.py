@@ -7,8 +7,9 @@ A callback carries no proof of who sent it, so it is only a hint: take the job's
 from __future__ import annotations
 
 from airflow_provider_mediax.exceptions import ProtocolError
-from airflow_provider_mediax.protocol.gateway import parse_json, read_job
+from airflow_provider_mediax.protocol.gateway import read_job
 from airflow_provider_mediax.protocol.job import Job, member
+from airflow_provider_mediax.protocol.json_body import parse_json
 
 
 def read_mediax_callback(body: bytes) -> Job:
