@@ -170,7 +170,7 @@ class Gateway:
         # The platform promises no filter semantics, so what it lists is compared once more.
         mine = [job for job in jobs if job.marker == marker]
         mine.sort(key=lambda job: job.created_at.timestamp() if job.created_at else 0.0, reverse=True)
-        # What cannot be read, or does not say whose it is, may be the job that was paid for: no proof that there is none.
+        # What cannot be read, or does not say whose it is, may be the job that was paid for.
         unread = listed is not None and not isinstance(listed, dict) and not _all_objects(listed)
         unread = unread or any(job.marker is None for job in jobs)
         return JobList(mine, complete=not unread and _covers(len(jobs), answer.get("total")))
