@@ -64,9 +64,9 @@ class MediaxError(AirflowException):
         parts = (self.what.rstrip(".") + (f" ({named})" if named else "") + ".", self.next_attempt, advice)
         return " ".join(part for part in parts if part)
 
-    def __reduce__(self) -> tuple[Callable[..., MediaxError], tuple[Any, ...]]:
+    def __reduce__(self) -> tuple[Callable[..., MediaxError], tuple[Any, ...], dict[str, Any]]:
         """Keep every member through pickling, which by default passes ``args`` alone."""
-        return _rebuild, (type(self), self.what, self.facts(), self.own_advice)
+        return _rebuild, (type(self), self.what), self.__dict__
 
     def facts(self) -> dict[str, Any]:
         """Return the ids, status and code: what may travel in a trigger's event."""
@@ -79,8 +79,8 @@ class MediaxError(AirflowException):
         return self
 
 
-def _rebuild(kind: type[MediaxError], what: str, facts: dict[str, Any], advice: str | None) -> MediaxError:
-    return kind(what, advice=advice, **facts)
+def _rebuild(kind: type[MediaxError], what: str) -> MediaxError:
+    return kind(what)
 
 
 class BadRequest(MediaxError, AirflowFailException):

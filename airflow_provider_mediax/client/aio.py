@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from airflow_provider_mediax.client.pacing import Pacing
 from airflow_provider_mediax.client.retry import MAX_BODY, PATIENT, Patience, Send, TransportFailure, attempts
-from airflow_provider_mediax.client.transport import IDLE_SECONDS, USER_AGENT, Transport, tls_context
+from airflow_provider_mediax.client.transport import IDLE_SECONDS, USER_AGENT, Transport, names_host, tls_context
 from airflow_provider_mediax.protocol.exchange import Flow, Reply
 
 if TYPE_CHECKING:
@@ -64,6 +64,8 @@ class AsyncClient:
         await self.close()
 
     async def _send(self, step: Send) -> Reply:
+        if not names_host(step.call.url):
+            raise TransportFailure("the host cannot be looked up by that name", sent=False)
         if self._session is None:
             # Half a second of importing and of reading certificates, for which the event loop must not stand still.
             await asyncio.to_thread(_prepare, self._transport)

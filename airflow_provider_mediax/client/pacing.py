@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 
 BURST = 5
 """Requests that may go at once after a quiet time, before the rate counts."""
@@ -28,10 +27,6 @@ class Pacing:
             free_at = max(self._free_at, now - (BURST - 1) * self._interval)
             self._free_at = free_at + self._interval
             return max(0.0, free_at - now)
-
-    def service_time(self) -> float:
-        """Return the service's time in epoch seconds, as far as it is known."""
-        return time.time() + self.clock_offset
 
     def change_rate(self, rate: float) -> None:
         """Follow a connection whose ``requests_per_second`` was edited."""

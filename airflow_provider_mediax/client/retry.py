@@ -11,13 +11,14 @@ import random
 import time
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import TypeAlias, TypeVar
 from urllib.parse import urlsplit
 
 from airflow_provider_mediax.client.pacing import Pacing
 from airflow_provider_mediax.exceptions import MediaxError, ProtocolError, Throttled, Unavailable, Unreachable
-from airflow_provider_mediax.protocol.exchange import Call, Flow, Pause, Repeat, Reply
+from airflow_provider_mediax.protocol.exchange import Call, Flow, Pause, Repeat, Reply, unsigned
 
 T = TypeVar("T")
 
@@ -137,7 +138,7 @@ def decide(
         return Fail(_error(call, outcome))
     if call.throttled(outcome):
         return _throttled(call, outcome, progress, patience, now=now, jitter=jitter)
-    if outcome.status in (401, 403) and not progress.clock_corrected:
+    if outcome.status in (401, 403) and call.sign is not unsigned and not progress.clock_corrected:
         server = _http_date(outcome.headers.get("date"))
         if server is not None and abs(server - now) > CLOCK_TOLERANCE:
             return Again(0.0, offset=server - now)
@@ -180,7 +181,8 @@ def _attempts_at(call: Call, pacing: Pacing, patience: Patience) -> Generator[Se
     while True:
         if delay := pacing.reserve(time.monotonic()):
             yield Pause(delay)
-        now = pacing.service_time()
+        offset = pacing.clock_offset
+        now = time.time() + offset
         outcome: Reply | TransportFailure | None
         try:
             outcome = yield Send(call, {**call.headers, **call.sign(now)})
@@ -195,7 +197,8 @@ def _attempts_at(call: Call, pacing: Pacing, patience: Patience) -> Generator[Se
         if isinstance(decision, Fail):
             raise decision.error
         if decision.offset is not None:
-            pacing.clock_offset += decision.offset
+            # Measured against the clock that signed: others may have learned the same meanwhile.
+            pacing.clock_offset = offset + decision.offset
             progress.clock_corrected = True
         if decision.throttled:
             # Being told to wait is not a fault of the call, so it uses up time and no attempt.
@@ -246,6 +249,8 @@ def _error(call: Call, failure: TransportFailure) -> MediaxError:
 
 def _http_date(value: str | None) -> float | None:
     try:
-        return parsedate_to_datetime(value).timestamp() if value else None
+        date = parsedate_to_datetime(value) if value else None
+        # HTTP dates are in UTC; one that does not say so would be taken for this machine's local time.
+        return None if date is None else (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
     except (ValueError, TypeError, OverflowError):
         return None

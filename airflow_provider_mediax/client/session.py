@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -13,17 +14,28 @@ from airflow_provider_mediax.client.transport import USER_AGENT, Transport, tls_
 
 def new_session(transport: Transport, endpoint: str | None = None) -> requests.Session:
     """
-    Return a session of its own, with its own connections and no cookies of anybody else.
+    Return a session of its own: with its own connections, no cookies, and no way to follow a redirect.
 
     :param endpoint: ``scheme://host:port`` that everything is sent to, while the Host header and whatever was
         signed keep the name of the service (private endpoint, emulator).
     """
-    session = requests.Session()
+    session = _UnledSession()
     session.trust_env = False  # see Transport.proxy_for
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
     session.headers["User-Agent"] = USER_AGENT
     for scheme in ("http://", "https://"):
         session.mount(scheme, _Adapter(transport, endpoint))
     return session
+
+
+class _UnledSession(requests.Session):
+    """
+    Looks at no redirect. requests does, even when it is told not to follow one, and fails at an address that it
+    cannot read.
+    """
+
+    def get_redirect_target(self, resp: requests.Response) -> str | None:
+        return None
 
 
 class _Adapter(HTTPAdapter):

@@ -6,6 +6,9 @@ import contextlib
 import os
 import select
 
+_LONGEST_WAIT = 86400.0 * 7
+"""Seconds: what poll() can count lasts for three weeks."""
+
 
 class StopSignal:
     """
@@ -20,7 +23,7 @@ class StopSignal:
 
     def set(self) -> None:
         """Stop: every wait ends, now and from now on."""
-        with contextlib.suppress(BlockingIOError):  # the pipe is full of earlier signals
+        with contextlib.suppress(OSError):  # the pipe is full of earlier signals, or closed
             os.write(self._writer, b"!")
 
     def is_set(self) -> bool:
@@ -29,10 +32,14 @@ class StopSignal:
 
     def wait(self, seconds: float) -> bool:
         """Wait up to ``seconds`` and tell whether it is set."""
-        readable, _, _ = select.select([self._reader], [], [], max(0.0, seconds))
-        return bool(readable)
+        waiting = select.poll()  # select() fails in a process with more than 1024 open files
+        waiting.register(self._reader, select.POLLIN)
+        return bool(waiting.poll(min(max(0.0, seconds), _LONGEST_WAIT) * 1000))
 
     def close(self) -> None:
-        """Give the pipe back."""
-        for end in (self._reader, self._writer):
-            os.close(end)
+        """Give the pipe back; a signal that comes later does nothing."""
+        # The number of a closed file is soon another file's, so it is forgotten before it is closed.
+        ends, self._reader, self._writer = (self._reader, self._writer), -1, -1
+        for end in ends:
+            if end >= 0:
+                os.close(end)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 from airflow_provider_mediax.client.pacing import Pacing
 from airflow_provider_mediax.client.retry import MAX_BODY, PATIENT, Patience, Send, TransportFailure, attempts
 from airflow_provider_mediax.client.stop import StopSignal
-from airflow_provider_mediax.client.transport import Transport
+from airflow_provider_mediax.client.transport import Transport, names_host
 from airflow_provider_mediax.exceptions import Stopped
 from airflow_provider_mediax.protocol.exchange import Flow, Reply
 
@@ -91,6 +91,8 @@ class SyncClient:
         import requests
 
         call = step.call
+        if not names_host(call.url):
+            raise TransportFailure("the host cannot be looked up by that name", sent=False)
         read_timeout = call.read_timeout or self._transport.read_timeout
         if self._session is None:
             from airflow_provider_mediax.client.session import new_session
@@ -142,6 +144,9 @@ def _was_sent(error: Exception) -> bool:
     cause = _cause(error)
     if isinstance(cause, urllib3_errors.ProxyError):
         cause = cause.original_error
+        # The proxy refused the tunnel, through which the request was to go. The text is Python's own, in http.client.
+        if type(cause) is OSError and str(cause).startswith("Tunnel connection failed"):
+            return False
     if isinstance(cause, urllib3_errors.SSLError):
         # A broken session looks like a failed handshake; only these two cannot happen later than that.
         failed = cause.args[0] if cause.args else None

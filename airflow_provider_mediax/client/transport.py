@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from airflow_provider_mediax import __version__
+from airflow_provider_mediax.exceptions import BadRequest
+from airflow_provider_mediax.protocol.urls import shown_url
 
 IDLE_SECONDS = 90.0
 """How long an idle connection is kept: longer than the longest poll interval."""
@@ -40,14 +42,46 @@ class Transport:
 
         The environment is read here because the libraries' own way of trusting it also takes credentials from
         the user's netrc file, and they would replace the signature.
+
+        :raises BadRequest: it is no HTTP proxy.
         """
+        proxy = self._proxy_setting(url)
+        if proxy is None:
+            return None
+        # Without a scheme, as it is often set, one library takes it and the other does not.
+        address = proxy if "://" in proxy else f"http://{proxy}"
+        if not names_host(address) or urlsplit(address).scheme not in ("http", "https"):
+            rule = "the proxy of the connection or the environment must be http://host:port or https://host:port."
+            raise BadRequest.field("proxy", shown_url(address), rule)
+        return address
+
+    def _proxy_setting(self, url: str) -> str | None:
         if self.proxy:
             return self.proxy
         parts = urlsplit(url)
-        if urllib.request.proxy_bypass(parts.netloc):
-            return None
-        proxies = urllib.request.getproxies_environment()
-        return proxies.get(parts.scheme) or proxies.get("all")
+        return _environment_proxy(parts.scheme, parts.netloc, tuple(os.environ.get(name) for name in _PROXY_NAMES))
+
+
+_PROXY_NAMES = [f"{name}_proxy" for name in ("http", "https", "all", "no")]
+_PROXY_NAMES += [name.upper() for name in _PROXY_NAMES]
+
+
+@functools.lru_cache(maxsize=64)
+def _environment_proxy(scheme: str, netloc: str, values: tuple[str | None, ...]) -> str | None:
+    """Return the environment's proxy; remembered for its ``values``, since reading all of them costs 0.1 ms a call."""
+    if urllib.request.proxy_bypass(netloc):
+        return None
+    proxies = urllib.request.getproxies_environment()
+    return proxies.get(scheme) or proxies.get("all") or None
+
+
+def names_host(url: str) -> bool:
+    """Tell whether host and port can be looked up at all; the libraries fail at others in ways of their own."""
+    try:
+        parts = urlsplit(url)
+        return parts.port != 0 and bool((parts.hostname or "").encode("idna"))
+    except ValueError:
+        return False
 
 
 @functools.cache
@@ -57,12 +91,21 @@ def tls_context(verify: bool | str) -> ssl.SSLContext:
 
     True trusts what the system and requests trust, including the bundles named by ``SSL_CERT_FILE`` and
     ``REQUESTS_CA_BUNDLE``.
+
+    :raises BadRequest: the file holds no certificates.
     """
-    context = ssl.create_default_context(cafile=verify if isinstance(verify, str) else None)
+    trusted = verify if isinstance(verify, str) else ""
     if verify is True:
         from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
-        context.load_verify_locations(os.environ.get("REQUESTS_CA_BUNDLE") or DEFAULT_CA_BUNDLE_PATH)
+        trusted = os.environ.get("REQUESTS_CA_BUNDLE") or DEFAULT_CA_BUNDLE_PATH
+    try:
+        context = ssl.create_default_context(cafile=None if isinstance(verify, bool) else verify)
+        if verify is True:
+            context.load_verify_locations(trusted)
+    except OSError as error:  # ssl.SSLError is one
+        rule = f"it must be a file with trusted certificates ({type(error).__name__})."
+        raise BadRequest.field("verify", trusted, rule) from None
     if verify is False:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE

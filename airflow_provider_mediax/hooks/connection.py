@@ -105,7 +105,7 @@ class MediaxConnection:
             gateway_keys=fields.gateway_keys(),
             repository=Repository(content_id=fields.text("content_id"), bucket=fields.text("cos_bucket")),
             namespace=fields.text("namespace"),
-            requests_per_second=fields.number("requests_per_second", 10.0, above=0.0, at_most=10_000.0),
+            requests_per_second=fields.number("requests_per_second", 10.0, above=0.0, at_most=1000.0),
             transport=Transport(
                 connect_timeout=fields.number("connect_timeout", 5.0, above=0.0, at_most=120.0),
                 read_timeout=fields.number("read_timeout", 30.0, above=0.0, at_most=120.0),

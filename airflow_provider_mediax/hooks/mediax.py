@@ -89,8 +89,11 @@ class MediaxHook(JobHook):
         Return the flat rows of a finished job, one per tag, line or file, each with its owner, input and job.
 
         :param manifest: what an operator or sensor returned.
+        :raises BadRequest: it is something else.
         """
-        result = manifest["result"]
+        if not isinstance(manifest, Mapping) or not isinstance(manifest.get("result"), Mapping):
+            raise BadRequest.field("manifest", manifest, "it must be what an operator or a sensor of a job returned.")
+        result: JsonObject = dict(manifest["result"])
         if set(result) == {"uri"} and (address := cos_address(str(result["uri"]))):
             cos = CosHook(self.mediax_conn_id, bucket=address.bucket)
             try:

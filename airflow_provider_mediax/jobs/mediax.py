@@ -30,8 +30,10 @@ class MediaxService(JobService[MediaxRequest]):
     repository: Repository
 
     def check(self, request: MediaxRequest) -> None:
-        """Build the body once, which refuses what cannot be sent."""
-        request.wire(self.repository, default_destination("check"))
+        """Build the call once without sending it, which refuses what cannot be sent."""
+        flow = self.submit(request, "check")
+        next(flow)
+        flow.close()
 
     def submit(self, request: MediaxRequest, marker: str) -> Flow[Job]:
         """Create a job; file results go to a directory of its own unless the request names one."""

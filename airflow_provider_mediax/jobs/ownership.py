@@ -167,6 +167,7 @@ class Acquisition(Generic[R]):
     :param try_number: of this attempt, from 1.
     :param retry_failed: replace a failed job instead of adopting it.
     :param clock: epoch seconds.
+    :raises BadRequest: the request breaks a rule; nothing is recorded or sent.
     """
 
     def __init__(
@@ -189,6 +190,7 @@ class Acquisition(Generic[R]):
         self._retry_failed = retry_failed
         self._clock = clock
         self._log = log
+        service.check(request)
         content = request.identity()
         self.marker = identity.marker(digest(content))
         self._fields = {name: digest(value)[:16] for name, value in content.items()}
@@ -198,12 +200,10 @@ class Acquisition(Generic[R]):
         """
         Return the task's job.
 
-        :raises BadRequest: the request breaks a rule; nothing was sent.
         :raises RequestChanged: an earlier try of this generation asked for something else.
         :raises LookupFailed: a job may exist, and the service cannot say.
         :raises OutcomeUnknown: two submits without an answer, and no job listed for them.
         """
-        self._service.check(self._request)
         record = self._recorded()
         if record is not None:
             self._abandoned = list(record.abandoned)

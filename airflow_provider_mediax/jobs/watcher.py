@@ -32,6 +32,9 @@ IN_FLIGHT = 32
 LINGER = 30.0
 """Seconds that session and connection are kept for the next trigger after the last one has gone."""
 
+TURN = 0.05
+"""Seconds between two turns at least: a turn looks at every wait, and many polls end at nearly the same time."""
+
 RECONNECT_SECONDS = 60.0
 """How often at most the connection is looked up anew when it seems to be out of date."""
 
@@ -103,6 +106,7 @@ class Watcher:
                 self._changed.clear()
                 await self._take_turn()
                 await self._sleep()
+                await asyncio.sleep(TURN)
         except Exception as error:  # noqa: BLE001 - a fault of ours must end the waits, not leave them hanging
             self._end_in_fault(set(self._waiters), error)
         finally:

@@ -81,6 +81,11 @@ class MediaxOperator(JobOperator):
 
         return MediaxHook(self.mediax_conn_id, stop=self._stop)
 
+    def on_kill(self) -> None:
+        """Send nothing more; the platform has no call to cancel what was sent."""
+        super().on_kill()
+        self.log.warning("The platform cannot cancel jobs: one that was submitted goes on, and is paid for")
+
     def _input(self) -> MediaxInput | None:
         from airflow_provider_mediax.protocol.request import MediaxInput
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 from airflow_provider_mediax.exceptions import ProtocolError
 from airflow_provider_mediax.protocol.ci_answers import read_jobs
 from airflow_provider_mediax.protocol.ci_xml import read_posted
-from airflow_provider_mediax.protocol.gateway import parse_json, read_job
+from airflow_provider_mediax.protocol.gateway import read_job
 from airflow_provider_mediax.protocol.job import Job, member
+from airflow_provider_mediax.protocol.json_body import parse_json
 
 
 def read_mediax_callback(body: bytes) -> Job:

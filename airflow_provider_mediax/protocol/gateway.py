@@ -10,8 +10,6 @@ import base64
 import hashlib
 import hmac
 import json
-import math
-import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from email.utils import formatdate
@@ -28,6 +26,7 @@ from airflow_provider_mediax.exceptions import (
 )
 from airflow_provider_mediax.protocol.exchange import Call, Flow, JsonObject, Repeat, Reply, Sign, unsigned
 from airflow_provider_mediax.protocol.job import Job, JobList, JobState, from_epoch_ms, member, objects, text
+from airflow_provider_mediax.protocol.json_body import parse_json
 from airflow_provider_mediax.protocol.urls import shown_text
 
 STATES: Mapping[str, tuple[str, JobState]] = MappingProxyType(
@@ -46,11 +45,6 @@ REGISTER_TIMEOUT = 180.0
 
 MARKER_LIMIT = 64
 """``customId`` must be shorter than this (section 10)."""
-
-MAX_DEPTH = 100
-"""Deepest nesting of an answer: far above any answer seen, far below where reading it would exhaust the stack."""
-
-_ESCAPE = re.compile(r"\\(?:u[dD][89abAB]\w\w\\u[dD][c-fC-F]\w\w|u[dD][89a-fA-F][0-9a-fA-F]{2}|.)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,8 +170,9 @@ class Gateway:
         # The platform promises no filter semantics, so what it lists is compared once more.
         mine = [job for job in jobs if job.marker == marker]
         mine.sort(key=lambda job: job.created_at.timestamp() if job.created_at else 0.0, reverse=True)
-        # What cannot be read may be a job that was paid for, so it never proves that there is none.
+        # What cannot be read, or does not say whose it is, may be the job that was paid for.
         unread = listed is not None and not isinstance(listed, dict) and not _all_objects(listed)
+        unread = unread or any(job.marker is None for job in jobs)
         return JobList(mine, complete=not unread and _covers(len(jobs), answer.get("total")))
 
     def register(self, registration: Registration) -> Flow[JsonObject]:
@@ -326,53 +321,6 @@ def read_job(raw: JsonObject, action: str) -> Job:
         completed_at=from_epoch_ms(timing.get("completedAt")),
         raw=raw,
     )
-
-
-def parse_json(body: bytes, where: str) -> Any:
-    """
-    Decode JSON strictly; what it returns can be stored as JSON anywhere.
-
-    Half a surrogate pair, as a service makes it that cuts text in the middle of a character, is replaced: no database
-    takes it, and the result around it was paid for.
-
-    :raises ProtocolError: the body is not JSON (``NaN`` is not), nested beyond reason, or not text.
-    """
-    try:
-        decoded = body.decode(json.detect_encoding(body))
-        if "\\ud" in decoded or "\\uD" in decoded:
-            decoded = _ESCAPE.sub(_whole_character, decoded)
-        read = json.loads(decoded.removeprefix("\ufeff"), parse_float=_finite, parse_constant=_finite)
-        if decoded.count("[") + decoded.count("{") > MAX_DEPTH and _too_deep(read):
-            raise RecursionError
-        return read
-    except (ValueError, RecursionError) as error:
-        raise ProtocolError(f"{where} is not JSON ({len(body)} bytes, {type(error).__name__})") from None
-
-
-def _whole_character(escape: re.Match[str]) -> str:
-    written = escape.group()
-    return r"\ufffd" if len(written) == 6 else written
-
-
-def _finite(written: str) -> float:
-    value = float(written)
-    if not math.isfinite(value):
-        raise ValueError("no number that JSON knows")
-    return value
-
-
-def _too_deep(value: object) -> bool:
-    level = [value]
-    for _ in range(MAX_DEPTH):
-        level = [
-            inner
-            for outer in level
-            if isinstance(outer, (dict, list))
-            for inner in (outer.values() if isinstance(outer, dict) else outer)
-        ]
-        if not level:
-            return False
-    return True
 
 
 def _all_objects(value: object) -> bool:

@@ -6,7 +6,14 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from airflow.providers.common.compat.sdk import AirflowSensorTimeout, BaseSensorOperator, PokeReturnValue, conf
+from airflow.providers.common.compat.sdk import (
+    AirflowException,
+    AirflowSensorTimeout,
+    AirflowSkipException,
+    BaseSensorOperator,
+    PokeReturnValue,
+    conf,
+)
 
 from airflow_provider_mediax.exceptions import BadRequest
 from airflow_provider_mediax.jobs.arguments import parsed_literal
@@ -51,7 +58,13 @@ class MediaxJobSensor(BaseSensorOperator):
         """Wait in the triggerer, or poke in the worker."""
         if not self.deferrable:
             return super().execute(context)
-        manifest = self._look()
+        try:
+            manifest = self._look()
+        except AirflowException as error:
+            # What Airflow does around poke and resume; this look belongs to neither.
+            if self.soft_fail or self.never_fail:
+                raise AirflowSkipException(f"Skipped, because the job ended otherwise: {error}") from error
+            raise
         return self._defer(context) if manifest is None else manifest
 
     def poke(self, context: Context) -> PokeReturnValue:

@@ -137,3 +137,15 @@ def test_any_capability_can_be_sent_raw(run_dag, emulator):
     assert run.values["descriptor"]["result"]["lines"]
     assert run.values["arrays"]["result"]["mood"]["label"] == "Exciting"
     assert run.values["arrays"]["input"] == f"cos://music-1250000000/{TRACK}"
+
+
+@pytest.mark.parametrize("deferrable", [True, False])
+def test_a_sensor_of_a_failed_job_skips_if_it_is_told_to_fail_softly(run_dag, emulator, deferrable):
+    emulator.outcome("musicTagV2", "ERROR")
+    emulator.durations("musicTagV2", 0)
+    with DAG(dag_id=f"soft_fail_{deferrable}") as dag:
+        submit = MusicTagOperator(task_id="submit", path=TRACK, wait_for_completion=False)
+        MediaxJobSensor(task_id="soft", job_id=submit.output, deferrable=deferrable, soft_fail=True, poke_interval=0.5)
+        MediaxJobSensor(task_id="hard", job_id=submit.output, deferrable=deferrable, poke_interval=0.5)
+    run = run_dag(dag, connection=emulator.connection_json())
+    assert run.states == {"submit": "success", "soft": "skipped", "hard": "failed"}

@@ -35,7 +35,9 @@ def test_only_the_permanent_ones_forbid_a_retry(kind):
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_error_survives_pickling_whole(kind):
     error = kind("Something happened", advice="Do this.", job_id="j", marker="m", request_id="r", status=1, code="c")
+    error.layer = "gateway"
     copy = pickle.loads(pickle.dumps(error))
+    assert copy.layer == "gateway"
     assert type(copy) is kind
     assert str(copy) == str(error)
     assert copy.facts() == error.facts()

@@ -417,6 +417,13 @@ def test_bad_input_is_refused_before_anything_is_recorded_or_sent(task):
     assert task.platform.actions == []
 
 
+def test_a_request_that_is_no_json_is_refused_by_name(task):
+    task.request = tags_of(extra_parameters={"more": {1, 2}})
+    with pytest.raises(BadRequest):
+        task.attempt()
+    assert task.platform.actions == []
+
+
 class TestMarker:
     def test_it_fits_the_api_and_says_whose_it_is(self, task):
         marker = task.attempt().marker

@@ -1,0 +1,22 @@
+"""What the result of an operator is good for in the next task."""
+
+from airflow.sdk import DAG, task
+
+from airflow_provider_mediax.operators.music import MusicAsrOperator
+
+# isort: split
+# [START read_rows]
+from airflow_provider_mediax.hooks.mediax import MediaxHook
+
+
+@task
+def lines_of(manifest: dict) -> list[str]:
+    """Return the lyrics of a track; each row also says whose job it was, and of which input."""
+    return [row["text"] for row in MediaxHook("mediax_default").rows(manifest)]
+
+
+# [END read_rows]
+
+with DAG("read_rows", schedule=None) as dag:
+    lyrics = MusicAsrOperator(task_id="lyrics", path="in/track.wav", deferrable=True)
+    lines_of(lyrics.output)

@@ -1,0 +1,129 @@
+"""What a newcomer runs first: the demo, and the DAGs that README and docs show."""
+
+from __future__ import annotations
+
+import os
+import re
+import runpy
+import shutil
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.audio import click_track
+
+ROOT = Path(__file__).resolve().parents[2]
+SNIPPETS = ROOT / "docs" / "snippets"
+
+# Task states by snippet; a new snippet has to be given a line here.
+EXPECTED = {
+    "first_dag": {"tags", "beats"},
+    "many_tracks": {"tags[0]", "tags[1]"},
+    "raw_job": {"mood"},
+    "read_file": {"beats", "size_of_first_file"},
+    "read_rows": {"lyrics", "lines_of"},
+    "submit_then_wait": {"submit", "wait"},
+}
+
+
+def demo(home: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run the demo as ``make demo`` does."""
+    return subprocess.run(
+        [sys.executable, str(ROOT / "scripts" / "demo.py"), *arguments],
+        env={**os.environ, "MEDIAX_DEMO_HOME": str(home / "demo"), "HOME": str(home), **environment},
+        capture_output=True,
+        text=True,
+        timeout=400,
+        check=False,
+    )
+
+
+def rows_in(home: Path) -> dict[str, int]:
+    with closing(sqlite3.connect(home / "demo" / "music.sqlite")) as database:
+        return {
+            table: database.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
+            for table in ("musicTagV2", "musicASR", "musicBeat")
+        }
+
+
+def test_the_demo_shows_what_was_found_and_a_second_one_doubles_no_row(tmp_path):
+    first = demo(tmp_path)
+    assert first.returncode == 0, first.stdout + first.stderr
+    tempo, made_at = map(float, re.search(r"Tempo +([\d.]+) .*made at ([\d.]+)", first.stdout).groups())
+    assert tempo == pytest.approx(made_at, rel=0.02)
+    assert re.search(r"│ mood +│ Exciting +│ 0.2953", first.stdout)
+    assert "还记得那年的夏天" in first.stdout
+    assert "airflow connections add mediax_default" in first.stdout
+    assert rows_in(tmp_path) == {"musicTagV2": 5, "musicASR": 4, "musicBeat": 2}
+
+    log = (tmp_path / "demo" / "airflow.log").read_text(encoding="utf-8")
+    assert log.count("running trigger in line") == 3, "every operator deferred once"
+
+    # A file of the user's, with a name that needs care, given as make gives it.
+    (tmp_path / "Lied #1, 天空.wav").write_bytes(click_track(bpm=90))
+    second = demo(tmp_path, "--audio", "~/Lied #1, 天空.wav")
+    assert second.returncode == 0, second.stdout + second.stderr
+    assert float(re.search(r"Tempo +([\d.]+)", second.stdout)[1]) == pytest.approx(90, rel=0.02)
+    assert rows_in(tmp_path) == {"musicTagV2": 5, "musicASR": 4, "musicBeat": 2}
+    assert not (tmp_path / "airflow").exists(), "the user's own Airflow home was touched"
+
+
+def test_what_is_no_audio_is_refused_in_one_paragraph(tmp_path):
+    (tmp_path / "song.mp3").write_text("la la la")
+    refused = demo(tmp_path, "~/song.mp3")
+    assert refused.returncode == 1
+    assert f"{tmp_path / 'song.mp3'} is not audio that can be decoded." in refused.stdout
+    assert "Traceback" not in refused.stdout + refused.stderr
+
+
+def test_a_failure_of_airflow_is_shown_with_the_end_of_its_log(tmp_path):
+    blocked = demo(tmp_path, PYTHONPATH=str(broken_airflow(tmp_path)))
+    assert blocked.returncode == 1
+    assert "Airflow ended before the DAG did" in blocked.stdout
+    assert "RuntimeError: this Airflow is broken" in blocked.stdout
+
+
+def broken_airflow(folder: Path) -> Path:
+    """Return a path from which ``airflow`` imports as something broken."""
+    package = folder / "broken" / "airflow"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("raise RuntimeError('this Airflow is broken')")
+    return package.parent
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_a_dag_of_the_docs_runs_as_it_stands(run_dag, mediax_emulator, name):
+    for track in ("in/track.wav", "in/other.wav"):
+        mediax_emulator.put_object(track, click_track(seconds=3))
+    mediax_emulator.durations("*", 0.2)
+    dag = runpy.run_path(str(SNIPPETS / f"{name}.py"))["dag"]
+    run = run_dag(dag, connection=mediax_emulator.connection_json())
+    assert run.states == dict.fromkeys(EXPECTED[name], "success")
+
+
+def test_every_dag_of_the_docs_is_run():
+    assert set(EXPECTED) == {file.stem for file in SNIPPETS.glob("*.py") if not file.name.startswith("test_")}
+
+
+def test_the_test_that_the_readme_shows_passes(tmp_path):
+    """In a project of its own, as a user has it: a dags folder, a test, a track."""
+    for file in ("first_dag.py", "test_first_dag.py"):
+        shutil.copy(SNIPPETS / file, tmp_path)
+    (tmp_path / "track.wav").write_bytes(click_track(seconds=3))
+    environment = {
+        **os.environ,
+        "AIRFLOW_HOME": str(tmp_path / "home"),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(tmp_path),
+        "AIRFLOW__DATABASE__LOAD_DEFAULT_CONNECTIONS": "False",
+    }
+    migrate = [sys.executable, "-m", "airflow", "db", "migrate"]
+    test = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "test_first_dag.py"]
+    for command in (migrate, test):
+        done = subprocess.run(
+            command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr

@@ -1,0 +1,317 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from airflow_provider_mediax.exceptions import BadRequest
+from airflow_provider_mediax.protocol.capabilities import Capability, MusicAsr, MusicBeat, MusicTag
+from airflow_provider_mediax.protocol.request import CapabilityRequest, MediaxInput, RawRequest, Repository
+
+from .examples import REPOSITORY, example
+
+URL = "https://example.com/a.mp3"
+RAW_OUTPUT = {"inputSelectors": [0], "smartContentDescriptor": {"musicTagV2": {"tagType": ["all"]}}}
+
+
+def request(capability: Any = None, **options: Any) -> CapabilityRequest:
+    given = {"url": URL} if "url" not in options and "path" not in options else {}
+    inputs = given | {name: options.pop(name) for name in ("url", "path") if name in options}
+    return CapabilityRequest(capability=capability or MusicTag(), input=MediaxInput(**inputs), **options)
+
+
+def test_tag_request_equals_the_documented_one() -> None:
+    wanted = example("musicTagV2", "create_request")["createJobRequest"]
+    url = wanted["inputs"][0]["url"] = "https://example.com/{url}"
+    built = request(
+        MusicTag(tag_types=["mood", "vocal", "language", "scene", "genre", "bgm"]), url=url, callback="{callback}"
+    )
+    assert {"customId": "{customId}", **built.wire(REPOSITORY, "/out/")} == wanted
+
+
+def test_lyrics_request_equals_the_documented_one() -> None:
+    wanted = example("musicASR", "create_request")["createJobRequest"]
+    url = wanted["inputs"][0]["url"] = "https://example.com/{url}"
+    built = request(MusicAsr(confidence=0.2), url=url, callback="{callback}")
+    assert {"customId": "{customId}", **built.wire(REPOSITORY, "/out/")} == wanted
+
+
+def test_beat_request_equals_the_documented_one() -> None:
+    built = request(MusicBeat(), path="file_path_to_root", destination="/output/musicBeat")
+    wanted = example("musicBeat", "create_request")["createJobRequest"]
+    assert {"customId": "musicBeat", **built.wire(REPOSITORY, "/elsewhere/")} == wanted
+
+
+def test_beat_request_with_a_prefix_equals_the_observed_one() -> None:
+    beats = MusicBeat(output_type=3, drum_type=4, enlarge_level=4, split_num=None)
+    built = request(beats, output_prefix="abc123").wire(REPOSITORY, "/out/")
+    wanted = example("musicBeat", "observed")["smartContentDescriptor"]
+    assert built["outputs"][0]["smartContentDescriptor"] == wanted
+
+
+def test_files_go_to_a_directory_of_the_jobs_own_unless_one_is_named() -> None:
+    assert request(MusicBeat()).wire(REPOSITORY, "/mediax/m/")["outputs"][0]["destination"] == "/mediax/m/"
+    named = request(MusicBeat(), destination="/beats").wire(REPOSITORY, "/mediax/m/")
+    assert named["outputs"][0]["destination"] == "/beats"
+
+
+def test_capability_without_files_names_no_repository_and_no_directory() -> None:
+    output = request(MusicTag()).wire(REPOSITORY, "/mediax/m/")["outputs"][0]
+    assert output.keys() == {"inputSelectors", "smartContentDescriptor"}
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ({}, "neither"),
+        ({"url": ""}, "neither"),
+        ({"url": URL, "path": "a.mp3"}, "url and path"),
+        ({"url": URL, "source_data": "la"}, "url and source_data"),
+        ({"url": URL, "path": "a.mp3", "source_data": "la"}, "url and path and source_data"),
+    ],
+)
+def test_exactly_one_input_is_taken(given: dict[str, str], named: str) -> None:
+    with pytest.raises(BadRequest, match=f"^url, path='{named}' is refused: give exactly one input"):
+        MediaxInput(**given)
+
+
+@pytest.mark.parametrize(
+    ("given", "wire"),
+    [
+        ({"url": URL}, {"url": URL}),
+        ({"url": "HTTP://example.com/a?x=1#f"}, {"url": "HTTP://example.com/a?x=1#f"}),
+        ({"url": URL, "path": ""}, {"url": URL}),
+        ({"path": "in/a.mp3"}, {"source": {"contentId": "tmpContentId", "path": "in/a.mp3"}}),
+        ({"path": "in/a.mp3", "url": ""}, {"source": {"contentId": "tmpContentId", "path": "in/a.mp3"}}),
+        ({"url": "cos://music-1250000000/in/ä b.mp3"}, {"source": {"contentId": "tmpContentId", "path": "in/ä b.mp3"}}),
+        ({"source_data": "la la"}, {"sourceData": "la la"}),
+        ({"source_data": "la la", "path": "", "url": ""}, {"sourceData": "la la"}),
+    ],
+)
+def test_input_is_sent_in_the_form_the_reference_has_for_it(given: dict[str, str], wire: dict[str, Any]) -> None:
+    assert MediaxInput(**given).wire(REPOSITORY) == wire
+
+
+@pytest.mark.parametrize(
+    ("url", "rule"),
+    [
+        ("file:///etc/passwd", "must begin with http://, https:// or cos://"),
+        ("ftp://example.com/a", "must begin with"),
+        ("s3://bucket/key", "must begin with"),
+        ("a.mp3", "must begin with"),
+        ("//example.com/a", "must begin with"),
+        ("https:///a.mp3", "must begin with"),
+        ("http://[bad/a.mp3", "must begin with"),
+        ("https://℀.com/a.mp3", "must begin with"),
+        ("cos://", "must read cos://bucket/key"),
+        ("cos://bucket", "must read cos://bucket/key"),
+        ("cos://bucket/", "must read cos://bucket/key"),
+        ("cos:///key", "must read cos://bucket/key"),
+        ("COS://bucket/key", "must read cos://bucket/key"),
+    ],
+)
+def test_address_that_nothing_can_be_downloaded_from_is_refused(url: str, rule: str) -> None:
+    with pytest.raises(BadRequest, match=f"^url=.* is refused: it {rule}"):
+        MediaxInput(url=url)
+
+
+@pytest.mark.parametrize("url", ["ftp://user:5e7@host/a?sig=5e7", "ftp://[5e7@bad/a?sig=5e7", "x?sig=5e7"])
+def test_refused_address_does_not_show_what_signs_it(url: str) -> None:
+    with pytest.raises(BadRequest) as refused:
+        MediaxInput(url=url)
+    assert "5e7" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("repository", "named"),
+    [(Repository(), "not set"), (Repository(content_id="c"), "not set"), (Repository(content_id="c", bucket="b"), "b")],
+)
+def test_cos_address_outside_the_registered_bucket_is_refused(repository: Repository, named: str) -> None:
+    with pytest.raises(BadRequest, match=rf"^url='cos://other-1/a.mp3' is refused: .*\({named}\)"):
+        MediaxInput(url="cos://other-1/a.mp3").wire(repository)
+
+
+@pytest.mark.parametrize("given", [{"path": "a.mp3"}, {"url": "cos://b-1/a.mp3"}])
+def test_input_in_a_repository_needs_one(given: dict[str, str]) -> None:
+    with pytest.raises(BadRequest, match=r"^content_id=None is refused: .*set content_id"):
+        MediaxInput(**given).wire(Repository(bucket="b-1"))
+
+
+def test_results_that_are_files_need_a_repository() -> None:
+    with pytest.raises(BadRequest, match=r"^content_id=None is refused: the result files need a repository"):
+        request(MusicBeat()).wire(Repository(), "/out/")
+
+
+def test_own_repository_replaces_the_connections_with_its_bucket() -> None:
+    built = request(MusicBeat(), url="cos://mine-1/a.mp3", content_id="mine", bucket="mine-1").wire(REPOSITORY, "/o/")
+    assert built["inputs"] == [{"source": {"contentId": "mine", "path": "a.mp3"}}]
+    assert built["outputs"][0]["contentId"] == "mine"
+    with pytest.raises(BadRequest, match="registered bucket"):
+        request(MusicBeat(), url="cos://music-1250000000/a.mp3", content_id="mine").wire(REPOSITORY, "/o/")
+
+
+def test_naming_the_connections_own_repository_changes_nothing() -> None:
+    url = "cos://music-1250000000/a.mp3"
+    named = request(MusicBeat(), url=url, content_id="tmpContentId")
+    assert named.wire(REPOSITORY, "/o/") == request(MusicBeat(), url=url).wire(REPOSITORY, "/o/")
+
+
+@pytest.mark.parametrize(
+    ("options", "refusal"),
+    [
+        ({"output_prefix": "p"}, "output_prefix='p' is refused: musicTagV2 knows no prefix"),
+        ({"capability": MusicBeat(), "output_prefix": "x" * 20}, "output_prefix='x{20}' is refused: .*shorter than 20"),
+        ({"capability": MusicBeat(), "output_prefix": ""}, "output_prefix='' is refused: "),
+        ({"destination": "/out"}, "destination='/out' is refused: musicTagV2 writes no files"),
+        ({"capability": MusicAsr(), "destination": "/out"}, "destination='/out' is refused: musicASR writes no files"),
+        ({"bucket": "b-1"}, "cos_bucket='b-1' is refused: .*content_id"),
+        ({"job_timeout": 0}, "job_timeout=0 is refused: it must be a positive number of seconds"),
+        ({"job_timeout": -5}, "job_timeout=-5 is refused: "),
+        ({"capability": {"musicHighlight": 2}, "extra_parameters": {"a": 1}}, "extra_parameters=.* is refused: "),
+        ({"capability": {"musicASR": {}, "musicTagV2": {}}}, "descriptor=.* is refused: it must be one"),
+        ({"capability": {"outputPrefix": "a"}}, "descriptor=.* is refused: it must be one"),
+    ],
+)
+def test_options_that_the_capability_does_not_have_are_refused(options: dict[str, Any], refusal: str) -> None:
+    with pytest.raises(BadRequest, match=f"^{refusal}"):
+        request(**options)
+
+
+@pytest.mark.parametrize("timeout", [0, -1])
+def test_raw_request_refuses_a_timeout_that_is_over_already(timeout: int) -> None:
+    with pytest.raises(BadRequest, match=f"^job_timeout={timeout} is refused: "):
+        RawRequest(inputs=[], outputs=[RAW_OUTPUT], job_timeout=timeout)
+
+
+def test_prefix_may_have_19_characters() -> None:
+    descriptor = request(MusicBeat(), output_prefix="x" * 19).descriptor()
+    assert descriptor["outputPrefix"] == "x" * 19
+
+
+def test_extra_parameters_are_merged_last() -> None:
+    built = request(MusicTag(), extra_parameters={"tagType": ["new"], "model": 2}).wire(REPOSITORY, "")
+    assert built["outputs"][0]["smartContentDescriptor"] == {"musicTagV2": {"tagType": ["new"], "model": 2}}
+
+
+def test_raw_descriptor_is_sent_as_it_is() -> None:
+    for descriptor in ({"musicHighlight": 2}, {"outputPrefix": "p", "vocalScore": {"a": [1]}}):
+        built = request(descriptor)
+        output = built.wire(REPOSITORY, "/out/")["outputs"][0]
+        assert output == {"inputSelectors": [0], "smartContentDescriptor": descriptor}
+        assert built.capability_name in ("musicHighlight", "vocalScore")
+
+
+def test_raw_descriptor_writes_files_when_it_is_given_a_place() -> None:
+    output = request({"musicSeperate": {"method": 1}}, destination="/stems").wire(REPOSITORY, "/out/")["outputs"][0]
+    assert (output["contentId"], output["destination"]) == ("tmpContentId", "/stems")
+
+
+def test_capability_without_input_sends_neither_inputs_nor_selectors() -> None:
+    built = CapabilityRequest(capability={"musicCompose": {"songQuantity": 1}}, destination="/o")
+    body = built.wire(REPOSITORY, "/out/")
+    assert body.keys() == {"outputs"}
+    assert "inputSelectors" not in body["outputs"][0]
+
+
+def test_raw_arrays_are_sent_untouched() -> None:
+    inputs = [{"url": URL}, {"source": {"contentId": "c", "path": "p"}}]
+    outputs = [RAW_OUTPUT, {"inputSelectors": [1], "smartContentDescriptor": {"musicASR": {"confidence": 0.2}}}]
+    raw = RawRequest(inputs=inputs, outputs=outputs, callback="https://cb.example", job_timeout=5)
+    assert raw.capability_name == "musicTagV2,musicASR"
+    assert raw.wire(REPOSITORY, "/out/") == {
+        "inputs": inputs,
+        "outputs": outputs,
+        "callback": "https://cb.example",
+        "timeout": 5,
+    }
+
+
+def fingerprint(built: CapabilityRequest | RawRequest) -> str:
+    return json.dumps(built.identity(), sort_keys=True)
+
+
+def test_callback_and_timeout_are_no_part_of_the_identity() -> None:
+    assert fingerprint(request(callback="https://cb.example", job_timeout=60)) == fingerprint(request())
+    plain = RawRequest(inputs=[{"url": URL}], outputs=[RAW_OUTPUT])
+    other = RawRequest(inputs=[{"url": URL}], outputs=[RAW_OUTPUT], callback="https://cb.example", job_timeout=60)
+    assert fingerprint(other) == fingerprint(plain)
+
+
+SIGNING = [
+    *("q-sign-algorithm", "q-ak", "q-signature", "q-sign-time", "q-key-time", "q-header-list", "q-url-param-list"),
+    *("x-cos-security-token", "X-Cos-Whatever", "X-Amz-Signature", "X-Amz-Date", "x-amz-security-token"),
+    *("X-Goog-Signature", "X-Goog-Expires", "Signature", "Expires", "OSSAccessKeyId"),
+    *("sig", "se", "sp", "sv", "sr", "token", "sign"),
+]
+
+
+@pytest.mark.parametrize("name", SIGNING)
+@pytest.mark.parametrize("base", [URL, URL + "?version=7", URL + "?a=1&a=2&empty="])
+def test_identity_survives_a_new_signature_of_the_same_url(name: str, base: str) -> None:
+    joint = "&" if "?" in base else "?"
+    signed = [f"{base}{joint}{written}={value}" for written in (name, name.upper()) for value in ("old", "n%2Bew")]
+    assert {fingerprint(request(url=url)) for url in signed} == {fingerprint(request(url=base))}
+    raws = [RawRequest(inputs=[{"url": url}], outputs=[RAW_OUTPUT]) for url in (*signed, base)]
+    assert len({fingerprint(raw) for raw in raws}) == 1
+
+
+def test_identity_survives_another_fragment() -> None:
+    assert fingerprint(request(url=URL + "#t=5")) == fingerprint(request(url=URL))
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"url": "https://example.com/b.mp3"},
+        {"url": "https://example.org/a.mp3"},
+        {"url": "http://example.com/a.mp3"},
+        {"url": URL + "?version=7"},
+        {"url": URL + "?signal=1"},
+        {"url": URL + "?tokens=1"},
+        {"url": URL + "?service=1"},
+        {"path": "a.mp3"},
+        {"url": "cos://b-1/a.mp3"},
+        {"capability": MusicTag(tag_types="mood")},
+        {"capability": MusicAsr()},
+        {"capability": MusicBeat()},
+        {"extra_parameters": {"model": 2}},
+        {"content_id": "other"},
+    ],
+)
+def test_identity_differs_when_the_work_differs(other: dict[str, Any]) -> None:
+    assert fingerprint(request(**other)) != fingerprint(request())
+
+
+@pytest.mark.parametrize("other", [{"destination": "/b"}, {"output_prefix": "p"}, {"destination": None}])
+def test_identity_differs_when_the_files_go_elsewhere(other: dict[str, Any]) -> None:
+    here: dict[str, Any] = {"capability": MusicBeat(), "destination": "/a"}
+    assert fingerprint(request(**here | other)) != fingerprint(request(**here))
+
+
+def test_identity_of_raw_arrays_differs_with_their_content() -> None:
+    base = RawRequest(inputs=[{"url": URL}], outputs=[RAW_OUTPUT])
+    others = [
+        RawRequest(inputs=[{"url": URL + "?v=2"}], outputs=[RAW_OUTPUT]),
+        RawRequest(inputs=[{"url": URL}, {"url": URL}], outputs=[RAW_OUTPUT]),
+        RawRequest(inputs=[{"url": URL}], outputs=[{**RAW_OUTPUT, "destination": "/x"}]),
+    ]
+    assert len({fingerprint(one) for one in (base, *others)}) == 4
+
+
+def test_identity_of_cos_input_does_not_depend_on_the_connection() -> None:
+    built = request(url="cos://music-1250000000/a?b=1#c")
+    assert built.identity()["url"] == "cos://music-1250000000/a?b=1#c"
+
+
+@pytest.mark.parametrize("capability", [MusicTag(), MusicAsr(), MusicBeat()], ids=lambda one: one.name)
+def test_identity_is_plain_json(capability: Capability) -> None:
+    assert json.loads(fingerprint(request(capability)))["capability"] == capability.name
+
+
+def test_identity_and_wire_leave_the_users_objects_alone() -> None:
+    descriptor = {"musicTagV2": {"tagType": ["all"]}}
+    built = request(descriptor, extra_parameters={"x": 1})
+    built.wire(REPOSITORY, "/o/")
+    built.identity()
+    assert descriptor == {"musicTagV2": {"tagType": ["all"]}}

@@ -1,0 +1,175 @@
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import pytest
+
+from airflow_provider_mediax.protocol.gateway import read_job
+from airflow_provider_mediax.protocol.results import RAW, SCHEMAS, number, read_result, result_rows, schema_of
+
+from .examples import example, finished, output
+
+BUCKETS = {"content-1": "music-1250000000"}
+
+
+def documented(capability: str) -> Any:
+    return read_job(example(capability, "get_response")["getJobResponse"]["job"], "GetJob")
+
+
+def test_tags_become_one_row_per_dimension() -> None:
+    view = read_result(documented("musicTagV2"), {})
+    rows = list(result_rows(view.capability, view.result))
+    assert rows[0] == {
+        "capability": "musicTagV2",
+        "schema_version": 1,
+        "dimension": "vocal",
+        "label": "Vocal",
+        "probability": 1.0,
+    }
+    assert [row["dimension"] for row in rows] == ["vocal", "language", "mood", "genre", "scene"]
+
+
+def test_lyrics_become_one_row_per_line() -> None:
+    view = read_result(documented("musicASR"), {})
+    assert view.result == {"lines": [{"text": "天空", "start": 25.2, "end": 28.8, "confidence": 0.8}]}
+    assert list(result_rows(view.capability, view.result)) == [
+        {
+            "capability": "musicASR",
+            "schema_version": 1,
+            "line": 0,
+            "text": "天空",
+            "start_s": 25.2,
+            "end_s": 28.8,
+            "confidence": 0.8,
+        }
+    ]
+
+
+@pytest.mark.parametrize("content", [{"musicASR": []}, {"musicASR": None}, {"other": 1}, {}, None])
+def test_silent_song_has_no_lines(content: object) -> None:
+    view = read_result(finished(output("musicASR", content)), {})
+    assert view.result in ({"lines": []}, {})
+    assert list(result_rows("musicASR", view.result)) == []
+
+
+def test_line_with_missing_members_is_kept() -> None:
+    view = read_result(finished(output("musicASR", {"musicASR": [{}, {"text": 7, "conf": "NaN"}, "x"]})), {})
+    empty = {"start": None, "end": None, "confidence": None}
+    assert view.result == {"lines": [{"text": "", **empty}, {"text": "7", **empty}]}
+
+
+def test_observed_beats_give_the_file_and_its_row() -> None:
+    content = example("musicBeat", "observed")["smartContentResult"]
+    job = finished(output("musicBeat", content, contentId="content-1", destination="/output/musicBeat"))
+    view = read_result(job, BUCKETS)
+    assert view.files == ["cos://music-1250000000/output/musicBeat/abc123_merge.mp3"]
+    assert list(result_rows(view.capability, view.result)) == [
+        {"capability": "musicBeat", "schema_version": 1, "kind": "mergeFileName", "file": "abc123_merge.mp3"}
+    ]
+
+
+def test_unknown_capability_gives_its_raw_object_in_one_row() -> None:
+    view = read_result(finished(output("musicHighlight", {"musicHighlight": [{"start": "1", "text": "天"}]})), {})
+    (row,) = result_rows(view.capability, view.result)
+    assert (row["capability"], row["schema_version"]) == ("musicHighlight", 1)
+    assert json.loads(row["result"]) == {"musicHighlight": [{"start": "1", "text": "天"}]}
+    assert schema_of("musicHighlight") is RAW
+
+
+def test_every_schema_has_a_version() -> None:
+    assert all(schema.version >= 1 for schema in (*SCHEMAS.values(), RAW))
+
+
+@pytest.mark.parametrize("name", ["fileName", "mergeFileName", "songName", "voiceName", "videoName", "xFileName"])
+@pytest.mark.parametrize("depth", [0, 1, 5])
+def test_file_members_are_found_at_any_depth(name: str, depth: int) -> None:
+    content: Any = {name: "a.mp3", "tone": 1, "text": "b.mp3", "name": "c.mp3"}
+    for _ in range(depth):
+        content = {"list": [content]}
+    job = finished(output("musicSeperate", content, contentId="content-1", destination="/out/"))
+    assert read_result(job, BUCKETS).files == ["cos://music-1250000000/out/a.mp3"]
+
+
+def test_files_are_listed_in_the_order_of_the_answer() -> None:
+    content = {"musicSeperate": [{"fileName": f"{index}.mp3"} for index in range(5)]}
+    job = finished(output("musicSeperate", content, contentId="content-1"))
+    assert read_result(job, BUCKETS).files == [f"cos://music-1250000000/{index}.mp3" for index in range(5)]
+
+
+@pytest.mark.parametrize(
+    ("destination", "file", "key"),
+    [
+        (None, "a.mp3", "a.mp3"),
+        ("/", "a.mp3", "a.mp3"),
+        ("", "/a.mp3", "a.mp3"),
+        ("/out", "a.mp3", "out/a.mp3"),
+        ("out/", "/a.mp3", "out/a.mp3"),
+        ("/a/b/", "c/d.mp3", "a/b/c/d.mp3"),
+    ],
+)
+def test_file_address_joins_directory_and_name_with_one_slash(destination: Any, file: str, key: str) -> None:
+    job = finished(output("x", {"fileName": file}, contentId="content-1", destination=destination))
+    assert read_result(job, BUCKETS).files == [f"cos://music-1250000000/{key}"]
+
+
+def test_file_in_an_unknown_bucket_is_named_without_an_address() -> None:
+    job = finished(output("x", {"fileName": "a.mp3"}, contentId="other", destination="/out"))
+    view = read_result(job, BUCKETS)
+    assert (view.files, view.homeless) == ([], ["out/a.mp3"])
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        ([{"url": "https://u:5e7@h/a.mp3?sign=5e7#5e7"}], "https://h/a.mp3"),
+        ([{"source": {"contentId": "content-1", "path": "/in/a.mp3"}}], "cos://music-1250000000/in/a.mp3"),
+        ([{"source": {"contentId": "other", "path": "in/a.mp3"}}], "in/a.mp3"),
+        ([{"sourceData": "la"}], None),
+        ([], None),
+        ([None, {"url": "https://h/b"}], "https://h/b"),
+    ],
+)
+def test_input_is_shown_without_anything_secret(given: list[Any], shown: str | None) -> None:
+    assert read_result(finished(output("x", {}), inputs=given), BUCKETS).input == shown
+
+
+def test_unreadable_input_address_does_not_lose_the_result() -> None:
+    job = finished(output("musicASR", {"musicASR": [{"text": "la"}]}), inputs=[{"url": "http://[5e7"}])
+    view = read_result(job, {})
+    assert "5e7" not in str(view.input)
+    assert len(view.result["lines"]) == 1
+
+
+def test_job_that_is_not_done_has_an_empty_result() -> None:
+    job = read_job(example("musicTagV2", "create_response")["createJobResponse"]["job"], "GetJob")
+    view = read_result(job, {})
+    assert (view.capability, view.result, view.files) == ("musicTagV2", {}, [])
+
+
+def test_capability_is_read_from_the_descriptor_beside_a_prefix() -> None:
+    given = {"smartContentDescriptor": {"outputPrefix": "p", "musicBeat": {}}, "smartContentResult": {"musicBeat": {}}}
+    assert read_result(finished(given), {}).capability == "musicBeat"
+
+
+@pytest.mark.parametrize(
+    ("value", "read"),
+    [
+        ("25.2", 25.2),
+        (25.2, 25.2),
+        (3, 3.0),
+        (" 1 ", 1.0),
+        ("", None),
+        ("1,5", None),
+        ("NaN", None),
+        (math.inf, None),
+        ("1e999", None),
+        (10**400, None),
+        (True, None),
+        (None, None),
+        ([1], None),
+    ],
+)
+def test_number_is_read_from_text_and_never_infinite(value: object, read: float | None) -> None:
+    assert number(value) == read
