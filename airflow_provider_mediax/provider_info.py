@@ -42,13 +42,22 @@ def get_provider_info() -> dict[str, Any]:
         "sensors": [
             {
                 "integration-name": _MEDIAX,
-                "python-modules": ["airflow_provider_mediax.sensors.job"],
+                "python-modules": ["airflow_provider_mediax.sensors.job", "airflow_provider_mediax.sensors.cos"],
             },
         ],
         "triggers": [
             {
                 "integration-name": _MEDIAX,
-                "python-modules": ["airflow_provider_mediax.triggers.job"],
+                "python-modules": ["airflow_provider_mediax.triggers.job", "airflow_provider_mediax.triggers.cos"],
+            },
+        ],
+        "filesystems": ["airflow_provider_mediax.fs.cos"],
+        "asset-uris": [
+            {
+                "schemes": ["cos"],
+                "handler": "airflow_provider_mediax.assets.sanitize_uri",
+                "factory": "airflow_provider_mediax.assets.create_asset",
+                "to_openlineage_converter": "airflow_provider_mediax.assets.convert_asset_to_openlineage",
             },
         ],
         "connection-types": [

@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="airflow-mediax-emulator",
-        description="Stands in for the MediaX gateway and for COS on one loopback port.",
+        description="Stands in for the MediaX gateway, Cloud Infinite and COS on one loopback port.",
     )
     parser.add_argument("--host", type=_loopback, default="127.0.0.1", help="a loopback address (%(default)s)")
     parser.add_argument("--port", type=int, default=8480, help="0 takes a free one (%(default)s)")

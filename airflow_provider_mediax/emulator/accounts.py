@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 import uuid
 from dataclasses import dataclass
 
@@ -14,6 +15,9 @@ PLATFORM_SECRET_KEY = "emu-platform-key-not-a-secret"
 CONTENT_ID = "emu-content-id"
 COS_SECRET_ID = "emu-cos-id"
 COS_SECRET_KEY = "emu-cos-key-not-a-secret"
+TEMPORARY_SECRET_ID = "emu-temporary-id"
+TEMPORARY_SECRET_KEY = "emu-temporary-key-not-a-secret"
+TEMPORARY_TOKEN = "emu-temporary-token-not-a-secret"
 BUCKET = "music-1250000000"
 REGION = "ap-guangzhou"
 
@@ -60,14 +64,19 @@ class RegistrationRefused(Exception):
 
 
 class Accounts:
-    """All accounts of one emulator, found by any of their identifiers."""
+    """
+    All accounts of one emulator, found by any of their identifiers.
+
+    :ivar temporary_until: epoch seconds until which the preset account's temporary key is valid.
+    """
 
     def __init__(self) -> None:
         self.reset()
 
     def reset(self) -> None:
-        """Forget every registered account but the preset one."""
+        """Forget every registered account but the preset one, whose temporary key does not expire then."""
         self._accounts = [PRESET]
+        self.temporary_until = math.inf
 
     def by_gateway_id(self, gateway_id: str) -> Account | None:
         """Find the owner of a gateway pair."""
@@ -78,12 +87,24 @@ class Accounts:
         return next((account for account in self._accounts if account.platform_id == platform_id), None)
 
     def cos_key(self, cos_id: str) -> str | None:
-        """Return the secret key of a COS key id."""
+        """Return the secret key of a COS key id, permanent or temporary."""
+        if cos_id == TEMPORARY_SECRET_ID:
+            return TEMPORARY_SECRET_KEY
         return next((account.cos_secret_key for account in self._accounts if account.cos_secret_id == cos_id), None)
 
     def may_use(self, cos_id: str, bucket: str) -> bool:
         """Tell whether a COS key id was registered for a bucket."""
-        return any(account.cos_secret_id == cos_id and account.bucket == bucket for account in self._accounts)
+        return self.user_of(cos_id, bucket) is not None
+
+    def user_of(self, cos_id: str, bucket: str) -> Account | None:
+        """Return the account that registered a COS key id for a bucket."""
+        lasting = COS_SECRET_ID if cos_id == TEMPORARY_SECRET_ID else cos_id
+        mine = (account for account in self._accounts if account.cos_secret_id == lasting)
+        return next((account for account in mine if account.bucket == bucket), None)
+
+    def buckets_of(self, cos_id: str) -> list[Account]:
+        """Return the accounts, one per bucket, that registered a COS key id."""
+        return [account for account in self._accounts if self.user_of(cos_id, account.bucket) == account]
 
     def register(self, *, source: str, cos_secret_id: str, cos_secret_key: str, bucket: str, region: str) -> Account:
         """

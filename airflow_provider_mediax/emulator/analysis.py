@@ -109,7 +109,7 @@ def find_beats(data: bytes, loudness: int) -> Beats:
     import numpy as np
     import soundfile
 
-    samples, rate = _decode(data)
+    samples, rate = decode(data)
     mono = samples.mean(axis=1, dtype=np.float32)
     if rate != TRACKING_RATE:
         mono = librosa.resample(mono, orig_sr=rate, target_sr=TRACKING_RATE)
@@ -163,8 +163,12 @@ def _track(mono: Samples, rate: int) -> Times:
     return np.asarray(times, dtype=np.float64)
 
 
-def _decode(data: bytes) -> tuple[Samples, int]:
-    """Return samples (frames by channels) and the rate in Hz."""
+def decode(data: bytes) -> tuple[Samples, int]:
+    """
+    Return samples (frames by channels) and the rate in Hz.
+
+    :raises NotAudio: the bytes are no audio.
+    """
     import soundfile
 
     try:

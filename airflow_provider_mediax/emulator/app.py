@@ -5,6 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from airflow_provider_mediax.emulator.accounts import BUCKET, REGION, Accounts
+from airflow_provider_mediax.emulator.ci import CiService, place_of
 from airflow_provider_mediax.emulator.clock import Clock
 from airflow_provider_mediax.emulator.control import PREFIX, Control
 from airflow_provider_mediax.emulator.cos import CosService, bucket_of
@@ -13,13 +14,14 @@ from airflow_provider_mediax.emulator.inputs import SIZE_LIMIT, Fetcher
 from airflow_provider_mediax.emulator.ledger import Ledger
 from airflow_provider_mediax.emulator.mediax import MediaxService
 from airflow_provider_mediax.emulator.objects import ObjectStore
+from airflow_provider_mediax.emulator.plan import Plan
 from airflow_provider_mediax.emulator.pool import Analysis
 from airflow_provider_mediax.emulator.wire import Undecodable, target_of
 
 
 class Emulator:
     """
-    Both services, COS and the control interface.
+    MediaX, Cloud Infinite, COS and the control interface.
 
     :param analysis: decodes and listens; closed by whoever made it.
     :ivar url: where it listens, set once that is known.
@@ -32,6 +34,7 @@ class Emulator:
         self.clock = Clock()
         self.faults = Faults()
         self.ledger = Ledger()
+        self.plan = Plan()
         self.cos = CosService(self.accounts, self.store, self.faults, self.clock)
         self.mediax = MediaxService(
             self.accounts,
@@ -41,13 +44,17 @@ class Emulator:
             self.faults,
             self.ledger,
             self.clock,
+            self.plan,
         )
+        self.ci = CiService(self.accounts, self.store, analysis, self.faults, self.ledger, self.clock, self.plan)
         self._control = Control(self)
         self.store.create(BUCKET, REGION)
 
     async def reset(self) -> None:
         """Return to the state of the start."""
         await self.mediax.jobs.reset()
+        await self.ci.reset()
+        self.plan.reset()
         self.mediax.register_delay = 0.0
         self.faults.reset()
         self.ledger.reset()
@@ -70,18 +77,25 @@ class Emulator:
             target.query  # noqa: B018 - decoded here, so that no service has to expect that it cannot be
         except Undecodable:
             return web.Response(status=400, text="The address is not UTF-8")
-        on_cos = bucket_of(target.host) is not None
-        if target.path.startswith(PREFIX) and not on_cos:
+        name, service = self._service_at(target.host)
+        if target.path.startswith(PREFIX) and service is self.mediax:
             return await self._control.handle(request, target)
-        record = self.ledger.open(target, "cos" if on_cos else "mediax", self.clock.now())
-        service = self.cos if on_cos else self.mediax
+        record = self.ledger.open(target, name, self.clock.now())
         response = await service.handle(request, target, record)
         if request.transport is not None and not request.transport.is_closing():
             record.status = response.status
         return response
+
+    def _service_at(self, host: str) -> tuple[str, CosService | CiService | MediaxService]:
+        if bucket_of(host) is not None:
+            return "cos", self.cos
+        if place_of(host) is not None:
+            return "ci", self.ci
+        return "mediax", self.mediax
 
     async def _date(self, _: web.Request, response: web.StreamResponse) -> None:
         response.headers["Date"] = self.clock.http_date()
 
     async def _stop_jobs(self, _: web.Application) -> None:
         await self.mediax.jobs.reset()
+        await self.ci.jobs.reset()

@@ -11,9 +11,13 @@ from aiohttp import web
 
 from airflow_provider_mediax.emulator.accounts import BUCKET, PRESET, REGION
 from airflow_provider_mediax.emulator.capabilities import CAPABILITIES
+from airflow_provider_mediax.emulator.ci import PRECONDITIONS
+from airflow_provider_mediax.emulator.ci_jobs import CAPABILITY as SEPARATION
+from airflow_provider_mediax.emulator.ci_jobs import CiJob
 from airflow_provider_mediax.emulator.faults import ACTIONS, KINDS, Fault
-from airflow_provider_mediax.emulator.jobs import OUTCOMES
+from airflow_provider_mediax.emulator.jobs import Job
 from airflow_provider_mediax.emulator.objects import Bucket, NoSuchKey
+from airflow_provider_mediax.emulator.plan import OUTCOMES, SYNONYMS
 from airflow_provider_mediax.emulator.wire import JsonObject, Target
 
 if TYPE_CHECKING:
@@ -74,6 +78,9 @@ class Control:
             ("POST", "list_lag"): self._set_list_lag,
             ("POST", "clock"): self._set_clock,
             ("POST", "register_delay"): self._set_register_delay,
+            ("POST", "queue"): self._set_queue,
+            ("POST", "preconditions"): self._set_precondition,
+            ("POST", "temporary_key"): self._set_temporary_key,
         }
 
     async def handle(self, request: web.Request, target: Target) -> web.Response:
@@ -97,8 +104,9 @@ class Control:
         return connection_of(self._emulator.url)
 
     async def _ledger(self, _: JsonObject) -> object:
-        jobs = [job.for_ledger() for job in self._emulator.mediax.jobs.all()]
-        return {"jobs": jobs, **self._emulator.ledger.as_json()}
+        both: list[Job | CiJob] = [*self._emulator.mediax.jobs.all(), *self._emulator.ci.jobs.all()]
+        oldest_first = sorted(both, key=lambda job: job.born)
+        return {"jobs": [job.for_ledger() for job in oldest_first], **self._emulator.ledger.as_json()}
 
     async def _keys(self, _: JsonObject) -> object:
         return {"keys": self._bucket.keys()}
@@ -119,16 +127,16 @@ class Control:
         return {}
 
     async def _set_duration(self, body: JsonObject) -> object:
-        self._emulator.mediax.jobs.set_duration(_capability(body), _seconds(body, "seconds"))
+        self._emulator.plan.set_duration(_capability(body), _seconds(body, "seconds"))
         return {}
 
     async def _set_outcome(self, body: JsonObject) -> object:
-        outcome = _one_of(body, "state", OUTCOMES)
-        self._emulator.mediax.jobs.expect(_capability(body), outcome, _count(body, "times"))
+        outcome = _one_of(body, "state", (*OUTCOMES, *SYNONYMS))
+        self._emulator.plan.expect(_capability(body), SYNONYMS.get(outcome, outcome), _count(body, "times"))
         return {}
 
     async def _set_list_lag(self, body: JsonObject) -> object:
-        self._emulator.mediax.jobs.list_lag = _seconds(body, "seconds")
+        self._emulator.plan.list_lag = _seconds(body, "seconds")
         return {}
 
     async def _set_clock(self, body: JsonObject) -> object:
@@ -140,6 +148,24 @@ class Control:
 
     async def _set_register_delay(self, body: JsonObject) -> object:
         self._emulator.mediax.register_delay = _seconds(body, "seconds")
+        return {}
+
+    async def _set_queue(self, body: JsonObject) -> object:
+        state = _one_of(body, "state", ("Active", "Paused"))
+        self._emulator.ci.queue_of(BUCKET).set_paused(state == "Paused")
+        return {}
+
+    async def _set_precondition(self, body: JsonObject) -> object:
+        name, holds = _one_of(body, "name", PRECONDITIONS), body.get("holds")
+        if not isinstance(holds, bool):
+            raise BadControl("holds must be true or false")
+        missing = self._emulator.ci.missing
+        missing.discard(name) if holds else missing.add(name)
+        return {}
+
+    async def _set_temporary_key(self, body: JsonObject) -> object:
+        seconds = _number(body, "expires_in", None)
+        self._emulator.accounts.temporary_until = self._emulator.clock.now() + seconds
         return {}
 
     @property
@@ -186,7 +212,7 @@ def _one_of(body: JsonObject, name: str, allowed: Collection[str]) -> str:
 
 
 def _capability(body: JsonObject) -> str:
-    return _one_of(body, "capability", (*CAPABILITIES, "*"))
+    return _one_of(body, "capability", (*CAPABILITIES, SEPARATION, "*"))
 
 
 def _number(body: JsonObject, name: str, default: float | None) -> float:

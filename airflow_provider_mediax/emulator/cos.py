@@ -1,33 +1,43 @@
-"""The object store's HTTP interface: put, get, head, delete, list."""
+"""The object store's HTTP interface."""
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hashlib
 import re
-import uuid
-from datetime import UTC, datetime
-from email.utils import formatdate
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from http import HTTPStatus
-from urllib.parse import quote
-from xml.etree.ElementTree import Element, SubElement, tostring
+from xml.etree.ElementTree import Element, SubElement
 
 from aiohttp import web
 
-from airflow_provider_mediax.emulator import faults
+from airflow_provider_mediax.emulator import cos_multipart, faults
 from airflow_provider_mediax.emulator.accounts import Accounts
 from airflow_provider_mediax.emulator.clock import Clock
-from airflow_provider_mediax.emulator.faults import Faults
+from airflow_provider_mediax.emulator.cos_answers import (
+    PAGE_LIMIT,
+    CosError,
+    check_md5,
+    content,
+    error_answer,
+    fill,
+    iso_time,
+    listing,
+    range_of,
+    read_xml,
+    request_id,
+    xml_answer,
+)
+from airflow_provider_mediax.emulator.cos_multipart import upload_named
+from airflow_provider_mediax.emulator.faults import Faults, Refusal
 from airflow_provider_mediax.emulator.ledger import RequestRecord
-from airflow_provider_mediax.emulator.objects import Bucket, Listing, NoSuchKey, ObjectStore, StoredObject
-from airflow_provider_mediax.emulator.qsign_check import SignatureRefusal, check_qsign
-from airflow_provider_mediax.emulator.wire import Target
+from airflow_provider_mediax.emulator.objects import Bucket, NoSuchKey, ObjectStore, StoredObject
+from airflow_provider_mediax.emulator.qsign_check import SignatureRefusal, signer_of
+from airflow_provider_mediax.emulator.wire import Target, Undecodable, decode_path
 
+TOKEN = "x-cos-security-token"  # noqa: S105 - the name of a header
+
+_COPY_SOURCE = "x-cos-copy-source"
 _HOST = re.compile(r"(?P<bucket>[a-z0-9][a-z0-9-]*)\.cos\.(?P<region>[a-z0-9-]+)\.myqcloud\.com")
-_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
-_FAULT_CODES = {429: "SlowDown", 503: "SlowDown"}
-_OBJECT_ACTIONS = {"PUT": "PutObject", "GET": "GetObject", "HEAD": "HeadObject", "DELETE": "DeleteObject"}
 # These change what a request means; answering it as a plain one would be a lie.
 _SUB_RESOURCES = {
     "acl",
@@ -48,21 +58,36 @@ _SUB_RESOURCES = {
     "versioning",
     "versions",
 }
+_BUCKET_ACTIONS = {
+    ("GET", ""): "ListObjects",
+    ("HEAD", ""): "HeadBucket",
+    ("GET", "uploads"): "ListMultipartUploads",
+    ("POST", "delete"): "DeleteObjects",
+}
+_OBJECT_ACTIONS = {
+    ("PUT", ""): "PutObject",
+    ("GET", ""): "GetObject",
+    ("HEAD", ""): "HeadObject",
+    ("DELETE", ""): "DeleteObject",
+    ("POST", "uploads"): "CreateMultipartUpload",
+    ("PUT", "partNumber uploadId"): "UploadPart",
+    ("GET", "uploadId"): "ListParts",
+    ("POST", "uploadId"): "CompleteMultipartUpload",
+    ("DELETE", "uploadId"): "AbortMultipartUpload",
+}
+_COPIES = {"PutObject": "CopyObject", "UploadPart": "UploadPartCopy"}
 
 
-class CosError(Exception):
-    """
-    An error answer.
+@dataclass(slots=True)
+class _Asked:
+    """One request on its way: who asks for what."""
 
-    :param status: HTTP status.
-    :param code: COS error code.
-    """
-
-    def __init__(self, status: int, code: str, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-        self.code = code
-        self.message = message
+    target: Target
+    query: Mapping[str, str]
+    body: bytes
+    bucket: Bucket
+    cos_id: str
+    key: str
 
 
 def bucket_of(host: str) -> tuple[str, str] | None:
@@ -84,24 +109,44 @@ class CosService:
         self._store = store
         self._faults = injected
         self._clock = clock
+        self._answers: dict[str, Callable[[_Asked], web.Response]] = {
+            "PutObject": self._put,
+            "GetObject": self._get,
+            "HeadObject": self._get,
+            "DeleteObject": self._delete,
+            "CopyObject": self._copy,
+            "CreateMultipartUpload": self._begin_upload,
+            "UploadPart": self._upload_part,
+            "UploadPartCopy": self._copy_part,
+            "ListParts": self._list_parts,
+            "CompleteMultipartUpload": self._complete_upload,
+            "AbortMultipartUpload": self._abort_upload,
+            "ListObjects": lambda asked: listing(asked.query, asked.bucket),
+            "ListMultipartUploads": lambda asked: cos_multipart.list_uploads(asked.bucket, asked.query),
+            "DeleteObjects": self._delete_several,
+            "HeadBucket": lambda asked: web.Response(headers={"x-cos-bucket-region": asked.bucket.region}),
+        }
 
     async def handle(self, request: web.Request, target: Target, record: RequestRecord) -> web.StreamResponse:
         """Answer one request."""
         record.action = action_of(target)
-        await request.read()  # a request is refused or dropped only when it has arrived
+        body = await request.read()  # a request is refused or dropped only when it has arrived
 
         async def act() -> web.Response:
             try:
-                return await self._act(request, target, record.action)
+                return self._act(target, body, record.action)
             except CosError as error:
-                return _error(target, error.status, error.code, error.message)
+                return error_answer(target, error.status, error.code, error.message)
 
-        def refuse(status: int, message: str) -> web.Response:
-            if status == HTTPStatus.OK:  # COS has no error in a 200
-                return _error(target, 400, "InvalidArgument", message)
-            if status == HTTPStatus.UNAUTHORIZED:
-                return _error(target, 403, "AccessDenied", "Access Denied.")
-            return _error(target, status, _FAULT_CODES.get(status, "InternalError"), message)
+        def refuse(refusal: Refusal) -> web.Response:
+            match refusal.status:
+                case HTTPStatus.OK:  # COS has no error in a 200
+                    return error_answer(target, 400, refusal.code, refusal.message)
+                case HTTPStatus.UNAUTHORIZED:
+                    return error_answer(target, 403, "AccessDenied", "Access Denied.")
+                case HTTPStatus.SERVICE_UNAVAILABLE:
+                    return error_answer(target, 503, "SlowDown", refusal.message)
+            return error_answer(target, refusal.status, refusal.code, refusal.message)
 
         fault = self._faults.take(record.action)
         record.fault = fault.kind if fault else None
@@ -116,62 +161,129 @@ class CosService:
 
         :raises CosError: as the same request over HTTP would be answered.
         """
-        bucket = self._authorized(target)
+        bucket, _ = self._admit(target)
         return _existing(bucket, target.path[1:]).data
 
-    def _authorized(self, target: Target) -> Bucket:
+    def _admit(self, target: Target) -> tuple[Bucket, str]:
         place = bucket_of(target.host)
         bucket = self._store.find(*place) if place else None
-        if place is None or bucket is None:
+        if bucket is None:
             raise CosError(404, "NoSuchBucket", "The specified bucket does not exist.")
         try:
-            cos_id = check_qsign(target, self._accounts.cos_key, self._clock.now())
+            cos_id = signer_of(target, self._accounts, self._clock.now(), TOKEN)
         except SignatureRefusal as refusal:
             raise CosError(403, refusal.code, refusal.message) from None
-        if not self._accounts.may_use(cos_id, place[0]):
+        if not self._accounts.may_use(cos_id, bucket.name):
             raise CosError(403, "AccessDenied", "Access Denied.")
-        return bucket
+        return bucket, cos_id
 
-    async def _act(self, request: web.Request, target: Target, action: str) -> web.Response:
-        body = await request.read()
-        bucket = self._authorized(target)
-        key = target.path[1:]
-        match action:
-            case "PutObject":
-                return self._put(bucket, key, body, target)
-            case "GetObject" | "HeadObject":
-                return _content(_existing(bucket, key), target)
-            case "DeleteObject":
-                bucket.delete(key)
-                return web.Response(status=204)
-            case "ListObjects":
-                return _listing(target, bucket)
-            case "HeadBucket":
-                return web.Response(headers={"x-cos-bucket-region": bucket.region})
-        raise CosError(501, "NotImplemented", "The emulator does not have this operation.")
+    def _act(self, target: Target, body: bytes, action: str) -> web.Response:
+        bucket, cos_id = self._admit(target)
+        answer = self._answers.get(action)
+        if answer is None:
+            raise CosError(501, "NotImplemented", "The emulator does not have this operation.")
+        return answer(_Asked(target, target.query, body, bucket, cos_id, target.path[1:]))
 
-    def _put(self, bucket: Bucket, key: str, body: bytes, target: Target) -> web.Response:
-        headers = target.headers
-        promised = headers.get("content-md5")
-        if promised is not None and _decode_md5(promised) != hashlib.md5(body, usedforsecurity=False).digest():
-            raise CosError(400, "BadDigest", "The Content-MD5 you specified did not match what we received.")
-        metadata = {name: value for name, value in headers.items() if name.startswith("x-cos-meta-")}
-        stored = bucket.put(key, body, self._clock.now(), headers.get("content-type", ""), metadata)
+    def _put(self, asked: _Asked) -> web.Response:
+        headers = asked.target.headers
+        check_md5(headers, asked.body)
+        stored = asked.bucket.put(
+            asked.key, asked.body, self._clock.now(), headers.get("content-type", ""), _metadata(headers)
+        )
         return web.Response(headers={"ETag": stored.etag})
+
+    def _get(self, asked: _Asked) -> web.Response:
+        return content(_existing(asked.bucket, asked.key), asked.target)
+
+    def _delete(self, asked: _Asked) -> web.Response:
+        asked.bucket.delete(asked.key)
+        return web.Response(status=204)
+
+    def _delete_several(self, asked: _Asked) -> web.Response:
+        if "content-md5" not in asked.target.headers:
+            raise CosError(400, "MissingContentMD5", "The Content-MD5 header is required.")
+        check_md5(asked.target.headers, asked.body)
+        wanted = read_xml(asked.body, "Delete")
+        keys = [each.findtext("Key") for each in wanted.findall("Object")]
+        if not 1 <= len(keys) <= PAGE_LIMIT or None in keys or "" in keys:
+            raise CosError(400, "MalformedXML", f"1 to {PAGE_LIMIT} objects with a Key must be named.")
+        root = Element("DeleteResult")
+        for key in keys:
+            asked.bucket.delete(key or "")
+            if wanted.findtext("Quiet") != "true":
+                fill(SubElement(root, "Deleted"), {"Key": key or ""})
+        return xml_answer(root)
+
+    def _source(self, asked: _Asked) -> StoredObject:
+        """Return the object that a copy names, which its caller must be allowed to read."""
+        headers = asked.target.headers
+        host, _, path = headers[_COPY_SOURCE].partition("/")
+        if "?" in path or any(name.startswith(f"{_COPY_SOURCE}-if-") for name in headers):
+            raise CosError(501, "NotImplemented", "The emulator copies without versions and conditions only.")
+        place = bucket_of(host)
+        bucket = self._store.find(*place) if place else None
+        if bucket is None:
+            raise CosError(404, "NoSuchBucket", "The specified bucket does not exist.")
+        if not self._accounts.may_use(asked.cos_id, bucket.name):
+            raise CosError(403, "AccessDenied", "Access Denied.")
+        try:
+            return _existing(bucket, decode_path(path))
+        except Undecodable:
+            raise CosError(400, "InvalidArgument", f"{_COPY_SOURCE} cannot be read") from None
+
+    def _copy(self, asked: _Asked) -> web.Response:
+        source, headers = self._source(asked), asked.target.headers
+        content_type, metadata = source.content_type, source.metadata
+        if headers.get("x-cos-metadata-directive", "Copy").lower() == "replaced":
+            content_type, metadata = headers.get("content-type", ""), _metadata(headers)
+        now = self._clock.now()
+        stored = asked.bucket.put(asked.key, source.data, now, content_type, metadata)
+        return _copied("CopyObjectResult", stored)
+
+    def _begin_upload(self, asked: _Asked) -> web.Response:
+        headers = asked.target.headers
+        upload = asked.bucket.begin_upload(
+            asked.key, self._clock.now(), headers.get("content-type", ""), _metadata(headers)
+        )
+        return cos_multipart.initiated(asked.bucket, upload)
+
+    def _upload_part(self, asked: _Asked) -> web.Response:
+        upload = upload_named(asked.bucket, asked.key, asked.query)
+        check_md5(asked.target.headers, asked.body)
+        part = cos_multipart.store_part(upload, asked.query, asked.body, self._clock.now())
+        return web.Response(headers={"ETag": part.etag})
+
+    def _copy_part(self, asked: _Asked) -> web.Response:
+        upload, source = upload_named(asked.bucket, asked.key, asked.query), self._source(asked)
+        part = range_of(asked.target.headers.get(f"{_COPY_SOURCE}-range", ""), len(source.data))
+        start, end = part or (0, len(source.data))
+        return _copied(
+            "CopyPartResult",
+            cos_multipart.store_part(upload, asked.query, source.data[start:end], self._clock.now()),
+        )
+
+    def _list_parts(self, asked: _Asked) -> web.Response:
+        upload = upload_named(asked.bucket, asked.key, asked.query)
+        return cos_multipart.list_parts(asked.bucket, upload, asked.query)
+
+    def _complete_upload(self, asked: _Asked) -> web.Response:
+        upload = upload_named(asked.bucket, asked.key, asked.query)
+        return cos_multipart.complete(asked.bucket, upload, asked.body, self._clock.now())
+
+    def _abort_upload(self, asked: _Asked) -> web.Response:
+        del asked.bucket.uploads[upload_named(asked.bucket, asked.key, asked.query).id]
+        return web.Response(status=204)
 
 
 def action_of(target: Target) -> str:
     """Name the operation of a request, ``Unknown`` if the emulator does not have it."""
-    if not _SUB_RESOURCES.isdisjoint(target.query) or "x-cos-copy-source" in target.headers:
-        return "Unknown"
-    if target.path == "/":
-        return {"GET": "ListObjects", "HEAD": "HeadBucket"}.get(target.method, "Unknown")
-    return _OBJECT_ACTIONS.get(target.method, "Unknown")
+    asked = (target.method, " ".join(sorted(_SUB_RESOURCES.intersection(target.query))))
+    action = (_BUCKET_ACTIONS if target.path == "/" else _OBJECT_ACTIONS).get(asked, "Unknown")
+    return _COPIES.get(action, "Unknown") if _COPY_SOURCE in target.headers else action
 
 
-def request_id() -> str:
-    """Make a value for ``x-cos-request-id``."""
-    return base64.b64encode(uuid.uuid4().bytes).decode()
+def _metadata(headers: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in headers.items() if name.startswith("x-cos-meta-")}
 
 
 def _existing(bucket: Bucket, key: str) -> StoredObject:
@@ -181,101 +293,7 @@ def _existing(bucket: Bucket, key: str) -> StoredObject:
         raise CosError(404, "NoSuchKey", "The specified key does not exist.") from None
 
 
-def _content(stored: StoredObject, target: Target) -> web.Response:
-    headers = {
-        "Content-Type": stored.content_type,
-        "ETag": stored.etag,
-        "Last-Modified": formatdate(stored.modified, usegmt=True),
-        "Accept-Ranges": "bytes",
-        **stored.metadata,
-    }
-    part = _range(target.headers.get("range", ""), len(stored.data))
-    if part is None:
-        return web.Response(body=stored.data, headers=headers)
-    start, end = part
-    headers["Content-Range"] = f"bytes {start}-{end - 1}/{len(stored.data)}"
-    return web.Response(status=206, body=stored.data[start:end], headers=headers)
-
-
-def _range(header: str, size: int) -> tuple[int, int] | None:
-    """Return start and end of the asked bytes, None for all of them: a malformed range is ignored, as HTTP says."""
-    found = _RANGE.fullmatch(header.replace(" ", ""))
-    if found is None or found.groups() == ("", ""):
-        return None
-    first, last = found.groups()
-    if first and last and int(first) > int(last):
-        return None
-    start = int(first) if first else max(0, size - int(last))
-    end = min(size, int(last) + 1) if first and last else size
-    if start >= size:
-        raise CosError(416, "InvalidRange", "The requested range is not satisfiable")
-    return start, end
-
-
-def _listing(target: Target, bucket: Bucket) -> web.Response:
-    query = target.query
-    limit = query.get("max-keys") or "1000"
-    if not limit.isdecimal():
-        raise CosError(400, "InvalidArgument", "max-keys must be a number")
-    if query.get("encoding-type", "") not in ("", "url"):
-        raise CosError(400, "InvalidArgument", "encoding-type must be url")
-    prefix, delimiter, marker = (query.get(name, "") for name in ("prefix", "delimiter", "marker"))
-    page = bucket.page(prefix, delimiter, marker, min(int(limit), 1000))
-    place = bucket_of(target.host)
-    root = Element("ListBucketResult")
-    SubElement(root, "Name").text = place[0] if place else ""
-    encoded = query.get("encoding-type") == "url"
-    if encoded:
-        SubElement(root, "EncodingType").text = "url"
-    for name, value in (("Prefix", prefix), ("Marker", marker), ("Delimiter", delimiter)):
-        SubElement(root, name).text = _key(value, encoded)
-    SubElement(root, "MaxKeys").text = limit
-    SubElement(root, "IsTruncated").text = "true" if page.next_marker else "false"
-    if page.next_marker:
-        SubElement(root, "NextMarker").text = _key(page.next_marker, encoded)
-    _entries(root, page, encoded)
-    return _xml(root)
-
-
-def _entries(root: Element, page: Listing, encoded: bool) -> None:
-    for key, stored in page.contents:
-        entry = SubElement(root, "Contents")
-        SubElement(entry, "Key").text = _key(key, encoded)
-        modified = datetime.fromtimestamp(stored.modified, UTC)
-        SubElement(entry, "LastModified").text = modified.strftime("%Y-%m-%dT%H:%M:%S.000Z")
-        SubElement(entry, "ETag").text = stored.etag
-        SubElement(entry, "Size").text = str(len(stored.data))
-        SubElement(entry, "StorageClass").text = "STANDARD"
-    for prefix in page.prefixes:
-        SubElement(SubElement(root, "CommonPrefixes"), "Prefix").text = _key(prefix, encoded)
-
-
-def _key(text: str, encoded: bool) -> str:
-    return quote(text, safe="/-_.~") if encoded else text
-
-
-def _error(target: Target, status: int, code: str, message: str) -> web.Response:
-    identity = request_id()
-    root = Element("Error")
-    members = {
-        "Code": code,
-        "Message": message,
-        "Resource": f"{target.host}{quote(target.path)}",
-        "RequestId": identity,
-        "TraceId": base64.b64encode(identity.encode()).decode(),
-    }
-    for name, value in members.items():
-        SubElement(root, name).text = value
-    return _xml(root, status, {"x-cos-request-id": identity})
-
-
-def _xml(root: Element, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
-    body = tostring(root, encoding="utf-8", xml_declaration=True)
-    return web.Response(status=status, body=body, content_type="application/xml", headers=headers)
-
-
-def _decode_md5(text: str) -> bytes:
-    try:
-        return base64.b64decode(text, validate=True)
-    except binascii.Error:
-        raise CosError(400, "InvalidDigest", "The Content-MD5 you specified is not valid.") from None
+def _copied(root: str, stored: StoredObject) -> web.Response:
+    element = Element(root)
+    fill(element, {"ETag": stored.etag, "LastModified": iso_time(stored.modified)})
+    return xml_answer(element)

@@ -8,6 +8,22 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+CI_ACTIONS = (
+    "SubmitCiJob",
+    "DescribeCiJobs",
+    "ListCiJobs",
+    "CancelCiJobs",
+    "CreateCiTemplate",
+    "ListCiTemplates",
+    "UpdateCiTemplate",
+    "DeleteCiTemplate",
+    "ListCiQueues",
+    "UpdateCiQueue",
+    "ListCiBuckets",
+    "OpenCiBucket",
+)
+"""Actions of Cloud Infinite."""
+
 ACTIONS = (
     "CreateJob",
     "GetJob",
@@ -19,19 +35,45 @@ ACTIONS = (
     "DeleteObject",
     "ListObjects",
     "HeadBucket",
+    "CopyObject",
+    "DeleteObjects",
+    "CreateMultipartUpload",
+    "UploadPart",
+    "UploadPartCopy",
+    "ListParts",
+    "ListMultipartUploads",
+    "CompleteMultipartUpload",
+    "AbortMultipartUpload",
+    *CI_ACTIONS,
     "*",
 )
 """What a fault can be aimed at."""
 
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """
+    An answer that a fault wants instead of the true one.
+
+    :param status: HTTP status; 200 asks for an error in the body, where the service has such a thing.
+    :param code: of the XML errors; the gateway has none.
+    """
+
+    status: int
+    code: str
+    message: str
+
+
 STATUSES = {
-    "429": (429, "API rate limit exceeded."),
-    "500": (500, "Internal Server Error."),
-    "502": (502, "Bad Gateway."),
-    "503": (503, "Service Unavailable."),
-    "504": (504, "Gateway Time-out."),
-    "unauthorized": (401, "HMAC signature does not match."),
+    "429": Refusal(429, "SlowDown", "API rate limit exceeded."),
+    "500": Refusal(500, "InternalError", "Internal Server Error."),
+    "502": Refusal(502, "InternalError", "Bad Gateway."),
+    "503": Refusal(503, "ServiceUnavailable", "Service Unavailable."),
+    "504": Refusal(504, "InternalError", "Gateway Time-out."),
+    "slow_down": Refusal(503, "SlowDown", "Please reduce your request rate."),
+    "unauthorized": Refusal(401, "InvalidAuthorization", "HMAC signature does not match."),
 }
-"""Kinds that refuse a request before anything happens: HTTP status and message."""
+"""Kinds that refuse a request before anything happens."""
 
 KINDS = (
     *STATUSES,
@@ -51,8 +93,8 @@ HTML = "<!DOCTYPE html><html><head><title>Maintenance</title></head><body><h1>Pl
 
 _HAPPENS = ("500_after", "html_after", "drop_after", "slow_after", "truncated")
 
-Refuse = Callable[[int, str], web.Response]
-"""Makes a service's own error answer from an HTTP status and a message; status 200 asks for an error in the body."""
+Refuse = Callable[[Refusal], web.Response]
+"""Makes a service's own error answer."""
 
 
 @dataclass(slots=True)
@@ -130,12 +172,11 @@ async def answer(
         case "html" | "html_after":
             return web.Response(text=HTML, content_type="text/html")
         case "error_response":
-            return refuse(200, "The emulator was told to refuse this request.")
-    status, message = STATUSES[fault.kind.removesuffix("_after")]
-    refusal = refuse(status, message)
+            return refuse(Refusal(200, "InvalidArgument", "The emulator was told to refuse this request."))
+    refused = refuse(STATUSES[fault.kind.removesuffix("_after")])
     if fault.kind == "429" and fault.retry_after is not None:
-        refusal.headers["Retry-After"] = f"{fault.retry_after:g}"
-    return refusal
+        refused.headers["Retry-After"] = f"{fault.retry_after:g}"
+    return refused
 
 
 def _drop(request: web.Request) -> web.Response:

@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from airflow_provider_mediax.emulator.accounts import Account
-from airflow_provider_mediax.emulator.cos import CosError, CosService, bucket_of
+from airflow_provider_mediax.emulator.cos import CosService, bucket_of
+from airflow_provider_mediax.emulator.cos_answers import CosError
 from airflow_provider_mediax.emulator.jobs import JobFailed
 from airflow_provider_mediax.emulator.objects import NoSuchKey, ObjectStore
 from airflow_provider_mediax.emulator.wire import JsonObject, Target, Undecodable, decode_path

@@ -15,14 +15,13 @@ from functools import partial
 
 from airflow_provider_mediax.emulator.accounts import Account
 from airflow_provider_mediax.emulator.clock import Clock
+from airflow_provider_mediax.emulator.plan import Plan
 from airflow_provider_mediax.emulator.wire import JsonObject
 
 log = logging.getLogger(__name__)
 
-DEFAULT_DURATION = 1.0
-"""Seconds from submission to the end of a job, unless told otherwise."""
-
-_SUBMITTED_SHARE = 0.2  # of the duration, before processing starts
+SUBMITTED_SHARE = 0.2
+"""Part of a job's duration before processing starts."""
 
 
 class State(IntEnum):
@@ -34,10 +33,6 @@ class State(IntEnum):
     ERROR = 4
     CANCELED = 5
     UNKNOWN = 9
-
-
-OUTCOMES = ("COMPLETED", "ERROR", "CANCELED", "NEVER", "UNKNOWN")
-"""What a test may decide about a job's end. NEVER stays PROCESSING, UNKNOWN stays in a state without a name."""
 
 
 class JobFailed(Exception):
@@ -102,6 +97,8 @@ class Job:
         """Return what tests want to know about the job; times in epoch seconds."""
         return {
             "id": self.id,
+            "service": "mediax",
+            "marker": self.custom_id,
             "custom_id": self.custom_id,
             "capability": self.capability,
             "state": self.state.name,
@@ -139,39 +136,25 @@ class JobBoard:
 
     :param work: what a job does while it is PROCESSING.
     :param notify: called once for every job that ends COMPLETED or ERROR.
-    :ivar list_lag: seconds for which ListJobs does not show a new job.
     """
 
-    def __init__(self, clock: Clock, work: Work, notify: Notify) -> None:
+    def __init__(self, clock: Clock, plan: Plan, work: Work, notify: Notify) -> None:
         self._clock = clock
+        self._plan = plan
         self._work = work
         self._notify = notify
         self._jobs: dict[str, Job] = {}
         self._by_custom_id: defaultdict[tuple[str, str], list[Job]] = defaultdict(list)
         self._tasks: set[asyncio.Task[None]] = set()
-        self._durations: dict[str, float] = {}
-        self._outcomes: defaultdict[str, list[str]] = defaultdict(list)
-        self.list_lag = 0.0
 
     async def reset(self) -> None:
-        """Stop and forget all jobs, and what was said about future ones."""
+        """Stop and forget all jobs."""
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         self._jobs.clear()
         self._by_custom_id.clear()
-        self._durations.clear()
-        self._outcomes.clear()
-        self.list_lag = 0.0
-
-    def set_duration(self, capability: str, seconds: float) -> None:
-        """Let the capability's jobs (``*``: those of every other one) take that long from now on."""
-        self._durations[capability] = seconds
-
-    def expect(self, capability: str, outcome: str, times: int) -> None:
-        """Decide the end of the capability's (``*``: any) next jobs."""
-        self._outcomes[capability].extend([outcome] * times)
 
     def create(self, account: Account, request: JsonObject, capability: str) -> Job:
         """Create a job and start its life. The same ``customId`` twice makes two jobs, as on the platform."""
@@ -179,8 +162,8 @@ class JobBoard:
         self._jobs[job.id] = job
         if job.custom_id is not None:
             self._by_custom_id[account.platform_id, job.custom_id].append(job)
-        duration = self._durations.get(capability, self._durations.get("*", DEFAULT_DURATION))
-        task = asyncio.create_task(self._live(job, duration, self._next_outcome(capability)))
+        duration, outcome = self._plan.duration(capability), self._plan.next_outcome(capability)
+        task = asyncio.create_task(self._live(job, duration, outcome))
         self._tasks.add(task)
         task.add_done_callback(partial(self._settle, job))
         return job
@@ -192,9 +175,8 @@ class JobBoard:
 
     def having(self, account: Account, custom_id: str) -> list[Job]:
         """Return the account's jobs with that ``customId``, newest first."""
-        youngest = time.monotonic() - self.list_lag
         mine = self._by_custom_id.get((account.platform_id, custom_id), [])
-        return [job for job in reversed(mine) if self.list_lag <= 0 or job.born <= youngest]
+        return [job for job in reversed(mine) if self._plan.shows(job.born)]
 
     def all(self) -> list[Job]:
         """Return every job, oldest first."""
@@ -206,12 +188,6 @@ class JobBoard:
             log.error("A fault of the emulator ends job %s", job.id, exc_info=error)
             job.message = f"a fault of the emulator: {type(error).__name__}"
             self._end(job, State.ERROR)
-
-    def _next_outcome(self, capability: str) -> str:
-        for name in (capability, "*"):
-            if self._outcomes[name]:
-                return self._outcomes[name].pop(0)
-        return "COMPLETED"
 
     async def _live(self, job: Job, duration: float, outcome: str) -> None:
         limit = job.request.get("timeout")
@@ -228,14 +204,14 @@ class JobBoard:
             await self._notify(job)
 
     async def _process(self, job: Job, duration: float, outcome: str) -> None:
-        await asyncio.sleep(_SUBMITTED_SHARE * duration)
+        await asyncio.sleep(SUBMITTED_SHARE * duration)
         job.state, job.started_at = State.PROCESSING, self._clock.now_ms()
         if outcome == "NEVER":
             await asyncio.Event().wait()
         if outcome == "UNKNOWN":
             job.state = State.UNKNOWN
             return
-        rest = asyncio.create_task(asyncio.sleep((1 - _SUBMITTED_SHARE) * duration))
+        rest = asyncio.create_task(asyncio.sleep((1 - SUBMITTED_SHARE) * duration))
         try:
             if outcome == "COMPLETED":
                 results = await self._work(job)

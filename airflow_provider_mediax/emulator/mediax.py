@@ -7,6 +7,7 @@ import hmac
 import json
 import logging
 import uuid
+from http import HTTPStatus
 
 import aiohttp
 from aiohttp import web
@@ -16,12 +17,13 @@ from airflow_provider_mediax.emulator.accounts import Account, Accounts
 from airflow_provider_mediax.emulator.capabilities import Folder, Refused
 from airflow_provider_mediax.emulator.clock import Clock
 from airflow_provider_mediax.emulator.create_request import check_create, descriptor_of
-from airflow_provider_mediax.emulator.faults import Faults
+from airflow_provider_mediax.emulator.faults import Faults, Refusal
 from airflow_provider_mediax.emulator.hmac_check import GatewayRefusal, check_gateway
 from airflow_provider_mediax.emulator.inputs import Fetcher
 from airflow_provider_mediax.emulator.jobs import Job, JobBoard, JobFailed
 from airflow_provider_mediax.emulator.ledger import CallbackRecord, Ledger, RequestRecord
 from airflow_provider_mediax.emulator.objects import ObjectStore
+from airflow_provider_mediax.emulator.plan import Plan
 from airflow_provider_mediax.emulator.pool import Analysis
 from airflow_provider_mediax.emulator.register import register
 from airflow_provider_mediax.emulator.wire import JsonObject, Target
@@ -55,6 +57,7 @@ class MediaxService:
         injected: Faults,
         ledger: Ledger,
         clock: Clock,
+        plan: Plan,
     ) -> None:
         self._accounts = accounts
         self._store = store
@@ -64,7 +67,7 @@ class MediaxService:
         self._ledger = ledger
         self._clock = clock
         self.register_delay = 0.0
-        self.jobs = JobBoard(clock, self._compute, self._notify)
+        self.jobs = JobBoard(clock, plan, self._compute, self._notify)
 
     async def handle(self, request: web.Request, target: Target, record: RequestRecord) -> web.StreamResponse:
         """Answer one request."""
@@ -76,8 +79,10 @@ class MediaxService:
         async def act() -> web.Response:
             return await self._act(target, body, record)
 
-        def refuse(status: int, message: str) -> web.Response:
-            return _refused(message, body) if status == 200 else _gateway_error(status, message)
+        def refuse(refusal: Refusal) -> web.Response:
+            if refusal.status == HTTPStatus.OK:
+                return _refused(refusal.message, body)
+            return _gateway_error(refusal.status, refusal.message)
 
         fault = self._faults.take(record.action)
         record.fault = fault.kind if fault else None
@@ -137,7 +142,7 @@ class MediaxService:
     def _create(self, account: Account, request: JsonObject, record: RequestRecord) -> JsonObject:
         capability = check_create(account, request)
         job = self.jobs.create(account, request, capability)
-        record.job_id, record.custom_id = job.id, job.custom_id
+        record.job_id, record.custom_id, record.marker = job.id, job.custom_id, job.custom_id
         return {"job": job.as_created()}
 
     def _get(self, account: Account, request: JsonObject, record: RequestRecord) -> JsonObject:
@@ -148,14 +153,14 @@ class MediaxService:
         job = self.jobs.get(account, job_id)
         if job is None:
             raise Refused("the job does not exist")
-        record.custom_id = job.custom_id
+        record.custom_id = record.marker = job.custom_id
         return {"job": job.as_read()}
 
     def _list(self, account: Account, request: JsonObject, record: RequestRecord) -> JsonObject:
         custom_id = request.get("customId")
         if not isinstance(custom_id, str) or not custom_id:
             raise Refused("listJobsRequest.customId must be a string")
-        record.custom_id = custom_id
+        record.custom_id = record.marker = custom_id
         found = [job.as_read() for job in self.jobs.having(account, custom_id)]
         return {"jobs": found, "total": len(found)}
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Self
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +23,31 @@ class StoredObject:
     modified: float
     etag: str
     metadata: dict[str, str]
+
+    @classmethod
+    def of(
+        cls, data: bytes, now: float, content_type: str = "", metadata: dict[str, str] | None = None, etag: str = ""
+    ) -> Self:
+        """Return the object that holds the data; its ETag is the MD5 of it unless another is given."""
+        etag = etag or hashlib.md5(data, usedforsecurity=False).hexdigest()
+        return cls(data, content_type or "application/octet-stream", now, f'"{etag}"', metadata or {})
+
+
+@dataclass(slots=True)
+class Upload:
+    """
+    An unfinished upload in parts.
+
+    :param initiated: epoch seconds.
+    :ivar parts: by number.
+    """
+
+    id: str
+    key: str
+    initiated: float
+    content_type: str
+    metadata: dict[str, str]
+    parts: dict[int, StoredObject] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,19 +72,37 @@ class Bucket:
     Objects by key.
 
     :param region: the only region under which the bucket answers.
+    :ivar uploads: unfinished ones by id, oldest first.
     """
 
-    def __init__(self, region: str) -> None:
+    def __init__(self, name: str, region: str) -> None:
+        self.name = name
         self.region = region
+        self.uploads: dict[str, Upload] = {}
         self._objects: dict[str, StoredObject] = {}
 
     def put(
         self, key: str, data: bytes, now: float, content_type: str = "", metadata: dict[str, str] | None = None
     ) -> StoredObject:
         """Write an object, replacing an older one; ``now`` is in epoch seconds."""
-        etag = hashlib.md5(data, usedforsecurity=False).hexdigest()
-        stored = StoredObject(data, content_type or "application/octet-stream", now, f'"{etag}"', metadata or {})
+        stored = StoredObject.of(data, now, content_type, metadata)
         self._objects[key] = stored
+        return stored
+
+    def begin_upload(self, key: str, now: float, content_type: str, metadata: dict[str, str]) -> Upload:
+        """Begin an upload in parts."""
+        upload = Upload(uuid.uuid4().hex, key, now, content_type, metadata)
+        self.uploads[upload.id] = upload
+        return upload
+
+    def put_parts(self, upload: Upload, parts: Sequence[StoredObject], now: float) -> StoredObject:
+        """Write the object of an upload and forget the upload. Its ETag is that of the parts, and their number."""
+        digests = b"".join(bytes.fromhex(part.etag.strip('"')) for part in parts)
+        etag = f"{hashlib.md5(digests, usedforsecurity=False).hexdigest()}-{len(parts)}"
+        data = b"".join(part.data for part in parts)
+        stored = StoredObject.of(data, now, upload.content_type, upload.metadata, etag)
+        self._objects[upload.key] = stored
+        del self.uploads[upload.id]
         return stored
 
     def get(self, key: str) -> StoredObject:
@@ -115,7 +161,7 @@ class ObjectStore:
 
     def create(self, name: str, region: str) -> Bucket:
         """Return the bucket, made if there is none."""
-        return self._buckets.setdefault(name, Bucket(region))
+        return self._buckets.setdefault(name, Bucket(name, region))
 
     def find(self, name: str, region: str) -> Bucket | None:
         """Return the bucket if it is in that region."""

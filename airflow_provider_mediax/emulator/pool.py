@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import multiprocessing
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
 from typing import ParamSpec, TypeVar
 
-from airflow_provider_mediax.emulator import analysis
+from airflow_provider_mediax.emulator import analysis, separation
 from airflow_provider_mediax.emulator.analysis import Beats
+from airflow_provider_mediax.emulator.separation import Stem
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -54,16 +55,17 @@ class Analysis:
     """
     Audio analysis for the event loop.
 
-    Two children: telling the length of a track is ready in an instant and must not queue behind the compilation
-    that beat tracking starts with.
+    Three children: telling the length of a track is ready in an instant and must not queue behind the compilation
+    that beat tracking starts with, nor behind a separation. The one that separates starts with the first such job.
     """
 
     def __init__(self) -> None:
         self._decoder = _Child(analysis.warm_up_decoder)
         self._tracker = _Child(analysis.warm_up_tracker)
+        self._separator = _Child(analysis.warm_up_decoder)
 
     def warm_up(self) -> None:
-        """Start both children and let them get ready in the background; calls that come earlier wait for that."""
+        """Start the first two children; they get ready in the background, and calls that come earlier wait for that."""
         self._decoder.warm_up()
         self._tracker.warm_up()
 
@@ -75,9 +77,16 @@ class Analysis:
         """Track and mark the beats of an audio file; raises :class:`NotAudio`."""
         return await self._tracker.run(analysis.find_beats, data, loudness)
 
+    async def separate(
+        self, data: bytes, names: Sequence[str], codec: str, rate: int | None, channels: int | None
+    ) -> list[Stem]:
+        """Take a track apart, as :func:`separation.separate` does; raises :class:`NotAudio`."""
+        return await self._separator.run(separation.separate, data, names, codec, rate, channels)
+
     def close(self) -> None:
         """End the children at once, whatever they are doing."""
         self._decoder.close()
         self._tracker.close()
+        self._separator.close()
         for child in multiprocessing.active_children():
             child.kill()

@@ -98,8 +98,7 @@ class MediaxEmulator:
         """
         Let the next requests go wrong.
 
-        :param action: ``CreateJob``, ``GetJob``, ``ListJobs``, ``Register``, ``PutObject``, ``GetObject``,
-            ``HeadObject``, ``DeleteObject``, ``ListObjects``, ``HeadBucket``, or ``*`` for any.
+        :param action: of any service, as listed in ``docs/emulator.md``, or ``*`` for any.
         :param kind: one of the kinds in ``docs/emulator.md``.
         :param times: how many requests.
         :param details: ``retry_after`` (seconds, of a 429; None for no header), ``seconds`` (of the slow kinds).
@@ -111,7 +110,7 @@ class MediaxEmulator:
         """
         Set how long jobs take from now on.
 
-        :param capability: descriptor name, or ``*`` for every one that has no duration of its own.
+        :param capability: descriptor name, ``VoiceSeparate``, or ``*`` for every one that has no duration of its own.
         :param seconds: from submission to the end, 0 allowed.
         """
         self._json("POST", "durations", {"capability": capability, "seconds": seconds})
@@ -120,13 +119,14 @@ class MediaxEmulator:
         """
         Decide how the next jobs end.
 
-        :param capability: descriptor name, or ``*`` for any.
-        :param state: ``COMPLETED``, ``ERROR``, ``CANCELED``, ``NEVER`` or ``UNKNOWN``.
+        :param capability: descriptor name, ``VoiceSeparate``, or ``*`` for any.
+        :param state: ``COMPLETED``, ``ERROR``, ``CANCELED`` (or ``Success``, ``Failed``, ``Cancel``), ``NEVER`` or
+            ``UNKNOWN``.
         """
         self._json("POST", "outcomes", {"capability": capability, "state": state, "times": times})
 
     def list_lag(self, seconds: float) -> None:
-        """Hide jobs younger than that many seconds from ListJobs."""
+        """Hide jobs younger than that many seconds from the lists of both services."""
         self._json("POST", "list_lag", {"seconds": seconds})
 
     def clock(self, offset: float, gateway_tolerance: float | None = None) -> None:
@@ -141,6 +141,26 @@ class MediaxEmulator:
     def register_delay(self, seconds: float) -> None:
         """Set how long Register takes."""
         self._json("POST", "register_delay", {"seconds": seconds})
+
+    def pause_queue(self) -> None:
+        """Pause the preset bucket's queue: its waiting jobs are in state Pause, running ones go on."""
+        self._json("POST", "queue", {"state": "Paused"})
+
+    def resume_queue(self) -> None:
+        """Let the preset bucket's queue go on."""
+        self._json("POST", "queue", {"state": "Active"})
+
+    def precondition(self, name: str, holds: bool) -> None:
+        """
+        Let something that Cloud Infinite needs at the account be missing, or be there again.
+
+        :param name: ``bucket_bound``, ``smart_audio``, ``role`` or ``queue_id_optional``.
+        """
+        self._json("POST", "preconditions", {"name": name, "holds": holds})
+
+    def temporary_key_expires(self, seconds: float) -> None:
+        """Let the preset account's temporary key expire that long from now; negative: that long ago."""
+        self._json("POST", "temporary_key", {"expires_in": seconds})
 
     def put_object(self, key: str, data: bytes) -> None:
         """Write an object into the preset bucket, without a signature."""

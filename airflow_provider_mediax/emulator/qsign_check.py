@@ -1,4 +1,4 @@
-"""The object store's side of the q-sign signature."""
+"""The service's side of the q-sign signature, which COS and Cloud Infinite share."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import hmac
 from collections.abc import Callable, Mapping
 from urllib.parse import quote
 
+from airflow_provider_mediax.emulator.accounts import TEMPORARY_SECRET_ID, TEMPORARY_TOKEN, Accounts
 from airflow_provider_mediax.emulator.wire import Target, Undecodable, parse_query
 
 _NAMES = (
@@ -22,14 +23,16 @@ _NAMES = (
 
 class SignatureRefusal(Exception):
     """
-    The signature is not accepted; HTTP 403.
+    The signature is not accepted; HTTP 403 at COS, 401 at Cloud Infinite.
 
     :param code: COS error code.
     :param message: what COS says about it.
+    :param ci_code: the code that Cloud Infinite has for it.
     """
 
-    def __init__(self, code: str, message: str) -> None:
+    def __init__(self, code: str, message: str, ci_code: str = "InvalidAuthorization") -> None:
         super().__init__(f"{code}: {message}")
+        self.ci_code = ci_code
         self.code = code
         self.message = message
 
@@ -45,16 +48,17 @@ def check_qsign(target: Target, key_of: Callable[[str], str | None], now: float)
     fields = _fields(target)
     key = key_of(fields["q-ak"])
     if key is None:
-        raise SignatureRefusal("InvalidAccessKeyId", "The Access Key Id you provided does not exist in our records.")
+        raise unknown_key()
     for window in (fields["q-sign-time"], fields["q-key-time"]):
         start, end = _window(window)
         if now < start:
             raise SignatureRefusal(
                 "RequestTimeTooSkewed",
                 "The difference between the request time and the current time is too large.",
+                "SignatureExpired",
             )
         if now > end:
-            raise SignatureRefusal("AccessDenied", "Request has expired")
+            raise SignatureRefusal("AccessDenied", "Request has expired", "SignatureExpired")
     expected = signature(
         target,
         key,
@@ -69,6 +73,30 @@ def check_qsign(target: Target, key_of: Callable[[str], str | None], now: float)
             "The Signature you specified is invalid. Check your Secret Key and signing method.",
         )
     return fields["q-ak"]
+
+
+def signer_of(target: Target, accounts: Accounts, now: float, token_name: str) -> str:
+    """
+    Verify the signature of a request, and the token that a temporary key needs; return the key id that signed.
+
+    :param now: epoch seconds.
+    :param token_name: of the header or query parameter with the token.
+    :raises SignatureRefusal: with the code and text that the service sends.
+    """
+    cos_id = check_qsign(target, accounts.cos_key, now)
+    if cos_id == TEMPORARY_SECRET_ID:
+        token = target.headers.get(token_name) or target.query.get(token_name, "")
+        if not hmac.compare_digest(token.encode(), TEMPORARY_TOKEN.encode()):
+            raise unknown_key()
+        if now > accounts.temporary_until:
+            raise SignatureRefusal("ExpiredToken", "The provided token has expired.", "SignatureExpired")
+    return cos_id
+
+
+def unknown_key() -> SignatureRefusal:
+    """Return what is raised for a key id that opens nothing, a temporary one without its token included."""
+    message = "The Access Key Id you provided does not exist in our records."
+    return SignatureRefusal("InvalidAccessKeyId", message, "SecretidNotExist")
 
 
 def signature(target: Target, key: str, *, sign_time: str, key_time: str, header_list: str, param_list: str) -> str:
@@ -111,7 +139,7 @@ def _fields(target: Target) -> dict[str, str]:
     authorization = target.headers.get("authorization", "")
     found = _read_authorization(authorization) if authorization else target.query
     if "q-signature" not in found:
-        raise SignatureRefusal("AccessDenied", "Access Denied.")
+        raise SignatureRefusal("AccessDenied", "Access Denied.", "MissingAuthorization")
     missing = [name for name in _NAMES if name not in found]
     if missing or found["q-sign-algorithm"] != "sha1":
         raise SignatureRefusal("AccessDenied", f"The signature is malformed: {', '.join(missing) or 'algorithm'}")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from airflow_provider_mediax.emulator.accounts import BUCKET
+from airflow_provider_mediax.emulator.accounts import BUCKET, REGION
 from airflow_provider_mediax.emulator.app import Emulator
 from airflow_provider_mediax.emulator.control import PREFIX, connection_of
 from airflow_provider_mediax.emulator.pool import Analysis
@@ -80,7 +80,8 @@ def _banner(url: str) -> str:
   MediaX emulator
 
     gateway    {url}/job
-    COS        {url}   (Host: {BUCKET}.cos.<region>.myqcloud.com)
+    COS        {url}   (Host: {BUCKET}.cos.{REGION}.myqcloud.com)
+    CI         {url}   (Host: {BUCKET}.ci.{REGION}.myqcloud.com)
     control    {url}{PREFIX}
 
   The connection for Airflow. Its keys are fake: they open this emulator and nothing else.

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,11 +17,16 @@ from airflow.providers.common.compat.sdk import BaseHook, Connection, mask_secre
 from airflow_provider_mediax.client.pacing import Pacing, shared_pacing
 from airflow_provider_mediax.client.transport import Transport
 from airflow_provider_mediax.exceptions import BadRequest
+from airflow_provider_mediax.protocol.cos_signature import CosKeys, presigned_query
 from airflow_provider_mediax.protocol.gateway import Gateway, GatewayKeys, PlatformKeys
 from airflow_provider_mediax.protocol.request import Repository
+from airflow_provider_mediax.protocol.urls import CosAddress, object_url
 
 DEFAULT_HOST = "https://api.mediax.tencent.com"
 DEFAULT_CONN_ID = "mediax_default"
+PRESIGNED_SECONDS = 24 * 3600
+"""How long the platform can fetch an input that lies outside its repository: a day in its queue."""
+
 SECRET_EXTRAS = ("gateway_secret_id", "gateway_secret_key", "cos_secret_id", "cos_secret_key", "cos_token", "proxy")
 
 log = logging.getLogger(__name__)
@@ -139,6 +145,34 @@ class MediaxConnection:
             platform_keys=PlatformKeys(self.secret_id or "", self.secret_key or ""),
             gateway_keys=self.gateway_keys,
         )
+
+    def cos_keys(self) -> CosKeys:
+        """
+        Return the keys that sign for COS and Cloud Infinite.
+
+        :raises BadRequest: one is missing.
+        """
+        for name, value in (("cos_secret_id", self.cos.secret_id), ("cos_secret_key", self.cos.secret_key)):
+            if not value:
+                raise BadRequest.field(name, value, f"connection {self.conn_id} needs it for COS and Cloud Infinite.")
+        return CosKeys(secret_id=self.cos.secret_id or "", secret_key=self.cos.secret_key or "", token=self.cos.token)
+
+    def signing_repository(self) -> Repository:
+        """Return the repository, able to make passing addresses of objects elsewhere if the keys for that are here."""
+        region = self.cos.region
+        if not (region and self.cos.secret_id and self.cos.secret_key):
+            return self.repository
+        keys = self.cos_keys()
+
+        def presign(address: CosAddress) -> str:
+            headers = {"host": urlsplit(object_url(address, region)).netloc}
+            query = presigned_query(
+                keys, "GET", f"/{address.key}", headers=headers, now=time.time(), ahead=PRESIGNED_SECONDS
+            )
+            mask_secret(query)
+            return object_url(address, region, query)
+
+        return replace(self.repository, presign=presign)
 
     def pacing(self, service: str) -> Pacing:
         """Return the process's rate limit for a service at this connection's host."""

@@ -32,15 +32,26 @@ class JobHook(BaseHook):
 
     :param mediax_conn_id: connection of type ``mediax``.
     :param stop: once set, nothing more is sent and every pause ends.
+    :ivar bucket: the bucket that jobs belong to, where a service has it so; None means the connection's.
+    :ivar region: likewise.
     """
 
     conn_name_attr = "mediax_conn_id"
     default_conn_name = DEFAULT_CONN_ID
     service_name: ClassVar[str]
 
-    def __init__(self, mediax_conn_id: str = DEFAULT_CONN_ID, *, stop: StopSignal | None = None) -> None:
+    def __init__(
+        self,
+        mediax_conn_id: str = DEFAULT_CONN_ID,
+        bucket: str | None = None,
+        region: str | None = None,
+        *,
+        stop: StopSignal | None = None,
+    ) -> None:
         super().__init__()
         self.mediax_conn_id = mediax_conn_id
+        self.bucket = bucket
+        self.region = region
         self._stop = stop
         self._settings: MediaxConnection | None = None
         self._service: JobService[Any] | None = None
@@ -48,7 +59,7 @@ class JobHook(BaseHook):
 
     @classmethod
     @abstractmethod
-    def service_of(cls, connection: MediaxConnection) -> JobService[Any]:
+    def service_of(cls, connection: MediaxConnection, bucket: str | None, region: str | None) -> JobService[Any]:
         """
         Return the service with a connection's keys.
 
@@ -56,11 +67,11 @@ class JobHook(BaseHook):
         """
 
     @classmethod
-    async def open(cls, mediax_conn_id: str) -> Opened:
+    async def open(cls, mediax_conn_id: str, bucket: str | None, region: str | None) -> Opened:
         """Look the connection up and open a client, in a triggerer."""
         connection = await MediaxConnection.alook_up(mediax_conn_id)
         client = AsyncClient(connection.transport, connection.pacing(cls.service_name))
-        return Opened(cls.service_of(connection), client)
+        return Opened(cls.service_of(connection, bucket, region), client)
 
     @property
     def connection(self) -> MediaxConnection:
@@ -73,7 +84,7 @@ class JobHook(BaseHook):
     def service(self) -> JobService[Any]:
         """The service as the job engine knows it."""
         if self._service is None:
-            self._service = self.service_of(self.connection)
+            self._service = self.service_of(self.connection, self.bucket, self.region)
         return self._service
 
     def run(self, flow: Flow[T], patience: Patience = PATIENT) -> T:

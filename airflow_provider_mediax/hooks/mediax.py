@@ -40,9 +40,9 @@ class MediaxHook(JobHook):
     service_name = MediaxService.name
 
     @classmethod
-    def service_of(cls, connection: MediaxConnection) -> MediaxService:
+    def service_of(cls, connection: MediaxConnection, bucket: str | None, region: str | None) -> MediaxService:
         """Return the music platform with a connection's keys."""
-        return MediaxService(connection.gateway(), connection.repository)
+        return MediaxService(connection.gateway(), connection.signing_repository())
 
     def submit(self, request: MediaxRequest, marker: str) -> Job:
         """

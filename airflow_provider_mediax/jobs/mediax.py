@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from airflow_provider_mediax.exceptions import BadRequest
 from airflow_provider_mediax.jobs.service import JobService
 from airflow_provider_mediax.protocol.exchange import Flow
 from airflow_provider_mediax.protocol.gateway import Gateway
@@ -40,8 +41,8 @@ class MediaxService(JobService[MediaxRequest]):
         body = request.wire(self.repository, default_destination(marker))
         return (yield from self.gateway.create_job(body, marker))
 
-    def find(self, marker: str) -> Flow[JobList]:
-        """List the jobs by ``customId``."""
+    def find(self, marker: str, *, request: MediaxRequest | None = None, since: float | None = None) -> Flow[JobList]:
+        """List the jobs by ``customId``, whenever they were created."""
         return (yield from self.gateway.list_jobs(marker))
 
     def describe(self, ids: Sequence[str]) -> Flow[Mapping[str, Job]]:
@@ -50,6 +51,15 @@ class MediaxService(JobService[MediaxRequest]):
         for job_id in ids:
             jobs[job_id] = yield from self.gateway.get_job(job_id)
         return jobs
+
+    def cancel(self, ids: Sequence[str]) -> Flow[None]:
+        """
+        Refuse: the platform has no such call.
+
+        :raises BadRequest: always.
+        """
+        raise BadRequest.field("job_id", list(ids), "the platform cannot cancel jobs.")
+        yield  # makes it a flow, like its siblings
 
     def view(self, job: Job) -> ResultView:
         """Read the result; addresses of files need the bucket of their repository."""

@@ -37,6 +37,9 @@ RECORD_SCHEMA = 1
 LOOKUP_SECONDS = (2.0, 4.0, 8.0, 16.0)
 """When the service is asked after an unknown outcome, counted from it: its lists may lag."""
 
+CLOCK_DOUBT = 3600.0
+"""Seconds by which the clocks of workers, scheduler and service may differ before a look-up misses a job."""
+
 SUBMITS_PER_ATTEMPT = 2
 """One, and once more when the service says that the first created nothing."""
 
@@ -165,6 +168,7 @@ class Acquisition(Generic[R]):
 
     :param store: None where Airflow has no task state store (3.1).
     :param try_number: of this attempt, from 1.
+    :param earliest: epoch seconds before which no attempt of this task can have begun.
     :param retry_failed: replace a failed job instead of adopting it.
     :param clock: epoch seconds.
     :raises BadRequest: the request breaks a rule; nothing is recorded or sent.
@@ -178,6 +182,7 @@ class Acquisition(Generic[R]):
         *,
         store: RecordStore | None,
         try_number: int,
+        earliest: float | None = None,
         retry_failed: bool = False,
         clock: Callable[[], float] = time.time,
         log: Log = logging.getLogger(__name__),  # noqa: B008 - the same logger every time
@@ -186,6 +191,7 @@ class Acquisition(Generic[R]):
         self._request = request
         self._store = store
         self._first_try = try_number <= 1
+        self._earliest = earliest
         self._identity = identity
         self._retry_failed = retry_failed
         self._clock = clock
@@ -277,11 +283,15 @@ class Acquisition(Generic[R]):
         :param just_sent: this attempt's own submit is looked for, and found whatever became of it.
         """
         doubt: MediaxError | None = None
+        shared = self._identity.key is not None
         for wait in self._lookup_waits(since):
             if wait > 0:
                 yield Pause(wait)
             try:
-                listed = yield from self._service.find(self.marker)
+                # A shared key may have been used long ago, by a run that asked for something else.
+                listed = yield from self._service.find(
+                    self.marker, request=None if shared else self._request, since=None if shared else self._since(since)
+                )
             except MediaxError as failure:
                 self._log.warning("The service cannot say whether a job exists for %s: %s", self.marker, failure.what)
                 doubt = failure
@@ -297,6 +307,11 @@ class Acquisition(Generic[R]):
                 request_id=doubt.request_id,
             ) from doubt
         return None
+
+    def _since(self, sent: float | None) -> float | None:
+        """Return when the job that is looked for can have been created at the earliest, by any clock."""
+        known = [moment for moment in (sent, self._earliest) if moment is not None]
+        return min(known) - CLOCK_DOUBT if known else None
 
     def _lookup_waits(self, since: float | None) -> Iterator[float]:
         """Yield the pauses before each question: those still to come, or one question at once."""

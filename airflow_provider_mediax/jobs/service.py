@@ -47,12 +47,21 @@ class JobService(ABC, Generic[R]):
         """Create a job that carries the marker. Never repeated after an unknown outcome."""
 
     @abstractmethod
-    def find(self, marker: str) -> Flow[JobList]:
-        """List the jobs that carry the marker, newest first."""
+    def find(self, marker: str, *, request: R | None = None, since: float | None = None) -> Flow[JobList]:
+        """
+        List the jobs that carry the marker, newest first.
+
+        :param request: what the job was asked for, where that is known: the service may have less to read.
+        :param since: epoch seconds before which the job cannot have been created.
+        """
 
     @abstractmethod
     def describe(self, ids: Sequence[str]) -> Flow[Mapping[str, Job]]:
         """Read up to :attr:`describe_limit` jobs; an id that the service does not know is absent."""
+
+    @abstractmethod
+    def cancel(self, ids: Sequence[str]) -> Flow[None]:
+        """Cancel up to :attr:`describe_limit` jobs; only called if the service is :attr:`cancellable`."""
 
     @abstractmethod
     def view(self, job: Job) -> ResultView:

@@ -122,6 +122,10 @@ class JobOperator(BaseOperator):
         :raises BadRequest: an argument breaks a rule.
         """
 
+    def prepare_request(self, hook: JobHook) -> JobRequest:
+        """Return the request, for services that must be asked something before it can be built."""
+        return self.build_request()
+
     @abstractmethod
     def make_hook(self) -> JobHook:
         """Return the service's hook, with this task's stop signal."""
@@ -134,8 +138,8 @@ class JobOperator(BaseOperator):
         """
         poll_interval = as_seconds("poll_interval", self.poll_interval)
         wait_timeout = as_seconds("wait_timeout", self.wait_timeout)
-        request = self.build_request()
         with self._session() as hook:
+            request = self.prepare_request(hook)
             owned = self._acquire(context, hook, request)
             self.observe(owned.job)
             context["ti"].xcom_push(JOB_ID_KEY, owned.job.id)
@@ -168,8 +172,9 @@ class JobOperator(BaseOperator):
                 if said.error is not None:
                     raise said.error.about(job_id=pending.job_id, marker=pending.marker)
                 if said.status == "timeout" or time.time() >= pending.deadline:
-                    raise self._timed_out(pending, job)
-                self.log.warning("The event was not about the end of job %s; waiting on", pending.job_id)
+                    job = self._at_deadline(hook, pending, job)
+                else:
+                    self.log.warning("The event was not about the end of job %s; waiting on", pending.job_id)
             return self._wait(context, hook, pending, job, as_seconds("poll_interval", self.poll_interval))
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
@@ -209,6 +214,7 @@ class JobOperator(BaseOperator):
             identity,
             store=context.get("task_state_store"),
             try_number=ti.try_number,
+            earliest=context["dag_run"].run_after.timestamp(),
             retry_failed=self.retry_failed_jobs,
             log=self.log,
         )
@@ -221,22 +227,24 @@ class JobOperator(BaseOperator):
         """Return the manifest of a job that is final, or wait for it in the triggerer or here."""
         if not job.state.final:
             if self.deferrable:
-                self._defer(context, pending, poll_interval)
+                self._defer(context, hook, pending, poll_interval)
             job = self._wait_here(hook, pending, poll_interval)
         from airflow_provider_mediax.jobs.ending import require_success
 
         require_success(job, retry_failed=self.retry_failed_jobs)
         return hook.manifest(job, _owner(context), reattached=pending.reattached)
 
-    def _defer(self, context: Context, pending: Pending, poll_interval: float) -> NoReturn:
+    def _defer(self, context: Context, hook: JobHook, pending: Pending, poll_interval: float) -> NoReturn:
         from airflow_provider_mediax.triggers.job import JobTrigger, defer_until
 
         context["ti"].xcom_push(WAIT_KEY, asdict(pending))
         trigger = JobTrigger(
-            service=self.make_hook().service_name,
-            conn_id=self.mediax_conn_id,
+            service=hook.service_name,
+            conn_id=hook.mediax_conn_id,
             job_ids=[pending.job_id],
             custom_ids=[pending.marker],
+            bucket=hook.bucket,
+            region=hook.region,
             deadline=pending.deadline,
             poll_interval=poll_interval,
             cancel_on_kill=self.cancel_on_kill,
@@ -255,9 +263,7 @@ class JobOperator(BaseOperator):
         if outcome.error is not None:
             raise outcome.error.about(job_id=pending.job_id, marker=pending.marker)
         job = self._ask(hook, pending)
-        if not job.state.final:
-            raise self._timed_out(pending, job)
-        return job
+        return job if job.state.final else self._at_deadline(hook, pending, job)
 
     def _note_trouble(self, error: MediaxError) -> None:
         self.log.warning("Asking for the job failed, trying again: %s", error.what)
@@ -297,12 +303,22 @@ class JobOperator(BaseOperator):
         self.observe(job)
         return job
 
-    def _timed_out(self, pending: Pending, job: Job) -> WaitTimeout:
-        return WaitTimeout(
-            f"The job is still {job.state_name} at the deadline of this attempt",
-            job_id=pending.job_id,
-            marker=pending.marker,
-        )
+    def _at_deadline(self, hook: JobHook, pending: Pending, job: Job) -> Job:
+        """
+        Cancel the job where the service can, and return it if it has come to an end by that or by itself.
+
+        :raises WaitTimeout: it goes on.
+        """
+        if hook.service.cancellable and self.cancel_on_kill:
+            try:
+                hook.run(hook.service.cancel([job.id]))
+                job = self._ask(hook, pending)
+            except MediaxError as error:
+                self.log.warning("Job %s could not be canceled: %s", job.id, error.what)
+        if job.state.final:
+            return job
+        what = f"The job is still {job.state_name} at the deadline of this attempt"
+        raise WaitTimeout(what, job_id=pending.job_id, marker=pending.marker)
 
     def _pending(self, context: Context) -> Pending | None:
         ti = context["ti"]

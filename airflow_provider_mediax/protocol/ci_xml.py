@@ -16,7 +16,7 @@ from xml.sax.saxutils import escape
 
 from airflow_provider_mediax.exceptions import BadRequest, ProtocolError
 from airflow_provider_mediax.protocol.exchange import JsonObject
-from airflow_provider_mediax.protocol.gateway import MAX_DEPTH, parse_json
+from airflow_provider_mediax.protocol.json_body import MAX_DEPTH, parse_json
 
 MAX_TEXT = 4 * 1024 * 1024
 """Bytes of an answer or a callback; a page of a hundred finished jobs has about a tenth of that."""

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlsplit
 
 from airflow_provider_mediax.exceptions import BadRequest
 from airflow_provider_mediax.protocol.capabilities import Capability
 from airflow_provider_mediax.protocol.exchange import JsonObject
-from airflow_provider_mediax.protocol.urls import cos_address, shown_url, unsigned_url
+from airflow_provider_mediax.protocol.urls import CosAddress, cos_address, shown_url, unsigned_url
 
 OUTPUT_PREFIX_LIMIT = 20
 """``outputPrefix`` must be shorter than this."""
@@ -26,10 +26,12 @@ class Repository:
 
     :param content_id: the repository's id, given at registration.
     :param bucket: the COS bucket behind it.
+    :param presign: makes a passing address of an object in another bucket; None where the keys for that are missing.
     """
 
     content_id: str | None = None
     bucket: str | None = None
+    presign: Callable[[CosAddress], str] | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,13 +68,17 @@ class MediaxInput:
         """
         Return the Input object.
 
-        :raises BadRequest: a ``cos://`` address lies outside the repository's bucket, or a path in no repository.
+        An object of the repository's own bucket is a path in it; one of another bucket gets a passing address.
+
+        :raises BadRequest: a path lies in no repository, or there are no keys to make an address with.
         """
         path = self.path
         if self.url and (address := cos_address(self.url)):
-            if address.bucket != repository.bucket:
-                rule = f"the platform reads cos:// only from the registered bucket ({repository.bucket or 'not set'})."
-                raise BadRequest.field("url", self.url, rule)
+            if address.bucket != repository.bucket or (repository.presign and not repository.content_id):
+                if repository.presign is None:
+                    rule = "outside the registered bucket it needs cos_region, cos_secret_id and cos_secret_key."
+                    raise BadRequest.field("url", self.url, rule)
+                return {"url": repository.presign(address)}
             path = address.key
         if path:
             return {"source": {"contentId": _required(repository.content_id, "a path input"), "path": path}}
@@ -186,7 +192,7 @@ class CapabilityRequest(MediaxRequest):
         """Return the request with one input and one output, as every documented example has them."""
         if self.content_id:
             known = repository.bucket if self.content_id == repository.content_id else None
-            repository = Repository(content_id=self.content_id, bucket=self.bucket or known)
+            repository = replace(repository, content_id=self.content_id, bucket=self.bucket or known)
         output: JsonObject = {"smartContentDescriptor": self.descriptor()}
         if self.writes_files:
             output["contentId"] = _required(repository.content_id, "the result files")

@@ -16,7 +16,7 @@ from typing import Any
 from airflow_provider_mediax.protocol.exchange import JsonObject
 from airflow_provider_mediax.protocol.job import Job, member, objects, text
 from airflow_provider_mediax.protocol.request import PREFIX_MEMBER
-from airflow_provider_mediax.protocol.urls import CosAddress, shown_url
+from airflow_provider_mediax.protocol.urls import CosAddress, object_address, shown_url
 
 _FILE_MEMBERS = ("fileName", "songName", "voiceName", "videoName")
 
@@ -139,7 +139,8 @@ def _names_file(name: str, value: object) -> bool:
 def _input_of(job: Job, repositories: Mapping[str, str]) -> str | None:
     first = next(iter(objects(job.raw.get("inputs"))), {})
     if url := text(first.get("url")):
-        return shown_url(url)
+        address = object_address(url)
+        return str(address) if address else shown_url(url)
     source = member(first, "source")
     if path := text(source.get("path")):
         bucket = repositories.get(text(source.get("contentId")) or "")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from typing import NamedTuple
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
 
 _QUERY = re.compile(r"(https?://[^\s?#\"'<>]+)[?#][^\s\"'<>]+")
+_COS_HOST = re.compile(r"([a-z0-9-]+)\.cos\.[a-z0-9-]+\.myqcloud\.com")
 _SIGNATURE_PREFIXES = ("q-", "x-cos-", "x-amz-", "x-goog-")
 _SIGNATURE_NAMES = frozenset(
     ("signature", "expires", "ossaccesskeyid", "sig", "se", "sp", "sv", "sr", "token", "sign"),
@@ -32,6 +33,22 @@ def cos_address(url: str) -> CosAddress | None:
         return None
     bucket, _, key = url.removeprefix("cos://").partition("/")
     return CosAddress(bucket, key) if bucket and key else None
+
+
+def object_url(address: CosAddress, region: str, query: str = "") -> str:
+    """Return the address of an object at its own host."""
+    return f"https://{address.bucket}.cos.{region}.myqcloud.com/{quote(address.key, safe='/-_.~')}?{query}".rstrip("?")
+
+
+def object_address(url: str) -> CosAddress | None:
+    """Return which object a URL of COS is about; any other URL is None."""
+    try:
+        parts = urlsplit(url)
+        host = _COS_HOST.fullmatch(parts.hostname or "")
+    except ValueError:
+        return None
+    key = unquote(parts.path).lstrip("/")
+    return CosAddress(host[1], key) if host and key else None
 
 
 def unsigned_url(url: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -16,7 +17,7 @@ from airflow.providers.common.compat.sdk import (
 )
 
 from airflow_provider_mediax.exceptions import BadRequest
-from airflow_provider_mediax.jobs.arguments import parsed_literal
+from airflow_provider_mediax.jobs.arguments import as_text, parsed_literal
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -27,9 +28,9 @@ if TYPE_CHECKING:
     from airflow_provider_mediax.protocol.job import Job
 
 
-class MediaxJobSensor(BaseSensorOperator):
+class JobSensor(BaseSensorOperator):
     """
-    Waits for a job of the music platform and returns its manifest.
+    Base of the job sensors of both services: waits for a job and returns its manifest.
 
     Keeps Airflow's ``poke_interval``, ``timeout``, ``soft_fail`` and ``mode``.
 
@@ -53,6 +54,10 @@ class MediaxJobSensor(BaseSensorOperator):
         self.job_id = job_id
         self.mediax_conn_id = mediax_conn_id
         self.deferrable = deferrable
+
+    @abstractmethod
+    def make_hook(self) -> JobHook:
+        """Return the service's hook."""
 
     def execute(self, context: Context) -> Any:
         """Wait in the triggerer, or poke in the worker."""
@@ -89,11 +94,10 @@ class MediaxJobSensor(BaseSensorOperator):
 
     def _look(self) -> JsonObject | None:
         """Return the manifest of a job that has succeeded, None for one that is still open."""
-        from airflow_provider_mediax.hooks.mediax import MediaxHook
         from airflow_provider_mediax.jobs.ending import require_success
 
         job_id, owner = self._target()
-        hook: JobHook = MediaxHook(self.mediax_conn_id)
+        hook = self.make_hook()
         try:
             job: Job | None = hook.run(hook.service.describe([job_id])).get(job_id)
             if job is None:
@@ -114,11 +118,14 @@ class MediaxJobSensor(BaseSensorOperator):
         from airflow_provider_mediax.triggers.job import JobTrigger, defer_until
 
         job_id, _ = self._target()
+        hook = self.make_hook()
         trigger = JobTrigger(
-            service="mediax",
+            service=hook.service_name,
             conn_id=self.mediax_conn_id,
             job_ids=[job_id],
             custom_ids=[],
+            bucket=hook.bucket,
+            region=hook.region,
             deadline=self._deadline(context),
             poll_interval=max(1.0, self.poke_interval),
             cancel_on_kill=False,
@@ -139,3 +146,36 @@ class MediaxJobSensor(BaseSensorOperator):
         if not job_id or job_id == "None":
             raise BadRequest.field("job_id", self.job_id, "it must be a job's id or a manifest.")
         return job_id, None
+
+
+class MediaxJobSensor(JobSensor):
+    """Waits for a job of the music platform. Takes the arguments of :class:`JobSensor`."""
+
+    def make_hook(self) -> JobHook:
+        """Return the music platform's hook."""
+        from airflow_provider_mediax.hooks.mediax import MediaxHook
+
+        return MediaxHook(self.mediax_conn_id)
+
+
+class CloudInfiniteJobSensor(JobSensor):
+    """
+    Waits for a voice separation. Takes the arguments of :class:`JobSensor`, and:
+
+    :param bucket: bucket of the job; default: the connection's.
+    :param region: region of the bucket; default: the connection's.
+    """
+
+    template_fields: Sequence[str] = (*JobSensor.template_fields, "bucket", "region")
+
+    def __init__(self, *, bucket: str | None = None, region: str | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.bucket = bucket
+        self.region = region
+
+    def make_hook(self) -> JobHook:
+        """Return the hook of the job's bucket."""
+        from airflow_provider_mediax.hooks.cloud_infinite import CloudInfiniteHook
+
+        bucket, region = (as_text(name, getattr(self, name)) for name in ("bucket", "region"))
+        return CloudInfiniteHook(self.mediax_conn_id, bucket=bucket, region=region)

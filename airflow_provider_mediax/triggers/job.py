@@ -15,6 +15,7 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_mediax import exceptions
 from airflow_provider_mediax.exceptions import MediaxError, ProtocolError
+from airflow_provider_mediax.hooks.cloud_infinite import CloudInfiniteHook
 from airflow_provider_mediax.hooks.job import JobHook
 from airflow_provider_mediax.hooks.mediax import MediaxHook
 from airflow_provider_mediax.jobs.waiting import Outcome, Wait
@@ -30,7 +31,9 @@ SCHEMA = 1
 NET_SECONDS = 600.0
 """How much later than the deadline Airflow's timeout of a deferral is set."""
 
-HOOKS: Mapping[str, type[JobHook]] = MappingProxyType({hook.service_name: hook for hook in (MediaxHook,)})
+HOOKS: Mapping[str, type[JobHook]] = MappingProxyType(
+    {hook.service_name: hook for hook in (MediaxHook, CloudInfiniteHook)}
+)
 """The hook of each service, by the service's name."""
 
 
@@ -110,7 +113,9 @@ class JobTrigger(BaseTrigger):
     async def _outcome(self) -> Outcome:
         hook = HOOKS[self.service]
         key = (self.service, self.conn_id, self.bucket, self.region)
-        watcher = watcher_for(key, lambda: hook.open(self.conn_id), f"{self.service} at {self.conn_id}")
+        watcher = watcher_for(
+            key, lambda: hook.open(self.conn_id, self.bucket, self.region), f"{self.service} at {self.conn_id}"
+        )
         wait = Wait(
             job_ids=self.job_ids,
             deadline=self.deadline,

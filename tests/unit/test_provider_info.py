@@ -61,7 +61,7 @@ def test_it_fits_the_runtime_schema():
     validate(INFO, shipped_schema("provider_info.schema.json"))
 
 
-@pytest.mark.parametrize("key", ["connection-types", "integrations", *MODULE_LISTS])
+@pytest.mark.parametrize("key", ["connection-types", "integrations", "filesystems", "asset-uris", *MODULE_LISTS])
 def test_it_fits_the_strict_schema(key):
     schema = shipped_schema("provider.yaml.schema.json")["properties"][key]
     if key == "connection-types" and "conn-fields" not in schema["items"]["properties"]:
@@ -83,6 +83,19 @@ def test_every_list_names_a_declared_integration():
 )
 def test_every_declared_module_imports(module):
     importlib.import_module(module)
+
+
+def test_every_filesystem_has_what_airflow_asks_of_it():
+    (module,) = (importlib.import_module(name) for name in INFO["filesystems"])
+    assert module.schemes == ["cos"]
+    assert callable(module.get_fs)
+
+
+@pytest.mark.parametrize("entry", INFO["asset-uris"], ids=lambda entry: "+".join(entry["schemes"]))
+def test_every_function_for_asset_uris_imports(entry):
+    for name in ("handler", "factory", "to_openlineage_converter"):
+        module, function = entry[name].rsplit(".", 1)
+        assert callable(getattr(importlib.import_module(module), function))
 
 
 def test_the_hook_class_belongs_to_the_connection_type():

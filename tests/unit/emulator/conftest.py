@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from airflow_provider_mediax.emulator.process import MediaxEmulator
+from tests.unit.emulator.ci_helpers import Ci
 from tests.unit.emulator.helpers import Platform, Receiver, clicks
 
 
@@ -25,3 +26,11 @@ def receiver() -> Iterator[Receiver]:
         yield server
         server.shutdown()
         thread.join()
+
+
+@pytest.fixture
+def ci(mediax_emulator: MediaxEmulator) -> Ci:
+    """A caller of Cloud Infinite whose jobs are over at once and whose bucket has one stereo track."""
+    mediax_emulator.durations("*", 0)
+    mediax_emulator.put_object("in/track.wav", clicks(120, 1, channels=2))
+    return Ci(mediax_emulator.url)

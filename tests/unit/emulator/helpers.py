@@ -108,11 +108,12 @@ def clicks(bpm: float, seconds: float, rate: int = 22050, channels: int = 1) -> 
 
 
 class Receiver(HTTPServer):
-    """An address on loopback that keeps what is posted to it and serves ``files``."""
+    """An address on loopback that keeps what is posted to it (JSON decoded in ``posted``) and serves ``files``."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.posted: list[dict[str, Any]] = []
+        self.bodies: list[tuple[str, bytes]] = []
         self.files: dict[str, bytes] = {}
         self.url = f"http://127.0.0.1:{self.server_port}"
 
@@ -121,7 +122,10 @@ class _Handler(BaseHTTPRequestHandler):
     server: Receiver
 
     def do_POST(self) -> None:
-        self.server.posted.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.bodies.append((self.headers["Content-Type"], body))
+        if body.startswith(b"{"):
+            self.server.posted.append(json.loads(body))
         self._answer(200, b"")
 
     def do_GET(self) -> None:

@@ -8,10 +8,11 @@ from urllib.parse import urlsplit
 
 import pytest
 import requests
-from qcloud_cos import CosConfig, CosS3Client, CosServiceError
+from qcloud_cos import CosConfig, CosS3Client
 
 from airflow_provider_mediax.emulator.accounts import BUCKET, PRESET, REGION
 from airflow_provider_mediax.emulator.process import MediaxEmulator
+from tests.unit.emulator.ci_helpers import refused
 
 HOST = f"{BUCKET}.cos.{REGION}.myqcloud.com"
 
@@ -38,13 +39,6 @@ def sdk(emulator: MediaxEmulator, **other: Any) -> CosS3Client:
 @pytest.fixture
 def client(mediax_emulator: MediaxEmulator) -> CosS3Client:
     return sdk(mediax_emulator)
-
-
-def refused(status: int, code: str, call: Any, *args: Any, **kwargs: Any) -> CosServiceError:
-    with pytest.raises(CosServiceError) as caught:
-        call(*args, **kwargs)
-    assert (caught.value.get_status_code(), caught.value.get_error_code()) == (status, code)
-    return caught.value
 
 
 @pytest.mark.parametrize("key", KEYS)
@@ -194,9 +188,8 @@ def test_operations_that_are_not_there_say_so_and_store_nothing(
     mediax_emulator: MediaxEmulator, client: CosS3Client
 ) -> None:
     client.put_object(BUCKET, b"abc", "x")
-    source = {"Bucket": BUCKET, "Key": "x", "Region": REGION}
-    refused(501, "NotImplemented", client.copy_object, BUCKET, "copy", source)
-    refused(501, "NotImplemented", client.create_multipart_upload, BUCKET, "big")
+    refused(501, "NotImplemented", client.append_object, BUCKET, "x", 3, b"def")
+    refused(501, "NotImplemented", client.put_object_acl, BUCKET, "x", ACL="private")
     assert mediax_emulator.object_keys() == ["x"]
 
 

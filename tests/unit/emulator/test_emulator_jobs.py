@@ -289,7 +289,7 @@ def test_reset_stops_jobs_and_forgets_everything(mediax_emulator: MediaxEmulator
     platform.call("CreateJob", platform.request())
     platform.session.post(f"{platform.url}/register", json=register_body())
     mediax_emulator.reset()
-    assert mediax_emulator.ledger() == {"jobs": [], "requests": [], "callbacks": []}
+    assert mediax_emulator.ledger() == {"jobs": [], "requests": [], "callbacks": [], "cancels": []}
     assert mediax_emulator.object_keys() == []
     assert platform.list() == {"jobs": [], "total": 0}
 

@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
+import json
 import logging
+import pickle
+import random
+import re
+import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from unittest.mock import MagicMock
 
 import pytest
+import requests
 
-from airflow_provider_mediax.exceptions import BadRequest, Unavailable
-from airflow_provider_mediax.hooks.cos import CosHook
+from airflow_provider_mediax.exceptions import AuthenticationFailed, BadRequest, ProtocolError, Unavailable
+from airflow_provider_mediax.hooks import cos
+from airflow_provider_mediax.hooks.cos import CosHook, CosUnavailable
+
+MIB = 1024 * 1024
 
 
 @pytest.fixture
@@ -68,8 +82,6 @@ def test_a_broken_download_is_an_error_and_not_a_short_object(hook, mediax_emula
 
 @pytest.mark.parametrize("field", ["cos_region", "cos_secret_id", "cos_secret_key", "cos_bucket"])
 def test_a_missing_field_is_named_before_anything_is_sent(mediax_emulator, monkeypatch, field):
-    import json
-
     connection = json.loads(mediax_emulator.connection_json())
     del connection["extra"][field]
     monkeypatch.setenv("AIRFLOW_CONN_MEDIAX_DEFAULT", json.dumps(connection))
@@ -84,3 +96,401 @@ def test_the_sdk_logs_nothing(hook, caplog):
             hook.read_bytes("nothing")
         hook.write_bytes("a", b"1")
     assert [record for record in caplog.records if record.name.startswith("qcloud_cos")] == []
+
+
+def requests_of(emulator, action):
+    return [request for request in emulator.ledger()["requests"] if request["action"] == action]
+
+
+def unfinished(hook):
+    """Return the keys of the uploads that were begun and neither completed nor aborted."""
+    answer = hook._cos().list_multipart_uploads(Bucket=hook.bucket)
+    return [entry["Key"] for entry in answer.get("Upload") or ()]
+
+
+@pytest.fixture
+def large(tmp_path):
+    """A file of four parts of 1 MiB, the last one short, and every part another content."""
+    file = tmp_path / "large.wav"
+    file.write_bytes(random.Random(7).randbytes(3 * MIB + 4321))
+    return file
+
+
+@pytest.mark.parametrize("key", ["a/..", "a/.", "x/y/..", "/a/."])
+def test_a_key_that_the_http_library_would_shorten_is_refused(hook, mediax_emulator, key):
+    for act in (hook.read_bytes, hook.delete, hook.head, lambda key: hook.write_bytes(key, b"")):
+        with pytest.raises(BadRequest, match=r"^key="):
+            act(key)
+    assert mediax_emulator.ledger()["requests"] == []
+
+
+@pytest.mark.parametrize("key", ["a b", "a+b", "50%", "%41", "a#b?c", "日本/🎵 .wav", "dir./x", "a/./b", "x" * 850])
+def test_every_operation_works_under_any_key(hook, mediax_emulator, tmp_path, key):
+    (tmp_path / "in").write_bytes(b"content")
+    hook.upload_file(tmp_path / "in", key)
+    assert mediax_emulator.object_keys() == [key]
+    assert list(hook.iter_keys(key[:2])) == [key]
+    hook.download_file(key, tmp_path / "out")
+    assert (tmp_path / "out").read_bytes() == b"content"
+    hook.copy(key, f"c{key[1:]}")
+    assert hook.read_bytes(f"c{key[1:]}") == b"content"
+    assert hook.read_range(key, 1, 3) == b"on"
+    hook.delete_many([key, f"c{key[1:]}"])
+    assert mediax_emulator.object_keys() == []
+
+
+def test_head_tells_size_etag_and_time(hook):
+    hook.write_bytes("a", b"content", content_type="audio/wav")
+    found = hook.head("a")
+    assert (found.key, found.size, found.headers["content-type"]) == ("a", 7, "audio/wav")
+    assert found.etag == f'"{hashlib.md5(b"content").hexdigest()}"'
+    assert abs((datetime.now(UTC) - found.modified).total_seconds()) < 60
+
+
+def test_a_listing_of_any_size_is_read_page_by_page(hook, mediax_emulator):
+    keys = sorted(f"in/{number:04}+ü %.wav" for number in range(2100))
+    for key in keys:
+        mediax_emulator.put_object(key, b"")
+    mediax_emulator.put_object("other", b"")
+    listed = hook.iter_keys("in/")
+    assert next(listed) == keys[0]
+    assert len(requests_of(mediax_emulator, "ListObjects")) == 1  # the rest was not asked for yet
+    assert [keys[0], *listed] == keys
+    assert len(requests_of(mediax_emulator, "ListObjects")) == 3
+    hook.delete_many(keys)
+    assert mediax_emulator.object_keys() == ["other"]
+
+
+def test_a_large_file_goes_in_parts_and_comes_back_in_ranges(hook, mediax_emulator, large, tmp_path):
+    hook.upload_file(large, "large", part_size=MIB)
+    assert len(requests_of(mediax_emulator, "UploadPart")) == 4
+    assert all("content-md5" in request["headers"] for request in requests_of(mediax_emulator, "UploadPart"))
+    assert mediax_emulator.get_object("large") == large.read_bytes()
+
+    etag = hook.head("large").etag
+    hook.download_file("large", tmp_path / "back", part_size=MIB)
+    assert (tmp_path / "back").read_bytes() == large.read_bytes()
+    ranges = requests_of(mediax_emulator, "GetObject")
+    assert len(ranges) == 4
+    assert {request["headers"]["if-match"] for request in ranges} == {etag}
+
+
+def test_two_uploads_of_one_key_never_share_their_parts(hook, mediax_emulator, large):
+    """The SDK's own upload_file joins an unfinished upload that it finds."""
+    other = hook.start_upload("large")
+    other.send_part(1, b"x" * MIB)
+    hook.upload_file(large, "large", part_size=MIB)
+    assert mediax_emulator.get_object("large") == large.read_bytes()
+    assert requests_of(mediax_emulator, "ListParts") == []
+    other.complete()
+    assert mediax_emulator.get_object("large") == b"x" * MIB
+
+
+@pytest.mark.parametrize("action", ["UploadPart", "CompleteMultipartUpload"])
+def test_the_parts_of_a_failed_upload_are_removed_and_the_old_object_stays(hook, mediax_emulator, large, action):
+    hook.write_bytes("large", b"old")
+    hook._retries = 0
+    hook.close()
+    mediax_emulator.fail_next(action, "503", times=4)
+    with pytest.raises(CosUnavailable) as caught:
+        hook.upload_file(large, "large", part_size=MIB)
+    assert "asks again" in str(caught.value)
+    assert unfinished(hook) == []
+    assert mediax_emulator.get_object("large") == b"old"
+
+
+def test_the_parts_of_a_killed_upload_are_removed(hook, mediax_emulator, large, monkeypatch):
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cos, "_in_parallel", killed)
+    with pytest.raises(KeyboardInterrupt):
+        hook.upload_file(large, "large", part_size=MIB)
+    assert len(requests_of(mediax_emulator, "AbortMultipartUpload")) == 1
+    assert unfinished(hook) == []
+
+
+def test_a_lost_answer_to_the_last_call_of_an_upload_is_no_failure(hook, mediax_emulator, large):
+    mediax_emulator.fail_next("CompleteMultipartUpload", "drop_after")
+    hook.upload_file(large, "large", part_size=MIB)
+    assert len(requests_of(mediax_emulator, "CompleteMultipartUpload")) == 2
+    assert mediax_emulator.get_object("large") == large.read_bytes()
+
+
+def test_a_file_that_changes_while_it_is_uploaded_is_an_error(hook, large, monkeypatch):
+    in_parallel = cos._in_parallel
+
+    def meanwhile(parts, work):
+        in_parallel(parts, work)
+        with large.open("ab") as file:
+            file.write(b"more")
+
+    monkeypatch.setattr(cos, "_in_parallel", meanwhile)
+    with pytest.raises(CosUnavailable, match="changed meanwhile"):
+        hook.upload_file(large, "large", part_size=MIB)
+    assert not hook.exists("large")
+    assert unfinished(hook) == []
+
+
+def test_an_object_that_is_replaced_while_it_is_downloaded_is_an_error(hook, large, tmp_path, monkeypatch):
+    hook.upload_file(large, "large", part_size=MIB)
+    head = hook.head
+
+    def then_replaced(key):
+        found = head(key)
+        hook.write_bytes(key, b"y" * found.size)
+        return found
+
+    monkeypatch.setattr(hook, "head", then_replaced)
+    target = tmp_path / "back"
+    target.write_bytes(b"old")
+    with pytest.raises(CosUnavailable, match="replaced"):
+        hook.download_file("large", target, part_size=MIB)
+    assert target.read_bytes() == b"old"
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["back", "large.wav"]
+
+
+def test_a_download_that_breaks_off_is_read_again_and_never_leaves_half_a_file(hook, mediax_emulator, large, tmp_path):
+    mediax_emulator.put_object("large", large.read_bytes())
+    target = tmp_path / "back"
+    mediax_emulator.fail_next("GetObject", "truncated", times=2)
+    hook.download_file("large", target, part_size=MIB)
+    assert target.read_bytes() == large.read_bytes()
+    mediax_emulator.fail_next("GetObject", "truncated", times=100)
+    with pytest.raises((Unavailable, ProtocolError)):
+        hook.download_file("large", tmp_path / "half", part_size=MIB)
+    mediax_emulator.reset()
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["back", "large.wav"]
+
+
+@pytest.mark.parametrize("header", ["ETag", "x-cos-hash-crc64ecma"])
+def test_content_that_does_not_fit_its_checksum_is_an_error(hook, mediax_emulator, tmp_path, monkeypatch, header):
+    mediax_emulator.put_object("a", b"content")
+    head, range_ = hook.head, hook._range
+    crc = cos._crc64()
+    crc.update(b"content")
+    described = {"ETag": hook.head("a").etag, "x-cos-hash-crc64ecma": '"0-2"'}
+    known = dataclasses.replace(head("a"), etag=described[header], headers={"x-cos-hash-crc64ecma": str(crc.crcValue)})
+    monkeypatch.setattr(hook, "head", lambda key: known)
+    monkeypatch.setattr(hook, "_range", lambda key, start, end, etag: range_(key, start, end, None))
+    hook.download_file("a", tmp_path / "right")
+    monkeypatch.setattr(hook, "_range", lambda *asked: iter([b"tnetnoc"]))
+    with pytest.raises(CosUnavailable, match="checksum"):
+        hook.download_file("a", tmp_path / "wrong")
+    assert not (tmp_path / "wrong").exists()
+
+
+def test_the_crc_is_the_one_that_cos_documents():
+    crc = cos._crc64()
+    crc.update(b"123456789")
+    assert crc.crcValue == 0x995DC9BBDF1939FA  # check value of CRC-64/XZ, which is ECMA-182 as COS computes it
+
+
+def test_a_file_is_never_held_in_memory(hook, mediax_emulator, tmp_path):
+    size = 96 * MIB
+    with (tmp_path / "big").open("wb") as file:
+        file.truncate(size)
+    tracemalloc.start()
+    try:
+        hook.upload_file(tmp_path / "big", "big", part_size=2 * MIB)
+        hook.download_file("big", tmp_path / "back", part_size=2 * MIB)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert (tmp_path / "back").stat().st_size == size
+    assert peak < 40 * MIB
+
+
+def test_nothing_is_written_to_the_home_directory(hook, large, tmp_path, monkeypatch):
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    hook.upload_file(large, "large", part_size=MIB)
+    hook.download_file("large", tmp_path / "back", part_size=MIB)
+    assert list(home.iterdir()) == []
+
+
+@pytest.mark.parametrize(("seconds", "lines"), [(0.0, range(2, 9)), (3600.0, range(1))])
+def test_a_long_transfer_says_how_far_it_is(hook, large, tmp_path, monkeypatch, seconds, lines):
+    monkeypatch.setattr(cos, "PROGRESS_SECONDS", seconds)
+    log = MagicMock()
+    monkeypatch.setattr(CosHook, "log", log)
+    hook.upload_file(large, "large", part_size=MIB)
+    hook.download_file("large", tmp_path / "back", part_size=MIB)
+    said = [call.args[0] % call.args[1:] for call in log.info.call_args_list]
+    ended = [line for line in said if ": done, 3.0 MiB in " in line]
+    assert [line.split()[0] for line in ended] == ["Uploading", "Downloading"]
+    assert len([line for line in said if re.search(r": \d.* of 3\.0 MiB \(\d+ %\), \d.*/s$", line)]) in lines
+
+
+def test_a_downloaded_file_has_the_permissions_of_any_new_file(hook, tmp_path):
+    hook.write_bytes("a", b"")
+    hook.download_file("a", tmp_path / "a")
+    (tmp_path / "b").touch()
+    assert (tmp_path / "a").stat().st_mode == (tmp_path / "b").stat().st_mode
+
+
+def test_an_object_larger_than_one_copy_is_copied_in_parts(hook, mediax_emulator, large, monkeypatch):
+    monkeypatch.setattr(cos, "COPY_LIMIT", MIB)
+    monkeypatch.setattr(cos, "COPY_PART_SIZE", MIB)
+    mediax_emulator.put_object("a b+ü", large.read_bytes())
+    hook.copy("a b+ü", "copy")
+    assert len(requests_of(mediax_emulator, "UploadPartCopy")) == 4
+    assert mediax_emulator.get_object("copy") == large.read_bytes()
+    mediax_emulator.fail_next("UploadPartCopy", "unauthorized", times=9)
+    with pytest.raises(AuthenticationFailed):
+        hook.copy("a b+ü", "copy 2")
+    assert unfinished(hook) == []
+
+
+def test_a_source_that_is_replaced_while_its_parts_are_copied_is_an_error(hook, mediax_emulator, large, monkeypatch):
+    monkeypatch.setattr(cos, "COPY_LIMIT", MIB)
+    monkeypatch.setattr(cos, "COPY_PART_SIZE", MIB)
+    mediax_emulator.put_object("a", large.read_bytes())
+    in_parallel = cos._in_parallel
+
+    def meanwhile(parts, work):
+        in_parallel(parts, work)
+        mediax_emulator.put_object("a", b"other")
+
+    monkeypatch.setattr(cos, "_in_parallel", meanwhile)
+    with pytest.raises(CosUnavailable, match="replaced meanwhile"):
+        hook.copy("a", "copy")
+    assert not hook.exists("copy")
+    assert unfinished(hook) == []
+
+
+def test_a_missing_source_of_a_copy_is_named(hook):
+    with pytest.raises(BadRequest, match="There is no cos://music-1250000000/nothing"):
+        hook.copy("cos://music-1250000000/nothing", "b")
+
+
+def test_a_redirect_or_a_foreign_page_is_never_taken_for_success(hook, mediax_emulator):
+    """The SDK takes every status below 400 for success, so that a put into nowhere would look done."""
+    mediax_emulator.fail_next("PutObject", "html")
+    with pytest.raises(ProtocolError):
+        hook.write_bytes("a", b"1")
+    mediax_emulator.fail_next("ListObjects", "html")
+    with pytest.raises(ProtocolError):
+        list(hook.iter_keys())
+
+    class Redirect(requests.adapters.BaseAdapter):
+        def send(self, request, **_):
+            answer = requests.Response()
+            answer.status_code, answer.request, answer.url = 302, request, request.url
+            answer.headers["Location"] = "http://login.example/"
+            answer._content = b""
+            return answer
+
+        def close(self):
+            pass
+
+    hook._cos()
+    hook._session.mount("https://", Redirect())
+    for act in (hook.delete, lambda key: hook.write_bytes(key, b"1"), hook.read_bytes):
+        with pytest.raises(ProtocolError):
+            act("a")
+
+
+def test_a_missing_bucket_is_told_from_a_missing_object(hook):
+    hook.check_bucket()
+    with pytest.raises(BadRequest, match="There is no cos://nobody-1250000000/"):
+        CosHook(bucket="nobody-1250000000").check_bucket()
+
+
+def with_fields(emulator, **fields):
+    connection = json.loads(emulator.connection_json())
+    connection["extra"].update(fields)
+    return json.dumps(connection)
+
+
+def test_the_token_of_a_temporary_key_is_sent_and_signed(mediax_emulator, monkeypatch):
+    monkeypatch.setenv("AIRFLOW_CONN_MEDIAX_DEFAULT", with_fields(mediax_emulator, cos_token="temporary-token"))
+    hook = CosHook()
+    hook.write_bytes("a", b"1")
+    assert hook.read_bytes("a") == b"1"
+    sent = mediax_emulator.ledger()["requests"]
+    assert all("x-cos-security-token" in request["headers"] for request in sent)
+    assert "x-cos-security-token=temporary-token" in hook.presigned_url("a")
+
+
+def test_keys_that_were_renewed_meanwhile_are_used(hook, mediax_emulator, monkeypatch, large):
+    right = mediax_emulator.connection_json()
+    monkeypatch.setenv("AIRFLOW_CONN_MEDIAX_DEFAULT", with_fields(mediax_emulator, cos_secret_key="expired"))
+    hook.close()
+    with pytest.raises(AuthenticationFailed):
+        hook.read_bytes("a")
+    monkeypatch.setenv("AIRFLOW_CONN_MEDIAX_DEFAULT", right)
+    hook.upload_file(large, "large", part_size=MIB)
+    assert mediax_emulator.get_object("large") == large.read_bytes()
+
+
+@pytest.mark.parametrize("key", ["a.wav", "a b+%#?🎵.wav"])
+def test_a_presigned_address_opens_the_object_without_keys_until_it_ends(hook, mediax_emulator, key):
+    from airflow_provider_mediax.client.session import new_session
+    from airflow_provider_mediax.client.transport import Transport
+
+    hook.write_bytes(key, b"content")
+    session = new_session(Transport(), mediax_emulator.cos_endpoint)
+    url = hook.presigned_url(key, expires=60)
+    assert url.startswith("https://music-1250000000.cos.ap-guangzhou.myqcloud.com/")
+    assert session.get(url).content == b"content"
+    mediax_emulator.clock(120)
+    assert session.get(url).status_code == 403
+    mediax_emulator.clock(0)
+    assert session.put(hook.presigned_url(key, method="PUT"), data=b"new").status_code == 200
+    assert hook.read_bytes(key) == b"new"
+
+
+@pytest.mark.parametrize("wrong", [{"expires": 0}, {"expires": "60"}, {"method": "POST"}])
+def test_a_presigned_address_out_of_range_is_refused(hook, wrong):
+    with pytest.raises(BadRequest):
+        hook.presigned_url("a", **wrong)
+
+
+def test_presigned_addresses_are_masked_and_never_logged(hook, mediax_emulator, monkeypatch, caplog, capfd):
+    monkeypatch.setenv("AIRFLOW_CONN_MEDIAX_DEFAULT", with_fields(mediax_emulator, cos_token="temporary/token+"))
+    masked = []
+    monkeypatch.setattr(cos, "mask_secret", masked.append)
+    hook.close()
+    with caplog.at_level(logging.DEBUG):
+        url = hook.presigned_url("a")
+    signature = re.search(r"q-signature=(\w{40})", url)[1]
+    assert signature in masked
+    shown = url
+    for secret in masked:
+        shown = shown.replace(secret, "***")
+    assert signature not in shown
+    assert "temporary" not in shown
+    assert signature not in caplog.text + "".join(capfd.readouterr())
+
+
+def test_keys_are_in_no_repr_and_no_pickle(hook, mediax_emulator):
+    hook.write_bytes("a", b"1")
+    extra = json.loads(mediax_emulator.connection_json())["extra"]
+    stored = pickle.dumps(hook)
+    for secret in (extra["cos_secret_id"], extra["cos_secret_key"]):
+        assert secret.encode() not in stored
+        assert secret not in repr(hook)
+    assert pickle.loads(stored).read_bytes("a") == b"1"
+
+
+def test_many_threads_may_use_one_hook(hook, mediax_emulator):
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(lambda number: hook.write_bytes(f"{number}", b"1"), range(100)))
+    assert len(mediax_emulator.object_keys()) == 100
+
+
+def test_find_takes_patterns_and_sizes(hook, mediax_emulator):
+    for key in ("in/a.wav", "in/b/c.wav", "in/a[1].wav", "in/note.txt", "out/d.wav"):
+        mediax_emulator.put_object(key, b"12345")
+    mediax_emulator.put_object("in/empty.wav", b"")
+
+    def found(key, **options):
+        return [entry.key for entry in hook.find(key, **options)]
+
+    assert found("in/*.wav", wildcard=True, min_size=1) == ["in/a.wav", "in/a[1].wav", "in/b/c.wav"]
+    assert found("/in/?.wav", wildcard=True) == ["in/a.wav"]
+    assert found("in/a[1].wav") == ["in/a[1].wav"]  # no pattern unless told so
+    assert found("in/empty.wav", min_size=1) == []
+    assert found("in/nothing") == []

@@ -177,6 +177,12 @@ class TestResults:
             "unknown_2": f"cos://{BUCKET}/b.mp3",
         }
 
+    def test_a_second_file_of_one_name_does_not_replace_the_first(self):
+        files = [{"Bucket": bucket, "ObjectName": ["v.mp3"]} for bucket in ("a-1", "b-1")]
+        operation = {"Output": {"AuObject": "v.mp3"}, "MediaResult": {"OutputFile": files}}
+        found = stems(read_job({"JobId": "j1", "State": "Success", "Operation": operation}, "x"))
+        assert found == {"voice": "cos://a-1/v.mp3", "unknown": "cos://b-1/v.mp3"}
+
     def test_a_key_is_prefix_and_name(self):
         assert stems(finished(["v.mp3"], {"AuObject": "out/v.mp3"}, "out/")) == {"voice": f"cos://{BUCKET}/out/v.mp3"}
 

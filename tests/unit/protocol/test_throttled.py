@@ -46,6 +46,7 @@ def test_the_pauses_grow():
         xml("<Error><Message>SlowDown</Message></Error>", 503),
         xml("<Error><Code>SlowDown</Code>", 503),
         xml("<!DOCTYPE a><Error><Code>SlowDown</Code></Error>", 503),
+        error("SlowDown", 200),
         xml("<Response><Code>SlowDown</Code></Response>", 200),
     ],
 )

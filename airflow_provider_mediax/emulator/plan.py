@@ -1,0 +1,55 @@
+"""What tests decided about the jobs to come, of both services."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+
+DEFAULT_DURATION = 1.0
+"""Seconds from submission to the end of a job, unless told otherwise."""
+
+OUTCOMES = ("COMPLETED", "ERROR", "CANCELED", "NEVER", "UNKNOWN")
+"""What a test may decide about a job's end. NEVER goes on processing, UNKNOWN stays in a state without a name."""
+
+SYNONYMS = {"Success": "COMPLETED", "Failed": "ERROR", "Cancel": "CANCELED"}
+"""Cloud Infinite's own words for the same ends."""
+
+
+class Plan:
+    """
+    Durations and ends of jobs to come.
+
+    :ivar list_lag: seconds for which lists do not show a new job.
+    """
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything that was decided."""
+        self._durations: dict[str, float] = {}
+        self._outcomes: defaultdict[str, list[str]] = defaultdict(list)
+        self.list_lag = 0.0
+
+    def set_duration(self, capability: str, seconds: float) -> None:
+        """Let the capability's jobs (``*``: those of every other one) take that long from now on."""
+        self._durations[capability] = seconds
+
+    def duration(self, capability: str) -> float:
+        """Return the seconds that a job takes."""
+        return self._durations.get(capability, self._durations.get("*", DEFAULT_DURATION))
+
+    def expect(self, capability: str, outcome: str, times: int) -> None:
+        """Decide the end of the capability's (``*``: any) next jobs."""
+        self._outcomes[capability].extend([outcome] * times)
+
+    def next_outcome(self, capability: str) -> str:
+        """Use up what was decided for the next job; one of :data:`OUTCOMES`."""
+        for name in (capability, "*"):
+            if self._outcomes[name]:
+                return self._outcomes[name].pop(0)
+        return "COMPLETED"
+
+    def shows(self, born: float) -> bool:
+        """Tell whether lists show a job already; ``born`` is in monotonic seconds, which no test shifts."""
+        return self.list_lag <= 0 or born <= time.monotonic() - self.list_lag

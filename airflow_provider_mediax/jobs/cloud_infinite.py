@@ -1,0 +1,55 @@
+"""Cloud Infinite's voice separation as a job service."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from airflow_provider_mediax.jobs.service import JobService
+from airflow_provider_mediax.protocol.ci_answers import read_separation
+from airflow_provider_mediax.protocol.ci_requests import VoiceSeparationRequest
+from airflow_provider_mediax.protocol.cloud_infinite import IDS_PER_CALL, CloudInfinite
+from airflow_provider_mediax.protocol.exchange import Flow
+from airflow_provider_mediax.protocol.job import Job, JobList
+from airflow_provider_mediax.protocol.results import ResultView
+
+
+@dataclass(frozen=True)
+class CloudInfiniteService(JobService[VoiceSeparationRequest]):
+    """Voice separation jobs of one bucket; those that have not started can be canceled (CI reference section 5.4)."""
+
+    name: ClassVar[str] = "cloud_infinite"
+    describe_limit: ClassVar[int] = IDS_PER_CALL
+    cancellable: ClassVar[bool] = True
+
+    bucket: CloudInfinite
+
+    def check(self, request: VoiceSeparationRequest) -> None:
+        """Build the call once without sending it, which refuses what cannot be sent."""
+        flow = self.submit(request, "check")
+        next(flow)
+        flow.close()
+
+    def submit(self, request: VoiceSeparationRequest, marker: str) -> Flow[Job]:
+        """Create a job; the marker is the first word of its ``UserData``."""
+        return (yield from self.bucket.submit(request, marker))
+
+    def find(
+        self, marker: str, *, request: VoiceSeparationRequest | None = None, since: float | None = None
+    ) -> Flow[JobList]:
+        """List the jobs by their ``UserData``, of the request's source only where that is known."""
+        source = request.source if request is not None else None
+        return (yield from self.bucket.find(marker, since=since, input_object=source))
+
+    def describe(self, ids: Sequence[str]) -> Flow[Mapping[str, Job]]:
+        """Read up to ten jobs in one call."""
+        return (yield from self.bucket.describe(ids))
+
+    def cancel(self, ids: Sequence[str]) -> Flow[None]:
+        """Cancel jobs that have not started."""
+        return (yield from self.bucket.cancel(ids))
+
+    def view(self, job: Job) -> ResultView:
+        """Read which stem lies where."""
+        return read_separation(job, self.bucket.bucket)

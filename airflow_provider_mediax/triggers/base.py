@@ -1,0 +1,75 @@
+"""What every trigger of this package keeps to: one event, never too early, never an exception, a net below the wait."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from abc import abstractmethod
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
+
+from airflow.providers.common.compat.sdk import conf
+from airflow.triggers.base import BaseTrigger, TriggerEvent
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import BaseOperator
+
+SCHEMA = 1
+"""Of arguments and events; both may lie in the database while the code is upgraded."""
+
+NET_SECONDS = 600.0
+"""How much later than the deadline Airflow's timeout of a deferral is set."""
+
+
+class OneEventTrigger(BaseTrigger):
+    """
+    Waits for something and yields one event.
+
+    :cvar arguments: names of the constructor's arguments. They lie in the database as plain JSON: ids, addresses and
+        times only.
+    :ivar deadline: epoch seconds; unmoved by restarts.
+    """
+
+    arguments: ClassVar[tuple[str, ...]]
+    deadline: float
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Return what is stored: the class and the arguments."""
+        return f"{type(self).__module__}.{type(self).__qualname__}", {
+            name: getattr(self, name) for name in self.arguments
+        }
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """
+        Yield one event.
+
+        Never raises: the text of an exception would lie in the database. And never yields at once: Airflow can fail
+        or retry a task whose trigger fires before its worker's supervisor has noticed that the task deferred.
+        """
+        earliest = time.monotonic() + conf.getfloat("workers", "min_heartbeat_interval", fallback=5.0) + 1.0
+        try:
+            payload = await self.wait()
+        except Exception as error:
+            self.log.exception("The wait failed")
+            payload = self.failure(error)
+        await asyncio.sleep(max(0.0, earliest - time.monotonic()))
+        yield TriggerEvent(payload)
+
+    @abstractmethod
+    async def wait(self) -> dict[str, Any]:
+        """Wait until there is something to say, and return the event's payload."""
+
+    @abstractmethod
+    def failure(self, error: Exception) -> dict[str, Any]:
+        """Return the payload that tells of an error which the wait did not expect."""
+
+
+def defer_until(operator: BaseOperator, trigger: OneEventTrigger) -> NoReturn:
+    """
+    Defer a task to a trigger; it resumes in its method ``resume``.
+
+    Airflow's own timeout is set later than the trigger's deadline: a net that is not meant to be used.
+    """
+    left = max(0.0, trigger.deadline - time.time())
+    operator.defer(trigger=trigger, method_name="resume", timeout=timedelta(seconds=left + NET_SECONDS))

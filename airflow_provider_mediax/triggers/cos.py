@@ -1,0 +1,227 @@
+"""Waits for objects in COS without holding a worker slot."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from airflow_provider_mediax import exceptions
+from airflow_provider_mediax.exceptions import AuthenticationFailed, BadRequest, MediaxError, ProtocolError, Unavailable
+from airflow_provider_mediax.hooks.connection import MediaxConnection
+from airflow_provider_mediax.hooks.cos import CosHook
+from airflow_provider_mediax.protocol.urls import CosAddress, cos_address
+from airflow_provider_mediax.triggers.base import SCHEMA, OneEventTrigger
+
+FAILURES = 10
+"""How many failures in a row a wait bears; an answer makes up for all of them."""
+
+CONNECTION_SECONDS = 300.0
+"""How long a triggerer uses a connection before it looks it up again: a temporary key changes."""
+
+EVENT_ADDRESSES = 100
+"""How many addresses an event holds at most; whoever resumes looks for himself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """
+    What is waited for: every one of the addresses, or for every pattern at least one object.
+
+    :param wildcard: whether the keys are patterns.
+    :param min_size: bytes; smaller objects do not count.
+    """
+
+    addresses: tuple[CosAddress, ...]
+    wildcard: bool = False
+    min_size: int = 0
+
+    def look(self, hook_of: Callable[[str], CosHook]) -> list[str] | None:
+        """
+        Ask once.
+
+        :param hook_of: returns the hook for a bucket.
+        :returns: the addresses found, or None as long as something is missing.
+        """
+        found: dict[str, None] = {}
+        for bucket, key in self.addresses:
+            here = hook_of(bucket).find(key, wildcard=self.wildcard, min_size=self.min_size)
+            names = [str(CosAddress(bucket, entry.key)) for entry in here]
+            if not names:
+                return None
+            found.update(dict.fromkeys(names))
+        return list(found)
+
+
+@contextlib.contextmanager
+def hooks_of(open_hook: Callable[[str], CosHook]) -> Iterator[Callable[[str], CosHook]]:
+    """Return a function that opens one hook for each bucket; all are closed in the end."""
+    hooks: dict[str, CosHook] = {}
+
+    def hook_of(bucket: str) -> CosHook:
+        if bucket not in hooks:
+            hooks[bucket] = open_hook(bucket)
+        return hooks[bucket]
+
+    try:
+        yield hook_of
+    finally:
+        for hook in hooks.values():
+            hook.close()
+
+
+class CosKeyTrigger(OneEventTrigger):
+    """
+    Waits until objects exist and yields one event.
+
+    :param conn_id: connection of type ``mediax``.
+    :param addresses: ``cos://bucket/key``, or patterns.
+    :param region: region of the buckets; None takes the connection's.
+    :param wildcard: whether the keys are patterns.
+    :param min_size: bytes; smaller objects do not count.
+    :param deadline: epoch seconds; unmoved by restarts.
+    :param poll_interval: seconds.
+    """
+
+    arguments = (
+        *("schema", "conn_id", "addresses", "region", "wildcard", "min_size"),
+        *("deadline", "poll_interval"),
+    )
+
+    def __init__(
+        self,
+        *,
+        schema: int = SCHEMA,
+        conn_id: str,
+        addresses: Sequence[str],
+        region: str | None = None,
+        wildcard: bool = False,
+        min_size: int = 0,
+        deadline: float,
+        poll_interval: float = 60.0,
+    ) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]  # Airflow annotates nothing here
+        self.schema = schema
+        self.conn_id = conn_id
+        self.addresses = list(addresses)
+        self.region = region
+        self.wildcard = wildcard
+        self.min_size = min_size
+        self.deadline = deadline
+        self.poll_interval = poll_interval
+
+    async def wait(self) -> dict[str, Any]:
+        """Ask until everything is there, the deadline has passed, or too many questions failed."""
+        addresses = tuple(address for text in self.addresses if (address := cos_address(text)))
+        wanted = Wanted(addresses, self.wildcard, self.min_size)
+        desk = _desk(self.conn_id)
+        failures = 0
+        self.log.info("Waiting for %s", ", ".join(self.addresses))
+        while True:
+            try:
+                found = await desk.look(wanted, self.region)
+            except MediaxError as error:
+                failures += 1
+                # A refused key gets a second chance: the connection may have a new one by now.
+                patience = {AuthenticationFailed: 2, BadRequest: 1}.get(type(error), FAILURES)
+                if failures >= patience:
+                    return CosKeyEvent("error", error=error).payload()
+                self.log.warning("Asking COS failed, trying again: %s", error.what)
+            else:
+                failures = 0
+                if found is not None:
+                    return CosKeyEvent("found", tuple(found)).payload()
+            left = self.deadline - time.time()
+            if left <= 0:
+                return CosKeyEvent("timeout").payload()
+            # Upwards only, so that sensors which started together drift apart.
+            pause = max(1.0, self.poll_interval) * (1 + 0.1 * random.random())  # noqa: S311 - spread
+            await asyncio.sleep(min(pause, left))
+
+    def failure(self, error: Exception) -> dict[str, Any]:
+        """Return an event that names the class of the error and nothing of its text."""
+        return CosKeyEvent("error", error=ProtocolError(f"The trigger failed with {type(error).__name__}")).payload()
+
+
+@dataclass(frozen=True, slots=True)
+class CosKeyEvent:
+    """
+    What a trigger's event says: a hint, since on resume the objects are looked for again.
+
+    :param status: ``found``, ``timeout`` or ``error``.
+    """
+
+    status: str
+    addresses: tuple[str, ...] = ()
+    error: MediaxError | None = None
+
+    def payload(self) -> dict[str, Any]:
+        """Return what is stored, in plain text; an error is reduced to its class and codes."""
+        facts = {"class": type(self.error).__name__, **self.error.facts()} if self.error is not None else None
+        addresses = list(self.addresses[:EVENT_ADDRESSES])
+        return {"schema": SCHEMA, "status": self.status, "addresses": addresses, "error": facts}
+
+    @classmethod
+    def read(cls, payload: object) -> CosKeyEvent:
+        """Read an event; one that makes no sense says nothing."""
+        if not isinstance(payload, Mapping):
+            return cls("unreadable")
+        facts = payload.get("error")
+        return cls(str(payload.get("status")), error=_error(facts) if isinstance(facts, Mapping) else None)
+
+
+class _Desk:
+    """
+    Where all triggers of one connection ask, one after the other: the SDK blocks, so it runs in a thread, and a
+    connection that does not answer must not use up the threads that Airflow needs as well.
+    """
+
+    def __init__(self, conn_id: str) -> None:
+        self._conn_id = conn_id
+        self._lock = asyncio.Lock()
+        self._connection: MediaxConnection | None = None
+        self._read_at = 0.0
+
+    async def look(self, wanted: Wanted, region: str | None) -> list[str] | None:
+        async with self._lock:
+            connection = await self._current()
+            try:
+                return await asyncio.to_thread(_look, wanted, connection, region)
+            except AuthenticationFailed:
+                self._connection = None
+                raise
+
+    async def _current(self) -> MediaxConnection:
+        # One look-up for all triggers: each is a question to the supervisor, which answers them one by one.
+        now = time.monotonic()
+        if self._connection is None or now - self._read_at > CONNECTION_SECONDS:
+            self._connection = await MediaxConnection.alook_up(self._conn_id)
+            self._read_at = now
+        return self._connection
+
+
+def _look(wanted: Wanted, connection: MediaxConnection, region: str | None) -> list[str] | None:
+    with hooks_of(lambda bucket: CosHook.opened(connection, bucket, region)) as hook_of:
+        return wanted.look(hook_of)
+
+
+_DESKS: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, _Desk]] = WeakKeyDictionary()
+
+
+def _desk(conn_id: str) -> _Desk:
+    desks = _DESKS.setdefault(asyncio.get_running_loop(), {})
+    return desks.setdefault(conn_id, _Desk(conn_id))
+
+
+def _error(facts: Mapping[str, Any]) -> MediaxError:
+    kind = getattr(exceptions, str(facts.get("class")), None)
+    if not (isinstance(kind, type) and issubclass(kind, MediaxError)):
+        kind = Unavailable
+    known = {name: facts.get(name) for name in ("request_id", "status", "code")}
+    what = f"Waiting for objects was given up ({facts.get('class')}; the trigger's log says more)"
+    return kind(what, **known)

@@ -1,0 +1,105 @@
+"""Sensor, filesystem and file transfer for COS in real Airflow, against the emulator."""
+
+from __future__ import annotations
+
+import json
+import threading
+
+import pytest
+from airflow.providers.common.io.operators.file_transfer import FileTransferOperator
+from airflow.sdk import DAG, ObjectStoragePath, task
+
+from airflow_provider_mediax.sensors.cos import CosKeySensor
+
+BUCKET = "music-1250000000"
+KEY = "in/a b+c%🎵.wav"
+
+
+@pytest.fixture
+def later():
+    """Return a function that puts an object into the bucket after some seconds."""
+    timers = []
+
+    def put(emulator, key, seconds, data=b"12345"):
+        timers.append(threading.Timer(seconds, emulator.put_object, (key, data)))
+        timers[-1].start()
+
+    yield put
+    for timer in timers:
+        timer.join()
+
+
+@pytest.mark.parametrize("deferrable", [True, False])
+@pytest.mark.parametrize(
+    ("key", "options"),
+    [(KEY, {}), ([KEY, "there"], {}), ("in/*.wav", {"wildcard": True, "min_size": 5})],
+    ids=["one", "many", "wildcard"],
+)
+def test_a_dag_goes_on_with_what_lands_in_a_bucket(run_dag, mediax_emulator, later, deferrable, key, options):
+    mediax_emulator.put_object("there", b"")
+    with DAG(dag_id=f"lands_{deferrable}_{len(key)}") as dag:
+        landed = CosKeySensor(task_id="landed", key=key, deferrable=deferrable, poke_interval=1, timeout=60, **options)
+
+        @task
+        def size(addresses):
+            return sum(ObjectStoragePath(address, conn_id="mediax_default").stat().st_size for address in addresses)
+
+        size(landed.output)
+    later(mediax_emulator, KEY, 5)
+    run = run_dag(dag, connection=mediax_emulator.connection_json())
+    assert run.states == {"landed": "success", "size": "success"}
+    there = [f"cos://{BUCKET}/there"] if isinstance(key, list) else []
+    assert run.values["landed"] == [f"cos://{BUCKET}/{KEY}", *there]
+    assert run.values["size"] == 5
+    polls = [request for request in mediax_emulator.ledger()["requests"] if request["status"] in (200, 404)]
+    assert len(polls) > 3  # it did wait
+
+
+@pytest.mark.parametrize("deferrable", [True, False])
+@pytest.mark.parametrize(("soft_fail", "state"), [(False, "failed"), (True, "skipped")])
+def test_a_sensor_that_waits_in_vain_fails_or_is_skipped(run_dag, mediax_emulator, deferrable, soft_fail, state):
+    with DAG(dag_id=f"in_vain_{deferrable}_{soft_fail}") as dag:
+        options = {"deferrable": deferrable, "poke_interval": 1, "timeout": 3, "soft_fail": soft_fail}
+        CosKeySensor(task_id="landed", key="never", retries=3, **options)
+    run = run_dag(dag, connection=mediax_emulator.connection_json())
+    assert run.states == {"landed": state}
+
+
+def test_files_move_to_cos_and_back_by_airflows_own_operator(run_dag, mediax_emulator, tmp_path):
+    (tmp_path / "in.wav").write_bytes(b"content")
+    address = f"cos://{BUCKET}/{KEY}"
+    with DAG(dag_id="file_transfer") as dag:
+        up = FileTransferOperator(task_id="up", src=f"file://{tmp_path}/in.wav", dst=address, dest_conn_id="music")
+        inside = FileTransferOperator(
+            task_id="inside", src=address, dst=f"cos://{BUCKET}/copy.wav", source_conn_id="music", dest_conn_id="music"
+        )
+        down = FileTransferOperator(
+            task_id="down", src=f"cos://music@{BUCKET}/copy.wav", dst=f"file://{tmp_path}/out.wav"
+        )
+        again = FileTransferOperator(task_id="again", src=address, dst=f"cos://{BUCKET}/copy.wav")
+        up >> inside >> down >> again
+    run = run_dag(dag, conn_env={"AIRFLOW_CONN_MUSIC": mediax_emulator.connection_json()})
+    assert run.states == {"up": "success", "inside": "success", "down": "success", "again": "failed"}
+    assert (tmp_path / "out.wav").read_bytes() == b"content"
+    copies = [request for request in mediax_emulator.ledger()["requests"] if request["action"] == "CopyObject"]
+    assert len(copies) == 1  # inside COS, not through the worker
+
+
+def test_a_path_travels_between_tasks_without_keys(run_dag, mediax_emulator):
+    with DAG(dag_id="paths") as dag:
+
+        @task
+        def write():
+            path = ObjectStoragePath(f"cos://mediax_default@{BUCKET}/out/a b.txt")
+            path.write_text("text")
+            return path
+
+        @task
+        def read(path):
+            return [path.read_text(), [found.name for found in path.parent.iterdir()]]
+
+        read(write())
+    run = run_dag(dag, connection=mediax_emulator.connection_json())
+    assert run.values["read"] == ["text", ["a b.txt"]]
+    extra = json.loads(mediax_emulator.connection_json())["extra"]
+    assert extra["cos_secret_key"] not in repr(run.values["write"])
