@@ -1,7 +1,8 @@
 """
 Objects in COS as Airflow assets: ``Asset("cos://bucket-appid/key")``.
 
-Airflow cuts a fragment off every asset's URI and sorts its query, so a key with ``#`` or ``?`` in it has none.
+Airflow cuts a fragment off every asset's URI and rewrites its query, partly before anybody is asked. So an object with
+``#`` or ``?`` in its key cannot be an asset; :func:`create_asset` says so.
 """
 
 from __future__ import annotations

@@ -1,5 +1,7 @@
 """
-A first run without an account: analyse a track with ``dags/analyse_track.py`` in real Airflow, against the emulator.
+A first run without an account: both DAGs of ``dags/`` in real Airflow, against the emulator.
+
+``analyse_track.py`` looks at one track; ``separate_stems.py`` takes apart that track and a variation of the demo's piece.
 
 ``make demo`` makes a short piece of music; ``make demo AUDIO=~/song.mp3`` takes a file of yours. Everything that is
 written lies under ``.demo/`` beside the README (or under ``$MEDIAX_DEMO_HOME``).
@@ -15,6 +17,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from importlib.metadata import version
@@ -29,7 +32,8 @@ from airflow_provider_mediax.emulator.analysis import NotAudio, duration_of
 from airflow_provider_mediax.emulator.process import EmulatorError, MediaxEmulator
 
 ROOT = Path(__file__).resolve().parent.parent
-DAG_FILE = ROOT / "dags" / "analyse_track.py"
+ANALYSE = ROOT / "dags" / "analyse_track.py"
+SEPARATE = ROOT / "dags" / "separate_stems.py"
 RUNNER = ROOT / "scripts" / "run_dag.py"
 
 # A connection to the real service, to be filled in: what registration returned, and a key for the bucket.
@@ -82,21 +86,31 @@ def analyse(audio: str | None, home: Path) -> None:
     airflow_home.mkdir(parents=True, exist_ok=True)
     track, seconds = users_track(audio) if audio else own_track(home)
     say(f"Track      {track} ({seconds:.0f} s)")
+    log = home / "airflow.log"
+    log.unlink(missing_ok=True)
+    database = home / "music.sqlite"
     try:
         with MediaxEmulator.start() as emulator:
             say(f"Emulator   listens at {emulator.url}; nothing leaves this machine")
             key = f"in/{track.name}"
             emulator.put_object(key, track.read_bytes())
-            log = home / "airflow.log"
-            database = home / "music.sqlite"
             first = "" if (airflow_home / "migrated").exists() else "; the first start makes its database"
-            say(f"Airflow    {version('apache-airflow')} runs {DAG_FILE.relative_to(ROOT)}{first}")
+            say(f"Airflow    {version('apache-airflow')} runs {ANALYSE.relative_to(ROOT)}{first}")
             say(f"           its log: {log}")
-            tasks = run_dag(emulator, airflow_home, log, {"path": key, "database": str(database)})
+            found = run_dag(emulator, airflow_home, log, ANALYSE, {"path": key, "database": str(database)})
+            arriving = {"1-" + track.name: track.read_bytes(), "2-variation.wav": variation(home)}
+            for name, content in arriving.items():
+                emulator.put_object(f"incoming/{name}", content)
+            say(f"Airflow    runs {SEPARATE.relative_to(ROOT)} on incoming/*: {', '.join(arriving)}")
+            separated = run_dag(emulator, airflow_home, log, SEPARATE, {"database": str(database)})
+            stems = fetch_stems(emulator, separated, home / "stems")
     except EmulatorError as error:
         raise DemoFailed(str(error)) from None
     say(f"Done       in {time.monotonic() - started:.0f} s")
-    show(tasks, database, None if audio else TEMPO)
+    show_findings(found, database, None if audio else TEMPO)
+    show_stems(stems, separated, database)
+    screen.print(f"       {home / 'stems'} has the stems to listen to", markup=False)
+    show_next_steps(database)
 
 
 def users_track(name: str) -> tuple[Path, float]:
@@ -125,17 +139,26 @@ def own_track(home: Path) -> tuple[Path, float]:
     return track, duration_of(track.read_bytes())
 
 
-def run_dag(emulator: MediaxEmulator, airflow_home: Path, log: Path, conf: dict[str, str]) -> dict[str, Any]:
+def variation(home: Path) -> bytes:
+    """Return a shorter, higher variation of the demo's piece."""
+    file = home / "variation.wav"
+    write_track(file, bars=8, transpose=5)
+    return file.read_bytes()
+
+
+def run_dag(
+    emulator: MediaxEmulator, airflow_home: Path, log: Path, dag_file: Path, conf: dict[str, str]
+) -> dict[str, Any]:
     """
-    Run the DAG in a process of its own and return what became of each task.
+    Run a DAG in a process of its own and return what became of each task; mapped ones are named ``task_id[0]``.
 
     :raises DemoFailed: a task or Airflow itself failed.
     """
     result = airflow_home / "result.json"
     result.unlink(missing_ok=True)
-    with log.open("wb") as output:
+    with log.open("ab") as output:
         process = subprocess.Popen(  # noqa: S603 - this interpreter and files of ours
-            [sys.executable, str(RUNNER), str(DAG_FILE), json.dumps(conf), str(result)],
+            [sys.executable, str(RUNNER), str(dag_file), json.dumps(conf), str(result)],
             env=environment(emulator, airflow_home),
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -161,7 +184,7 @@ def environment(emulator: MediaxEmulator, airflow_home: Path) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW_", "_AIRFLOW_"))}
     return kept | {
         "AIRFLOW_HOME": str(airflow_home),
-        "AIRFLOW__CORE__DAGS_FOLDER": str(DAG_FILE.parent),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(ANALYSE.parent),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__DATABASE__LOAD_DEFAULT_CONNECTIONS": "False",
         # The trigger keeps its event back for this interval and a second, which a demo need not wait for.
@@ -175,7 +198,8 @@ def environment(emulator: MediaxEmulator, airflow_home: Path) -> dict[str, str]:
 
 def progress(emulator: MediaxEmulator, process: subprocess.Popen[bytes]) -> Iterator[str]:
     """Yield a line for every job that the emulator gets or ends, until the process has ended."""
-    shown: set[tuple[str, str]] = set()
+    # The jobs of an earlier DAG have had their lines.
+    shown = {(job["id"], state) for job in emulator.ledger()["jobs"] for state in ("submitted", job["state"])}
     running = True
     while running:
         try:
@@ -187,22 +211,42 @@ def progress(emulator: MediaxEmulator, process: subprocess.Popen[bytes]) -> Iter
             ended = job["state"] if job["finished_at"] else "submitted"
             if (job["id"], ended) not in shown:
                 shown.add((job["id"], ended))
-                yield f"job {job['id'][:8]}  {job['capability']:<11} {ended}"
+                yield f"job {job['id'][:8]}  {job['capability']:<13} {ended}"
 
 
-def show(tasks: dict[str, Any], database: Path, true_tempo: float | None) -> None:
-    """Print what was found, where the rows are, and the way to the real service."""
-    tags, lyrics = Table(title="Tags *", title_justify="left"), Table(title="Lyrics *", title_justify="left")
+def fetch_stems(emulator: MediaxEmulator, tasks: dict[str, Any], folder: Path) -> list[tuple[str, str, str, float]]:
+    """Keep the stems, which end with the emulator, in a folder; return track, role, address and seconds of each."""
+    stems = []
+    for manifest in returned_by(tasks, "one_track.separate["):
+        for role, address in manifest["result"]["stems"].items():
+            key = address.removeprefix("cos://").partition("/")[2]
+            content = emulator.get_object(key)
+            file = folder / key.removeprefix("stems/incoming/")
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(content)
+            stems.append((manifest["input"], role, address, duration_of(content)))
+    return stems
+
+
+def returned_by(tasks: dict[str, Any], prefix: str) -> list[Any]:
+    """Return what the tasks whose names begin so have returned, in the order of their names."""
+    return [tasks[name]["returned"] for name in sorted(tasks) if name.startswith(prefix)]
+
+
+def show_findings(tasks: dict[str, Any], database: Path, true_tempo: float | None) -> None:
+    """Print what the first DAG found, and where its rows are."""
+    tags, lyrics = titled("Tags *"), titled("Lyrics *")
     for column in ("dimension", "label", "probability"):
         tags.add_column(column)
     for column in ("from (s)", "to (s)", "line", "confidence"):
         lyrics.add_column(column)
-    run = tasks["land_rows"]["run_id"]
+    owner = ("analyse_track", tasks["land_rows"]["run_id"])
     with closing(sqlite3.connect(database)) as rows:
-        for row in rows.execute("SELECT dimension, label, probability FROM musicTagV2 WHERE run_id = ?", (run,)):
+        found = "SELECT dimension, label, probability FROM musicTagV2 WHERE dag_id = ? AND run_id = ?"
+        for row in rows.execute(found, owner):
             tags.add_row(*map(str, row))
-        lines = "SELECT start_s, end_s, text, confidence FROM musicASR WHERE run_id = ? ORDER BY line"
-        for row in rows.execute(lines, (run,)):
+        lines = "SELECT start_s, end_s, text, confidence FROM musicASR WHERE dag_id = ? AND run_id = ? ORDER BY line"
+        for row in rows.execute(lines, owner):
             lyrics.add_row(*map(str, row))
     for table in (tags, lyrics):
         screen.print()
@@ -210,23 +254,58 @@ def show(tasks: dict[str, Any], database: Path, true_tempo: float | None) -> Non
     beats = tasks["read_beats"]["returned"]
     made = f" (the piece was made at {true_tempo:g})" if true_tempo else ""
     screen.print(f"\nTempo  {beats['tempo']:.1f} beats per minute{made}\nBeats  {len(beats['beats'])}")
-    landed = ", ".join(f"{count} in {table}" for table, count in tasks["land_rows"]["returned"].items())
-    query = "SELECT dimension, label, probability, job_id FROM musicTagV2"
+    screen.print(f"Rows   {landed_rows([tasks['land_rows']['returned']])}\n", markup=False)
+
+
+def show_stems(stems: list[tuple[str, str, str, float]], tasks: dict[str, Any], database: Path) -> None:
+    """Print the second DAG's stems with their true lengths, and the tags of each voice."""
+    table = titled("Stems, and tags * of the voices")
+    for column in ("track", "stem", "seconds", "address", "tags"):
+        # An address that is cut is no use; the tags fold.
+        table.add_column(column, no_wrap=column != "tags", overflow="fold")
+    run = tasks["new_tracks"]["run_id"]
+    with closing(sqlite3.connect(database)) as rows:
+        # The tag's input is the stem's file.
+        found = "SELECT label FROM musicTagV2 WHERE input = ? AND dag_id = 'separate_stems' AND run_id = ?"
+        for track, role, address, seconds in stems:
+            labels = ", ".join(label for (label,) in rows.execute(found, (address, run)))
+            table.add_row(track.rpartition("/")[2], role, f"{seconds:.1f}", address, labels)
+    # As wide as it has to be: where the screen is narrower, the terminal breaks the lines.
+    screen.print(table, width=max(screen.width, 150))
+    screen.print(f"\nRows   {landed_rows(returned_by(tasks, 'one_track.land_rows['))}", markup=False)
+
+
+def landed_rows(counts: list[dict[str, int]]) -> str:
+    """Return how many rows were written to which table."""
+    total: Counter[str] = Counter()
+    for landed in counts:
+        total.update(landed)
+    return ", ".join(f"{count} in {table}" for table, count in total.items())
+
+
+def titled(title: str) -> Table:
+    """Return an empty table."""
+    return Table(title=title, title_justify="left")
+
+
+def show_next_steps(database: Path) -> None:
+    """Print how to read the rows, and the way to the real service."""
+    query = "SELECT stem, file, label FROM stems LEFT JOIN musicTagV2 ON musicTagV2.input = file"
     command = f"sqlite3 {shlex.quote(str(database))} {shlex.quote(query)}"
     add = f"airflow connections add mediax_default --conn-json '{json.dumps(REAL_CONNECTION, indent=2)}'"
     screen.print(
-        f"""
-* The emulator's tags and lyrics are the same for every track; only the beats are really listened for.
-
-Rows   {landed}
-       {database}
+        f"""       {database}
        {command}
 
-The same DAG against the real service: copy {DAG_FILE.relative_to(ROOT)} into your dags folder, and
+* The emulator's tags and lyrics are the same for every track; beats and stems are really computed, the stems without
+  a model, so that a voice is only what both channels share.
+
+The same DAGs against the real services: copy the files of {ANALYSE.parent.relative_to(ROOT)}/ into your dags folder, and
 
 {add}
 
-or fill in the form of connection type "MediaX (Tencent Cloud music)" in the UI. docs/connection.md has every field.""",
+or fill in the form of connection type "MediaX (Tencent Cloud music)" in the UI. docs/connection.md has every field,
+docs/voice-separation.md what a bucket needs before it can separate.""",
         markup=False,
     )
 

@@ -13,7 +13,6 @@ TEMPO = 112.0
 
 _RATE = 44100
 _BEAT = 60.0 / TEMPO
-_BARS = 12
 
 # Roots and chords as semitones from A3; one bar each, over and over.
 _CHORDS = ((0, 3, 7), (-4, 0, 3), (3, 7, 10), (-2, 2, 5))
@@ -23,12 +22,17 @@ _MELODY = (12, None, 15, 17, 19, None, 17, 15, 12, None, 10, 12, 15, None, None,
 Samples = NDArray[np.float64]
 
 
-def write_track(file: Path) -> None:
-    """Write a WAV file of 26 s: drums, bass, chords and a melody."""
-    mix = np.zeros(int(_BARS * 4 * _BEAT * _RATE) + _RATE // 2)
+def write_track(file: Path, *, bars: int = 12, transpose: int = 0) -> None:
+    """
+    Write a WAV file: drums, bass, chords and a melody.
+
+    :param bars: length; a bar takes 2.1 s.
+    :param transpose: semitones.
+    """
+    mix = np.zeros(int(bars * 4 * _BEAT * _RATE) + _RATE // 2)
     noise = np.random.default_rng(7)
-    for bar in range(_BARS):
-        chord = _CHORDS[bar % len(_CHORDS)]
+    for bar in range(bars):
+        chord = [note + transpose for note in _CHORDS[bar % len(_CHORDS)]]
         for note in chord:
             _add(mix, bar * 4, 0.07 * _tone(note, 4 * _BEAT, overtones=4, attack=0.2))
         for beat in range(4):
@@ -39,7 +43,7 @@ def write_track(file: Path) -> None:
                 _add(mix, at + half, 0.08 * _noise(noise, 0.05, decay=80))
                 note = _MELODY[int(2 * (at + half)) % len(_MELODY)]
                 if note is not None:
-                    _add(mix, at + half, 0.12 * _tone(note, 0.48 * _BEAT, overtones=3, attack=0.02))
+                    _add(mix, at + half, 0.12 * _tone(note + transpose, 0.48 * _BEAT, overtones=3, attack=0.02))
     soundfile.write(file, 0.9 * mix / np.abs(mix).max(), _RATE, subtype="PCM_16")
 
 

@@ -38,16 +38,21 @@ def _migrate_once(home: Path) -> None:
 
 
 def _dag_in(file: str) -> Any:
-    """Return the one DAG that a file makes."""
+    """Return the one DAG that a file makes, with what lies beside it within reach, as Airflow has it."""
     from airflow.sdk import DAG
 
+    sys.path.append(str(Path(file).parent))
     (dag,) = [value for value in runpy.run_path(file).values() if isinstance(value, DAG)]
     return dag
 
 
 def _result(run: Any) -> dict[str, dict[str, Any]]:
     return {
-        ti.task_id: {"run_id": run.run_id, "state": str(ti.state), "returned": ti.xcom_pull(task_ids=ti.task_id)}
+        ti.task_id if ti.map_index < 0 else f"{ti.task_id}[{ti.map_index}]": {
+            "run_id": run.run_id,
+            "state": str(ti.state),
+            "returned": ti.xcom_pull(task_ids=ti.task_id, map_indexes=ti.map_index),
+        }
         for ti in run.get_task_instances()
     }
 

@@ -52,3 +52,11 @@ def airflow_db() -> None:
     from airflow.utils.db import initdb
 
     initdb()
+
+
+@pytest.fixture(autouse=True)
+def own_pacing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forget what earlier tests have taught this process about clocks and rates of services."""
+    from airflow_provider_mediax.client import pacing
+
+    monkeypatch.setattr(pacing, "_shared", {})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, TypeVar
 
 from airflow.providers.common.compat.sdk import BaseHook
@@ -13,6 +13,7 @@ from airflow_provider_mediax.client.aio import AsyncClient
 from airflow_provider_mediax.client.retry import PATIENT, Patience
 from airflow_provider_mediax.client.stop import StopSignal
 from airflow_provider_mediax.client.sync import SyncClient
+from airflow_provider_mediax.exceptions import BadRequest
 from airflow_provider_mediax.hooks.connection import DEFAULT_CONN_ID, MediaxConnection
 from airflow_provider_mediax.hooks.cos import CosHook
 from airflow_provider_mediax.jobs.manifest import manifest, too_large
@@ -21,6 +22,7 @@ from airflow_provider_mediax.jobs.service import JobService
 from airflow_provider_mediax.jobs.watcher import Opened
 from airflow_provider_mediax.protocol.exchange import Flow, JsonObject
 from airflow_provider_mediax.protocol.job import Job
+from airflow_provider_mediax.protocol.results import result_rows
 from airflow_provider_mediax.protocol.urls import cos_address
 
 T = TypeVar("T")
@@ -106,6 +108,29 @@ class JobHook(BaseHook):
         if too_large(described["result"]):
             described["result"] = self._stored_aside(job, described["result"], described["files"])
         return described
+
+    def rows(self, manifest: Mapping[str, Any]) -> Sequence[JsonObject]:
+        """
+        Return the flat rows of a finished job, one per tag, line or file, each with its owner, input and job.
+
+        :param manifest: what an operator or sensor returned.
+        :raises BadRequest: it is something else.
+        """
+        if not isinstance(manifest, Mapping) or not isinstance(manifest.get("result"), Mapping):
+            raise BadRequest.field("manifest", manifest, "it must be what an operator or a sensor of a job returned.")
+        result: JsonObject = dict(manifest["result"])
+        if set(result) == {"uri"} and (address := cos_address(str(result["uri"]))):
+            cos = CosHook(self.mediax_conn_id, bucket=address.bucket)
+            try:
+                result = json.loads(cos.read_bytes(address.key))
+            finally:
+                cos.close()
+        common = {
+            **(manifest.get("owner") or {"dag_id": None, "run_id": None, "task_id": None, "map_index": None}),
+            "job_id": manifest["job_id"],
+            "input": manifest.get("input"),
+        }
+        return [{**common, **row} for row in result_rows(manifest["capability"], result, manifest.get("files") or ())]
 
     def close(self) -> None:
         """Close the session's connections."""

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from airflow_provider_mediax.exceptions import (
@@ -16,15 +14,12 @@ from airflow_provider_mediax.exceptions import (
     Unreachable,
 )
 from airflow_provider_mediax.hooks.connection import MediaxConnection
-from airflow_provider_mediax.hooks.cos import CosHook
 from airflow_provider_mediax.hooks.job import JobHook
 from airflow_provider_mediax.jobs.mediax import MediaxService
 from airflow_provider_mediax.protocol.exchange import JsonObject
 from airflow_provider_mediax.protocol.gateway import Gateway, Registration
 from airflow_provider_mediax.protocol.job import Job, JobList, objects
 from airflow_provider_mediax.protocol.request import MediaxRequest
-from airflow_provider_mediax.protocol.results import result_rows
-from airflow_provider_mediax.protocol.urls import cos_address
 
 
 class MediaxHook(JobHook):
@@ -83,29 +78,6 @@ class MediaxHook(JobHook):
         """
         answer = self.run(self._gateway().list_models(kind=kind, offset=offset, limit=limit))
         return objects(answer.get("models"))
-
-    def rows(self, manifest: Mapping[str, Any]) -> Sequence[JsonObject]:
-        """
-        Return the flat rows of a finished job, one per tag, line or file, each with its owner, input and job.
-
-        :param manifest: what an operator or sensor returned.
-        :raises BadRequest: it is something else.
-        """
-        if not isinstance(manifest, Mapping) or not isinstance(manifest.get("result"), Mapping):
-            raise BadRequest.field("manifest", manifest, "it must be what an operator or a sensor of a job returned.")
-        result: JsonObject = dict(manifest["result"])
-        if set(result) == {"uri"} and (address := cos_address(str(result["uri"]))):
-            cos = CosHook(self.mediax_conn_id, bucket=address.bucket)
-            try:
-                result = json.loads(cos.read_bytes(address.key))
-            finally:
-                cos.close()
-        common = {
-            **(manifest.get("owner") or {"dag_id": None, "run_id": None, "task_id": None, "map_index": None}),
-            "job_id": manifest["job_id"],
-            "input": manifest.get("input"),
-        }
-        return [{**common, **row} for row in result_rows(manifest["capability"], result, manifest.get("files") or ())]
 
     def test_connection(self) -> tuple[bool, str]:
         """

@@ -94,7 +94,7 @@ def result_rows(capability: str, result: JsonObject, files: Sequence[str] = ()) 
     for name, view in zip(names, views, strict=False):
         schema = schema_of(name)
         for row in schema.rows(view):
-            if "file" in row:
+            if "file" in row and not row["file"].startswith("cos://"):
                 row["file"] = addresses.get(row["file"].rpartition("/")[2], row["file"])
             yield {"capability": name, "schema_version": schema.version, **row}
 
@@ -210,6 +210,10 @@ def _beats_rows(view: JsonObject) -> list[JsonObject]:
     return [{"kind": name, "file": file} for name, file in view.items() if _names_file(name, file)]
 
 
+def _stems_rows(view: JsonObject) -> list[JsonObject]:
+    return [{"stem": role, "file": file} for role, file in member(view, "stems").items() if isinstance(file, str)]
+
+
 def _raw_view(content: JsonObject) -> JsonObject:
     return content
 
@@ -224,6 +228,7 @@ SCHEMAS: Mapping[str, ResultSchema] = MappingProxyType(
         "musicTagV2": ResultSchema(1, _tags_view, _tags_rows),
         "musicASR": ResultSchema(1, _lyrics_view, _lyrics_rows),
         "musicBeat": ResultSchema(1, _beats_view, _beats_rows),
+        "VoiceSeparate": ResultSchema(1, _raw_view, _stems_rows),
     }
 )
 """The schema of each capability whose result fields are known."""

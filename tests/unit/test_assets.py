@@ -19,7 +19,7 @@ def test_airflow_takes_the_address_of_an_object_as_it_stands():
 
 
 @pytest.mark.parametrize(
-    "uri", [f"cos://{BUCKET}", f"cos://{BUCKET}/", "cos:///a", f"cos://conn@{BUCKET}/a", f"cos://{BUCKET}/a?b"]
+    "uri", [f"cos://{BUCKET}", f"cos://{BUCKET}/", "cos:///a", f"cos://conn@{BUCKET}/a", f"cos://{BUCKET}/a?b=c"]
 )
 def test_an_address_that_names_no_object_is_refused(uri):
     """By Airflow, through the provider's entry."""
@@ -33,8 +33,8 @@ def test_a_key_that_airflow_would_change_is_refused(key):
         create_asset(bucket=BUCKET, key=key)
 
 
-def test_lineage_names_bucket_and_key():
-    openlineage = pytest.importorskip("airflow.providers.common.compat.openlineage.facet")
+def test_lineage_names_bucket_and_key(monkeypatch):
+    """Without OpenLineage the class is a stand-in, so the test brings one of its own."""
+    monkeypatch.setattr("airflow.providers.common.compat.openlineage.facet.Dataset", lambda **names: names)
     dataset = convert_asset_to_openlineage(Asset(f"cos://{BUCKET}/in/a b.wav"), None)
-    assert isinstance(dataset, openlineage.Dataset)
-    assert (dataset.namespace, dataset.name) == (f"cos://{BUCKET}", "in/a b.wav")
+    assert dataset == {"namespace": f"cos://{BUCKET}", "name": "in/a b.wav"}
