@@ -46,11 +46,11 @@ def separate_stems() -> None:
 
 
 @task
-def new_tracks(addresses: list[str], file: str, run_id: str) -> list[str]:
+def new_tracks(addresses: list[str], file: str, run: str) -> list[str]:
     """Leave out what an earlier run has paid for; a track of this run stays, so that a clear finds the same list."""
     with database(file) as connection:
         make_table(connection, "stems", STEMS)
-        done = {row[0] for row in connection.execute("SELECT input FROM stems WHERE run_id <> ?", (run_id,))}
+        done = {row[0] for row in connection.execute("SELECT input FROM stems WHERE run_id <> ?", (run,))}
     return [address for address in addresses if address not in done]
 
 

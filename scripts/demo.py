@@ -1,7 +1,8 @@
 """
 A first run without an account: both DAGs of ``dags/`` in real Airflow, against the emulator.
 
-``analyse_track.py`` looks at one track; ``separate_stems.py`` takes apart that track and a variation of the demo's piece.
+``analyse_track.py`` looks at one track; ``separate_stems.py`` takes that track apart, and a variation of the demo's
+piece.
 
 ``make demo`` makes a short piece of music; ``make demo AUDIO=~/song.mp3`` takes a file of yours. Everything that is
 written lies under ``.demo/`` beside the README (or under ``$MEDIAX_DEMO_HOME``).
@@ -300,7 +301,7 @@ def show_next_steps(database: Path) -> None:
 * The emulator's tags and lyrics are the same for every track; beats and stems are really computed, the stems without
   a model, so that a voice is only what both channels share.
 
-The same DAGs against the real services: copy the files of {ANALYSE.parent.relative_to(ROOT)}/ into your dags folder, and
+The same DAGs against the real services: copy what is in {ANALYSE.parent.relative_to(ROOT)}/ to your dags folder, and
 
 {add}
 

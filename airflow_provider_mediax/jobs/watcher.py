@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import contextvars
 import logging
+import math
 import time
 import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
@@ -60,6 +61,16 @@ class _Waiter:
     wait: Wait
     news: asyncio.Queue[News] = field(default_factory=asyncio.Queue)
     polls: int = 0
+
+    def due(self, together: bool) -> float:
+        """
+        Return when the next poll is due, in epoch seconds.
+
+        :param together: the service describes several jobs in one call, so waits meet at common moments: up to a
+            second late, never early.
+        """
+        step = min(1.0, self.wait.poll_interval / 5)
+        return math.ceil(self.wait.due / step) * step if together else self.wait.due
 
 
 class Watcher:
@@ -126,6 +137,10 @@ class Watcher:
             await asyncio.wait_for(self._changed.wait(), LINGER)
         return bool(self._waiters)
 
+    @property
+    def _together(self) -> bool:
+        return self._opened is not None and self._opened.service.describe_limit > 1
+
     async def _take_turn(self) -> None:
         """End the waits that are over and start the polls that are due."""
         now = time.time()
@@ -133,7 +148,7 @@ class Watcher:
         for waiter in list(self._waiters):
             if (outcome := waiter.wait.ended(now)) is not None:
                 self._end(waiter, outcome)
-            elif waiter.wait.due <= now and not waiter.polls:
+            elif waiter.due(self._together) <= now and not waiter.polls:
                 for job_id in waiter.wait.open_ids:
                     due.setdefault(job_id, []).append(waiter)
         if not due:

@@ -149,3 +149,16 @@ def test_a_sensor_of_a_failed_job_skips_if_it_is_told_to_fail_softly(run_dag, em
         MediaxJobSensor(task_id="hard", job_id=submit.output, deferrable=deferrable, poke_interval=0.5)
     run = run_dag(dag, connection=emulator.connection_json())
     assert run.states == {"submit": "success", "soft": "skipped", "hard": "failed"}
+
+
+def test_an_input_in_a_bucket_that_is_not_registered_is_fetched_by_a_passing_address(run_dag, emulator, capfd):
+    connection = json.loads(emulator.connection_json())
+    del connection["extra"]["cos_bucket"]  # so the emulator's bucket is somebody else's
+    with DAG(dag_id="elsewhere") as dag:
+        MusicTagOperator(task_id="tags", url=f"cos://music-1250000000/{TRACK}", deferrable=True, poll_interval=0.5)
+    run = run_dag(dag, connection=json.dumps(connection))
+    assert run.values["tags"]["state"] == "COMPLETED"
+    assert run.values["tags"]["input"] == f"cos://music-1250000000/{TRACK}"
+    shown = capfd.readouterr()
+    assert "q-signature" not in shown.out + shown.err
+    assert "q-signature" not in json.dumps(run.values)

@@ -101,6 +101,17 @@ async def test_jobs_are_described_together_where_the_service_can(client):
     assert len(client.polled) <= 4
 
 
+async def test_a_hundred_waits_cost_a_tenth_of_the_requests_where_ten_jobs_go_into_a_call(client):
+    client.describe_limit = 10
+    watcher = Watcher(client.open, "test")
+    waits = [a_wait(f"j{number}", seconds=3.0, poll_interval=1.0) for number in range(100)]
+    async with asyncio.timeout(20):
+        await asyncio.gather(*(outcome(watcher.watch(wait)) for wait in waits))
+    # Three intervals; ten requests would do for each, and no wait is asked for early.
+    assert 20 <= len(client.polled) <= 60
+    assert max(sum(f"j{number}" in ids for ids in client.polled) for number in range(100)) <= 4
+
+
 async def test_the_loop_runs_in_a_context_of_nobody(client):
     client.states["a"] = JobState.SUCCEEDED
     WHO.set("the first trigger")
