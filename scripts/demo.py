@@ -27,6 +27,7 @@ from typing import Any
 
 from demo_track import TEMPO, write_track
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from airflow_provider_mediax.emulator.analysis import NotAudio, duration_of
@@ -99,7 +100,7 @@ def analyse(audio: str | None, home: Path) -> None:
             say(f"Airflow    {version('apache-airflow')} runs {ANALYSE.relative_to(ROOT)}{first}")
             say(f"           its log: {log}")
             found = run_dag(emulator, airflow_home, log, ANALYSE, {"path": key, "database": str(database)})
-            arriving = {"1-" + track.name: track.read_bytes(), "2-variation.wav": variation(home)}
+            arriving = {track.name: track.read_bytes(), "demo-variation.wav": variation(home)}
             for name, content in arriving.items():
                 emulator.put_object(f"incoming/{name}", content)
             say(f"Airflow    runs {SEPARATE.relative_to(ROOT)} on incoming/*: {', '.join(arriving)}")
@@ -142,7 +143,7 @@ def own_track(home: Path) -> tuple[Path, float]:
 
 def variation(home: Path) -> bytes:
     """Return a shorter, higher variation of the demo's piece."""
-    file = home / "variation.wav"
+    file = home / "demo-variation.wav"
     write_track(file, bars=8, transpose=5)
     return file.read_bytes()
 
@@ -260,20 +261,22 @@ def show_findings(tasks: dict[str, Any], database: Path, true_tempo: float | Non
 
 def show_stems(stems: list[tuple[str, str, str, float]], tasks: dict[str, Any], database: Path) -> None:
     """Print the second DAG's stems with their true lengths, and the tags of each voice."""
-    table = titled("Stems, and tags * of the voices")
-    for column in ("track", "stem", "seconds", "address", "tags"):
-        # An address that is cut is no use; the tags fold.
-        table.add_column(column, no_wrap=column != "tags", overflow="fold")
     run = tasks["new_tracks"]["run_id"]
+    tables: dict[str, Table] = {}
     with closing(sqlite3.connect(database)) as rows:
         # The tag's input is the stem's file.
         found = "SELECT label FROM musicTagV2 WHERE input = ? AND dag_id = 'separate_stems' AND run_id = ?"
         for track, role, address, seconds in stems:
-            labels = ", ".join(label for (label,) in rows.execute(found, (address, run)))
-            table.add_row(track.rpartition("/")[2], role, f"{seconds:.1f}", address, labels)
-    # As wide as it has to be: where the screen is narrower, the terminal breaks the lines.
-    screen.print(table, width=max(screen.width, 150))
-    screen.print(f"\nRows   {landed_rows(returned_by(tasks, 'one_track.land_rows['))}", markup=False)
+            table = tables.setdefault(track, Table(title_justify="left"))
+            if not table.columns:
+                for column in ("stem", "seconds", "address"):
+                    table.add_column(column, overflow="fold", no_wrap=column != "address")
+            if labels := [label for (label,) in rows.execute(found, (address, run))]:
+                table.title = escape(f"{track.rpartition('/')[2]}, its {role} tagged * {', '.join(labels)}")
+            table.add_row(role, f"{seconds:.1f}", escape(address))
+    for table in tables.values():
+        screen.print(table)
+    screen.print(f"Rows   {landed_rows(returned_by(tasks, 'one_track.land_rows['))}", markup=False)
 
 
 def landed_rows(counts: list[dict[str, int]]) -> str:

@@ -21,7 +21,9 @@ from fsspec.utils import isfilelike, stringify_path, tokenize  # type: ignore[im
 
 from airflow_provider_mediax.exceptions import BadRequest
 from airflow_provider_mediax.hooks.connection import DEFAULT_CONN_ID
-from airflow_provider_mediax.hooks.cos import SMALLEST_PART, CosHook, CosObject, MultipartUpload
+from airflow_provider_mediax.hooks.cos import CosHook
+from airflow_provider_mediax.hooks.cos_files import SMALLEST_PART, MultipartUpload
+from airflow_provider_mediax.hooks.cos_objects import CosObject
 
 schemes = ["cos"]
 

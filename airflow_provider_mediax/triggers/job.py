@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NoReturn
-
-from airflow.providers.common.compat.sdk import conf
-from airflow.triggers.base import BaseTrigger, TriggerEvent
+from typing import Any
 
 from airflow_provider_mediax import exceptions
 from airflow_provider_mediax.exceptions import MediaxError, ProtocolError
@@ -21,15 +16,8 @@ from airflow_provider_mediax.hooks.mediax import MediaxHook
 from airflow_provider_mediax.jobs.waiting import Outcome, Wait
 from airflow_provider_mediax.jobs.watcher import watcher_for
 from airflow_provider_mediax.protocol.job import Job
-
-if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import BaseOperator
-
-SCHEMA = 1
-"""Of arguments and events; both may lie in the database while the code is upgraded."""
-
-NET_SECONDS = 600.0
-"""How much later than the deadline Airflow's timeout of a deferral is set."""
+from airflow_provider_mediax.triggers.base import SCHEMA, OneEventTrigger
+from airflow_provider_mediax.triggers.base import defer_until as defer_until  # operators and sensors take it from here
 
 HOOKS: Mapping[str, type[JobHook]] = MappingProxyType(
     {hook.service_name: hook for hook in (MediaxHook, CloudInfiniteHook)}
@@ -37,7 +25,7 @@ HOOKS: Mapping[str, type[JobHook]] = MappingProxyType(
 """The hook of each service, by the service's name."""
 
 
-class JobTrigger(BaseTrigger):
+class JobTrigger(OneEventTrigger):
     """
     Waits until jobs are final and yields one event; it changes nothing at the service.
 
@@ -54,6 +42,11 @@ class JobTrigger(BaseTrigger):
     :param finish_at: number of final jobs that ends the wait.
     :param cancel_on_kill: whether a user's kill of the waiting task cancels the jobs.
     """
+
+    arguments = (
+        *("schema", "service", "conn_id", "job_ids", "custom_ids", "bucket", "region"),
+        *("deadline", "poll_interval", "finish_at", "cancel_on_kill"),
+    )
 
     def __init__(
         self,
@@ -83,32 +76,15 @@ class JobTrigger(BaseTrigger):
         self.finish_at = finish_at
         self.cancel_on_kill = cancel_on_kill
 
-    def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Return what is stored: the class and the arguments."""
-        names = (
-            *("schema", "service", "conn_id", "job_ids", "custom_ids", "bucket", "region"),
-            *("deadline", "poll_interval", "finish_at", "cancel_on_kill"),
-        )
-        return f"{type(self).__module__}.{type(self).__qualname__}", {name: getattr(self, name) for name in names}
+    async def wait(self) -> dict[str, Any]:
+        """Wait for the outcome and put it into words."""
+        outcome = await self._outcome()
+        return JobEvent(outcome.status, outcome.states, outcome.error).payload()
 
-    async def run(self) -> AsyncIterator[TriggerEvent]:
-        """
-        Yield one event.
-
-        Never raises: the text of an exception would lie in the database. And never yields at once: Airflow can fail
-        or retry a task whose trigger fires before its worker's supervisor has noticed that the task deferred.
-        """
-        earliest = time.monotonic() + conf.getfloat("workers", "min_heartbeat_interval", fallback=5.0) + 1.0
-        try:
-            outcome = await self._outcome()
-        except Exception as error:
-            self.log.exception("Waiting for %s failed", ", ".join(self.job_ids))
-            failure = ProtocolError(f"The trigger failed with {type(error).__name__}", job_id=self.job_ids[0])
-            event = JobEvent("error", {}, failure)
-        else:
-            event = JobEvent(outcome.status, outcome.states, outcome.error)
-        await asyncio.sleep(max(0.0, earliest - time.monotonic()))
-        yield TriggerEvent(event.payload())
+    def failure(self, error: Exception) -> dict[str, Any]:
+        """Return an event that names the class of the error and nothing of its text."""
+        failure = ProtocolError(f"The trigger failed with {type(error).__name__}", job_id=self.job_ids[0])
+        return JobEvent("error", {}, failure).payload()
 
     async def _outcome(self) -> Outcome:
         hook = HOOKS[self.service]
@@ -171,16 +147,6 @@ class JobEvent:
         if not isinstance(states, Mapping) or (states and job_id not in states):
             return nothing
         return cls(str(payload.get("status")), states, _error(facts) if isinstance(facts, Mapping) else None)
-
-
-def defer_until(operator: BaseOperator, trigger: JobTrigger) -> NoReturn:
-    """
-    Defer a task to a trigger; it resumes in its method ``resume``.
-
-    Airflow's own timeout is set later than the trigger's deadline: a net that is not meant to be used.
-    """
-    left = max(0.0, trigger.deadline - time.time())
-    operator.defer(trigger=trigger, method_name="resume", timeout=timedelta(seconds=left + NET_SECONDS))
 
 
 def _error(facts: Mapping[str, Any]) -> MediaxError:

@@ -26,6 +26,8 @@ EXPECTED = {
     "raw_job": {"mood"},
     "read_file": {"beats", "size_of_first_file"},
     "read_rows": {"lyrics", "lines_of"},
+    "separate_template": {"template", "separate"},
+    "separate_track": {"separate", "wait"},
     "submit_then_wait": {"submit", "wait"},
 }
 
@@ -34,7 +36,7 @@ def demo(home: Path, *arguments: str, **environment: str) -> subprocess.Complete
     """Run the demo as ``make demo`` does."""
     return subprocess.run(
         [sys.executable, str(ROOT / "scripts" / "demo.py"), *arguments],
-        env={**os.environ, "MEDIAX_DEMO_HOME": str(home / "demo"), "HOME": str(home), **environment},
+        env={**os.environ, "MEDIAX_DEMO_HOME": str(home / "demo"), "HOME": str(home), "COLUMNS": "120", **environment},
         capture_output=True,
         text=True,
         timeout=400,
@@ -46,8 +48,21 @@ def rows_in(home: Path) -> dict[str, int]:
     with closing(sqlite3.connect(home / "demo" / "music.sqlite")) as database:
         return {
             table: database.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
-            for table in ("musicTagV2", "musicASR", "musicBeat")
+            for table in ("musicTagV2", "musicASR", "musicBeat", "stems")
         }
+
+
+def stems_shown(printed: str) -> list[tuple[str, float]]:
+    """Return address and seconds of each stem in the demo's report."""
+    rows = re.findall(r"│ +(?:voice|background) +│ +([\d.]+) +│ +(cos://.*?) +│", printed)
+    return [(address, float(seconds)) for seconds, address in rows]
+
+
+def tagged_stems(home: Path) -> set[str]:
+    """Return the stems that the rows of tags lead back to."""
+    with closing(sqlite3.connect(home / "demo" / "music.sqlite")) as database:
+        found = database.execute("SELECT DISTINCT file FROM stems JOIN musicTagV2 ON musicTagV2.input = stems.file")
+        return {file.removeprefix("cos://music-1250000000/stems/incoming/") for (file,) in found}
 
 
 def test_the_demo_shows_what_was_found_and_a_second_one_doubles_no_row(tmp_path):
@@ -58,17 +73,29 @@ def test_the_demo_shows_what_was_found_and_a_second_one_doubles_no_row(tmp_path)
     assert re.search(r"│ mood +│ Exciting +│ 0.2953", first.stdout)
     assert "还记得那年的夏天" in first.stdout
     assert "airflow connections add mediax_default" in first.stdout
-    assert rows_in(tmp_path) == {"musicTagV2": 5, "musicASR": 4, "musicBeat": 2}
+    # Five tags of the track, and of each of two voices; two stems of each track.
+    all_rows = {"musicTagV2": 15, "musicASR": 4, "musicBeat": 2, "stems": 4}
+    assert rows_in(tmp_path) == all_rows
+    assert stems_shown(first.stdout) == [
+        (f"cos://music-1250000000/stems/incoming/{track}/{role}.wav", pytest.approx(seconds, abs=0.1))
+        for track, seconds in (("demo-track", 26.2), ("demo-variation", 17.6))
+        for role in ("voice", "background")
+    ]
+    assert re.search(r"demo-variation.wav, its voice tagged \* .*Exciting", first.stdout)
+    assert tagged_stems(tmp_path) == {"demo-track/voice.wav", "demo-variation/voice.wav"}
 
     log = (tmp_path / "demo" / "airflow.log").read_text(encoding="utf-8")
-    assert log.count("running trigger in line") == 3, "every operator deferred once"
+    assert log.count("running trigger in line") == 3 + 2 * 2, "every operator deferred once"
 
     # A file of the user's, with a name that needs care, given as make gives it.
     (tmp_path / "Lied #1, 天空.wav").write_bytes(click_track(bpm=90))
     second = demo(tmp_path, "--audio", "~/Lied #1, 天空.wav")
     assert second.returncode == 0, second.stdout + second.stderr
     assert float(re.search(r"Tempo +([\d.]+)", second.stdout)[1]) == pytest.approx(90, rel=0.02)
-    assert rows_in(tmp_path) == {"musicTagV2": 5, "musicASR": 4, "musicBeat": 2}
+    assert rows_in(tmp_path) == all_rows
+    assert tagged_stems(tmp_path) == {"Lied #1, 天空/voice.wav", "demo-variation/voice.wav"}
+    own = tmp_path / "demo" / "stems" / "Lied #1, 天空"
+    assert {file.name for file in own.iterdir()} == {"voice.wav", "background.wav"}
     assert not (tmp_path / "airflow").exists(), "the user's own Airflow home was touched"
 
 
@@ -103,6 +130,59 @@ def test_a_dag_of_the_docs_runs_as_it_stands(run_dag, mediax_emulator, name):
     dag = runpy.run_path(str(SNIPPETS / f"{name}.py"))["dag"]
     run = run_dag(dag, connection=mediax_emulator.connection_json())
     assert run.states == dict.fromkeys(EXPECTED[name], "success")
+
+
+def separate_stems(run_dag, emulator, home: Path, incoming: str = "incoming/*"):
+    """Run dags/separate_stems.py; every call is a run of its own."""
+    params = {"tracks": incoming, "destination": "stems", "database": str(home / "music.sqlite")}
+    dag = runpy.run_path(str(ROOT / "dags" / "separate_stems.py"))["stem_separation"]
+    for name, value in params.items():
+        dag.params[name] = value
+    return run_dag(dag, connection=emulator.connection_json())
+
+
+@pytest.fixture
+def incoming(mediax_emulator, monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "dags")
+    mediax_emulator.durations("*", 0.2)
+    for name in ("a", "b"):
+        mediax_emulator.put_object(f"incoming/{name}.wav", click_track(seconds=2))
+    return mediax_emulator
+
+
+def bought(emulator) -> list[str]:
+    return sorted(job["capability"] for job in emulator.ledger()["jobs"])
+
+
+def test_a_later_run_pays_for_new_tracks_only(run_dag, incoming, tmp_path):
+    incoming.put_object("incoming/", b"")  # what the console makes for a folder
+    first = separate_stems(run_dag, incoming, tmp_path)
+    assert set(first.states.values()) == {"success"}
+    assert bought(incoming) == ["VoiceSeparate"] * 2 + ["musicTagV2"] * 2
+
+    first.clear()
+    assert set(first.states.values()) == {"success"}
+    assert bought(incoming) == ["VoiceSeparate"] * 4 + ["musicTagV2"] * 4, "a clear asks for the work again"
+
+    incoming.put_object("incoming/c.wav", click_track(seconds=3))
+    later = separate_stems(run_dag, incoming, tmp_path)
+    assert later.values["new_tracks"] == ["cos://music-1250000000/incoming/c.wav"]
+    assert bought(incoming) == ["VoiceSeparate"] * 5 + ["musicTagV2"] * 5
+
+    idle = separate_stems(run_dag, incoming, tmp_path)
+    assert set(idle.states.values()) == {"success", "skipped"}
+    assert bought(incoming) == ["VoiceSeparate"] * 5 + ["musicTagV2"] * 5
+    with closing(sqlite3.connect(tmp_path / "music.sqlite")) as database:
+        count = "SELECT count(*), count(DISTINCT file) FROM stems"
+        assert database.execute(count).fetchone() == (6, 6)
+
+
+def test_a_track_that_fails_holds_up_no_other(run_dag, incoming, tmp_path):
+    incoming.put_object("incoming/a.wav", b"no audio at all")
+    run = separate_stems(run_dag, incoming, tmp_path)
+    assert run.states["one_track.separate[0]"] == "failed"
+    assert run.states["one_track.land_rows[0]"] == "upstream_failed"
+    assert run.states["one_track.land_rows[1]"] == "success"
 
 
 def test_every_dag_of_the_docs_is_run():

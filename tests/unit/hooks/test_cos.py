@@ -18,8 +18,9 @@ import pytest
 import requests
 
 from airflow_provider_mediax.exceptions import AuthenticationFailed, BadRequest, ProtocolError, Unavailable
-from airflow_provider_mediax.hooks import cos
-from airflow_provider_mediax.hooks.cos import CosHook, CosUnavailable
+from airflow_provider_mediax.hooks import cos, cos_files
+from airflow_provider_mediax.hooks.cos import CosHook
+from airflow_provider_mediax.hooks.cos_objects import CosUnavailable
 
 MIB = 1024 * 1024
 
@@ -203,7 +204,7 @@ def test_the_parts_of_a_killed_upload_are_removed(hook, mediax_emulator, large, 
     def killed(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cos, "_in_parallel", killed)
+    monkeypatch.setattr(cos, "in_parallel", killed)
     with pytest.raises(KeyboardInterrupt):
         hook.upload_file(large, "large", part_size=MIB)
     assert len(requests_of(mediax_emulator, "AbortMultipartUpload")) == 1
@@ -218,14 +219,14 @@ def test_a_lost_answer_to_the_last_call_of_an_upload_is_no_failure(hook, mediax_
 
 
 def test_a_file_that_changes_while_it_is_uploaded_is_an_error(hook, large, monkeypatch):
-    in_parallel = cos._in_parallel
+    in_parallel = cos.in_parallel
 
     def meanwhile(parts, work):
         in_parallel(parts, work)
         with large.open("ab") as file:
             file.write(b"more")
 
-    monkeypatch.setattr(cos, "_in_parallel", meanwhile)
+    monkeypatch.setattr(cos, "in_parallel", meanwhile)
     with pytest.raises(CosUnavailable, match="changed meanwhile"):
         hook.upload_file(large, "large", part_size=MIB)
     assert not hook.exists("large")
@@ -267,7 +268,7 @@ def test_a_download_that_breaks_off_is_read_again_and_never_leaves_half_a_file(h
 def test_content_that_does_not_fit_its_checksum_is_an_error(hook, mediax_emulator, tmp_path, monkeypatch, header):
     mediax_emulator.put_object("a", b"content")
     head, range_ = hook.head, hook._range
-    crc = cos._crc64()
+    crc = cos_files._crc64()
     crc.update(b"content")
     described = {"ETag": hook.head("a").etag, "x-cos-hash-crc64ecma": '"0-2"'}
     known = dataclasses.replace(head("a"), etag=described[header], headers={"x-cos-hash-crc64ecma": str(crc.crcValue)})
@@ -281,7 +282,7 @@ def test_content_that_does_not_fit_its_checksum_is_an_error(hook, mediax_emulato
 
 
 def test_the_crc_is_the_one_that_cos_documents():
-    crc = cos._crc64()
+    crc = cos_files._crc64()
     crc.update(b"123456789")
     assert crc.crcValue == 0x995DC9BBDF1939FA  # check value of CRC-64/XZ, which is ECMA-182 as COS computes it
 
@@ -312,7 +313,7 @@ def test_nothing_is_written_to_the_home_directory(hook, large, tmp_path, monkeyp
 
 @pytest.mark.parametrize(("seconds", "lines"), [(0.0, range(2, 9)), (3600.0, range(1))])
 def test_a_long_transfer_says_how_far_it_is(hook, large, tmp_path, monkeypatch, seconds, lines):
-    monkeypatch.setattr(cos, "PROGRESS_SECONDS", seconds)
+    monkeypatch.setattr(cos_files, "PROGRESS_SECONDS", seconds)
     log = MagicMock()
     monkeypatch.setattr(CosHook, "log", log)
     hook.upload_file(large, "large", part_size=MIB)
@@ -347,13 +348,13 @@ def test_a_source_that_is_replaced_while_its_parts_are_copied_is_an_error(hook, 
     monkeypatch.setattr(cos, "COPY_LIMIT", MIB)
     monkeypatch.setattr(cos, "COPY_PART_SIZE", MIB)
     mediax_emulator.put_object("a", large.read_bytes())
-    in_parallel = cos._in_parallel
+    in_parallel = cos.in_parallel
 
     def meanwhile(parts, work):
         in_parallel(parts, work)
         mediax_emulator.put_object("a", b"other")
 
-    monkeypatch.setattr(cos, "_in_parallel", meanwhile)
+    monkeypatch.setattr(cos, "in_parallel", meanwhile)
     with pytest.raises(CosUnavailable, match="replaced meanwhile"):
         hook.copy("a", "copy")
     assert not hook.exists("copy")
