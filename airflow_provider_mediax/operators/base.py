@@ -235,7 +235,8 @@ class JobOperator(BaseOperator):
         return hook.manifest(job, _owner(context), reattached=pending.reattached)
 
     def _defer(self, context: Context, hook: JobHook, pending: Pending, poll_interval: float) -> NoReturn:
-        from airflow_provider_mediax.triggers.job import JobTrigger, defer_until
+        from airflow_provider_mediax.triggers.base import defer_until
+        from airflow_provider_mediax.triggers.job import JobTrigger
 
         context["ti"].xcom_push(WAIT_KEY, asdict(pending))
         trigger = JobTrigger(

@@ -115,7 +115,8 @@ class JobSensor(BaseSensorOperator):
         return float(context["ti"].start_date.timestamp()) + self.timeout
 
     def _defer(self, context: Context) -> NoReturn:
-        from airflow_provider_mediax.triggers.job import JobTrigger, defer_until
+        from airflow_provider_mediax.triggers.base import defer_until
+        from airflow_provider_mediax.triggers.job import JobTrigger
 
         job_id, _ = self._target()
         hook = self.make_hook()

@@ -17,7 +17,6 @@ from airflow_provider_mediax.jobs.waiting import Outcome, Wait
 from airflow_provider_mediax.jobs.watcher import watcher_for
 from airflow_provider_mediax.protocol.job import Job
 from airflow_provider_mediax.triggers.base import SCHEMA, OneEventTrigger
-from airflow_provider_mediax.triggers.base import defer_until as defer_until  # operators and sensors take it from here
 
 HOOKS: Mapping[str, type[JobHook]] = MappingProxyType(
     {hook.service_name: hook for hook in (MediaxHook, CloudInfiniteHook)}
