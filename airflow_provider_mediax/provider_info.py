@@ -30,13 +30,20 @@ def get_provider_info() -> dict[str, Any]:
         "hooks": [
             {
                 "integration-name": _MEDIAX,
-                "python-modules": ["airflow_provider_mediax.hooks.mediax", "airflow_provider_mediax.hooks.cos"],
+                "python-modules": [
+                    "airflow_provider_mediax.hooks.mediax",
+                    "airflow_provider_mediax.hooks.cos",
+                    "airflow_provider_mediax.hooks.cloud_infinite",
+                ],
             },
         ],
         "operators": [
             {
                 "integration-name": _MEDIAX,
-                "python-modules": ["airflow_provider_mediax.operators.music"],
+                "python-modules": [
+                    "airflow_provider_mediax.operators.music",
+                    "airflow_provider_mediax.operators.voice_separation",
+                ],
             },
         ],
         "sensors": [
