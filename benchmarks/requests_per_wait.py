@@ -36,7 +36,7 @@ def context(name: str) -> dict:
         xcom_push=lambda key, value: xcoms.update({key: value}),
         xcom_pull=lambda task_ids, key, map_indexes: xcoms[key],
     )
-    return {"ti": ti}
+    return {"ti": ti, "dag_run": SimpleNamespace(run_after=datetime.now(UTC))}
 
 
 def wait(deferrable: bool, poll_interval: float) -> tuple[str, float]:

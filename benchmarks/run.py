@@ -16,6 +16,7 @@ TITLES = {
     "requests_per_wait": "Requests per wait",
     "cpu_per_poll": "CPU per poll",
     "waiting_triggers": "A thousand waiting triggers",
+    "batched_polls": "A thousand waiting triggers of the service that describes ten jobs in a call",
 }
 
 
