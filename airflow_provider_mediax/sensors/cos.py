@@ -2,29 +2,19 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NoReturn
-
-from airflow.providers.common.compat.sdk import (
-    AirflowFailException,
-    AirflowSensorTimeout,
-    AirflowSkipException,
-    BaseSensorOperator,
-    PokeReturnValue,
-    conf,
-)
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_mediax.exceptions import BadRequest
 from airflow_provider_mediax.jobs.arguments import as_int, as_text, as_texts
+from airflow_provider_mediax.sensors.base import WaitingSensor
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
+    from airflow_provider_mediax.exceptions import MediaxError
+    from airflow_provider_mediax.triggers.cos import CosKeyTrigger, Wanted
 
-    from airflow_provider_mediax.triggers.cos import Wanted
 
-
-class CosKeySensor(BaseSensorOperator):
+class CosKeySensor(WaitingSensor):
     """
     Waits until objects exist, and returns their ``cos://`` addresses as a list.
 
@@ -38,13 +28,10 @@ class CosKeySensor(BaseSensorOperator):
         characters, slashes included, ``?`` for one, ``[abc]`` for one of them. What comes before the first of these
         is the prefix that is listed: make it long. Not templated.
     :param min_size: bytes; smaller objects do not count.
-    :param mediax_conn_id: connection of type ``mediax``.
-    :param deferrable: wait in the triggerer, without a worker slot. Not templated.
     :raises BadRequest: an argument breaks its rule, or there is no such bucket.
     """
 
-    template_fields: Sequence[str] = ("key", "bucket", "region", "min_size", "mediax_conn_id")
-    ui_color = "#d6ecf3"
+    template_fields: Sequence[str] = (*WaitingSensor.template_fields, "key", "bucket", "region", "min_size")
 
     def __init__(
         self,
@@ -54,8 +41,6 @@ class CosKeySensor(BaseSensorOperator):
         region: str | None = None,
         wildcard: bool = False,
         min_size: int = 0,
-        mediax_conn_id: str = "mediax_default",
-        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -64,43 +49,18 @@ class CosKeySensor(BaseSensorOperator):
         self.region = region
         self.wildcard = wildcard
         self.min_size = min_size
-        self.mediax_conn_id = mediax_conn_id
-        self.deferrable = deferrable
 
-    def execute(self, context: Context) -> Any:
-        """Wait in the triggerer, or poke in the worker."""
-        try:
-            self._check_buckets()
-            if self.deferrable:
-                found = self._look()
-                return self._defer(context) if found is None else found
-        except AirflowFailException as error:
-            # What Airflow does for a poke.
-            if self.soft_fail or self.never_fail:
-                raise AirflowSkipException(f"Skipped by soft_fail or never_fail: {error}") from error
-            raise
-        return super().execute(context)
+    def prepare(self) -> None:
+        """Refuse a bucket that does not exist: asked for an object, COS does not say that it is the bucket."""
+        from airflow_provider_mediax.hooks.cos import CosHook
+        from airflow_provider_mediax.triggers.cos import hooks_of
 
-    def poke(self, context: Context) -> PokeReturnValue:
-        """Ask once."""
-        found = self._look()
-        return PokeReturnValue(is_done=found is not None, xcom_value=found)
+        region = as_text("region", self.region)
+        with hooks_of(lambda bucket: CosHook(self.mediax_conn_id, bucket, region)) as hook_of:
+            for bucket in dict.fromkeys(address.bucket for address in self._wanted().addresses):
+                hook_of(bucket).check_bucket()
 
-    def resume(self, context: Context, event: Mapping[str, Any] | None = None) -> list[str]:
-        """Go on after the trigger's event, which is a hint: the objects are looked for again."""
-        from airflow_provider_mediax.triggers.cos import CosKeyEvent
-
-        said = CosKeyEvent.read(event)
-        if said.error is not None:
-            raise said.error
-        found = self._look()
-        if found is not None:
-            return found
-        if said.status == "timeout" or time.time() >= self._deadline(context):
-            raise AirflowSensorTimeout(f"Not all of {self.key!r} is there after {self.timeout:g} s of waiting.")
-        return self._defer(context)
-
-    def _look(self) -> list[str] | None:
+    def look(self) -> list[str] | None:
         """Return the addresses found, None as long as something is missing."""
         from airflow_provider_mediax.hooks.cos import CosHook
         from airflow_provider_mediax.triggers.cos import hooks_of
@@ -111,35 +71,27 @@ class CosKeySensor(BaseSensorOperator):
         self.log.info("%s: %s", self.key, "waiting" if found is None else f"{len(found)} found")
         return found
 
-    def _check_buckets(self) -> None:
-        """Refuse a bucket that does not exist: asked for an object, COS does not say that it is the bucket."""
-        from airflow_provider_mediax.hooks.cos import CosHook
-        from airflow_provider_mediax.triggers.cos import hooks_of
-
-        region = as_text("region", self.region)
-        with hooks_of(lambda bucket: CosHook(self.mediax_conn_id, bucket, region)) as hook_of:
-            for bucket in dict.fromkeys(address.bucket for address in self._wanted().addresses):
-                hook_of(bucket).check_bucket()
-
-    def _deadline(self, context: Context) -> float:
-        """Return when the wait ends: counted from the start of this try, which a deferral does not move."""
-        return float(context["ti"].start_date.timestamp()) + self.timeout
-
-    def _defer(self, context: Context) -> NoReturn:
-        from airflow_provider_mediax.triggers.base import defer_until
+    def make_trigger(self, deadline: float) -> CosKeyTrigger:
+        """Return the trigger that waits for the objects."""
         from airflow_provider_mediax.triggers.cos import CosKeyTrigger
 
         wanted = self._wanted()
-        trigger = CosKeyTrigger(
+        return CosKeyTrigger(
             conn_id=self.mediax_conn_id,
             addresses=[str(address) for address in wanted.addresses],
             region=as_text("region", self.region),
             wildcard=wanted.wildcard,
             min_size=wanted.min_size,
-            deadline=self._deadline(context),
+            deadline=deadline,
             poll_interval=max(1.0, self.poke_interval),
         )
-        defer_until(self, trigger)
+
+    def read_event(self, event: object) -> tuple[str, MediaxError | None]:
+        """Return what an event says."""
+        from airflow_provider_mediax.triggers.cos import CosKeyEvent
+
+        said = CosKeyEvent.read(event)
+        return said.status, said.error
 
     def _wanted(self) -> Wanted:
         """Return what the rendered arguments ask for."""

@@ -2,97 +2,41 @@
 
 from __future__ import annotations
 
-import time
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NoReturn
-
-from airflow.providers.common.compat.sdk import (
-    AirflowException,
-    AirflowSensorTimeout,
-    AirflowSkipException,
-    BaseSensorOperator,
-    PokeReturnValue,
-    conf,
-)
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_mediax.exceptions import BadRequest
 from airflow_provider_mediax.jobs.arguments import as_text, parsed_literal
+from airflow_provider_mediax.sensors.base import WaitingSensor
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
-
+    from airflow_provider_mediax.exceptions import MediaxError
     from airflow_provider_mediax.hooks.job import JobHook
     from airflow_provider_mediax.jobs.ownership import Owner
     from airflow_provider_mediax.protocol.exchange import JsonObject
     from airflow_provider_mediax.protocol.job import Job
+    from airflow_provider_mediax.triggers.job import JobTrigger
 
 
-class JobSensor(BaseSensorOperator):
+class JobSensor(WaitingSensor):
     """
-    Base of the job sensors of both services: waits for a job and returns its manifest.
-
-    Keeps Airflow's ``poke_interval``, ``timeout``, ``soft_fail`` and ``mode``.
+    Base of the job sensors of both services: waits for a job and returns its manifest. It never cancels anything.
 
     :param job_id: the job's id, or the manifest that an operator returned with ``wait_for_completion=False``.
-    :param mediax_conn_id: connection of type ``mediax``.
-    :param deferrable: wait in the triggerer, without a worker slot. Not templated.
     """
 
-    template_fields: Sequence[str] = ("job_id", "mediax_conn_id")
-    ui_color = "#d6ecf3"
+    template_fields: Sequence[str] = (*WaitingSensor.template_fields, "job_id")
 
-    def __init__(
-        self,
-        *,
-        job_id: str | dict[str, Any],
-        mediax_conn_id: str = "mediax_default",
-        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
-        **kwargs: Any,
-    ) -> None:
+    def __init__(self, *, job_id: str | dict[str, Any], **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.job_id = job_id
-        self.mediax_conn_id = mediax_conn_id
-        self.deferrable = deferrable
 
     @abstractmethod
     def make_hook(self) -> JobHook:
         """Return the service's hook."""
 
-    def execute(self, context: Context) -> Any:
-        """Wait in the triggerer, or poke in the worker."""
-        if not self.deferrable:
-            return super().execute(context)
-        try:
-            manifest = self._look()
-        except AirflowException as error:
-            # What Airflow does around poke and resume; this look belongs to neither.
-            if self.soft_fail or self.never_fail:
-                raise AirflowSkipException(f"Skipped, because the job ended otherwise: {error}") from error
-            raise
-        return self._defer(context) if manifest is None else manifest
-
-    def poke(self, context: Context) -> PokeReturnValue:
-        """Ask once."""
-        manifest = self._look()
-        return PokeReturnValue(is_done=manifest is not None, xcom_value=manifest)
-
-    def resume(self, context: Context, event: Mapping[str, Any] | None = None) -> JsonObject:
-        """Go on after the trigger's event, which is a hint: the job itself is read again."""
-        from airflow_provider_mediax.triggers.job import JobEvent
-
-        manifest = self._look()
-        if manifest is not None:
-            return manifest
-        job_id, _ = self._target()
-        said = JobEvent.read(event, job_id)
-        if said.error is not None:
-            raise said.error.about(job_id=job_id)
-        if said.status == "timeout" or time.time() >= self._deadline(context):
-            raise AirflowSensorTimeout(f"Job {job_id} is not final after {self.timeout:g} s of waiting.")
-        return self._defer(context)
-
-    def _look(self) -> JsonObject | None:
+    def look(self) -> JsonObject | None:
         """Return the manifest of a job that has succeeded, None for one that is still open."""
         from airflow_provider_mediax.jobs.ending import require_success
 
@@ -110,28 +54,31 @@ class JobSensor(BaseSensorOperator):
         finally:
             hook.close()
 
-    def _deadline(self, context: Context) -> float:
-        """Return when the wait ends: counted from the start of this try, which a deferral does not move."""
-        return float(context["ti"].start_date.timestamp()) + self.timeout
-
-    def _defer(self, context: Context) -> NoReturn:
-        from airflow_provider_mediax.triggers.base import defer_until
+    def make_trigger(self, deadline: float) -> JobTrigger:
+        """Return the trigger that waits for the job."""
         from airflow_provider_mediax.triggers.job import JobTrigger
 
         job_id, _ = self._target()
         hook = self.make_hook()
-        trigger = JobTrigger(
+        return JobTrigger(
             service=hook.service_name,
-            conn_id=self.mediax_conn_id,
+            conn_id=hook.mediax_conn_id,
             job_ids=[job_id],
             custom_ids=[],
             bucket=hook.bucket,
             region=hook.region,
-            deadline=self._deadline(context),
+            deadline=deadline,
             poll_interval=max(1.0, self.poke_interval),
             cancel_on_kill=False,
         )
-        defer_until(self, trigger)
+
+    def read_event(self, event: object) -> tuple[str, MediaxError | None]:
+        """Return what an event says of our job; of another one it says nothing."""
+        from airflow_provider_mediax.triggers.job import JobEvent
+
+        job_id, _ = self._target()
+        said = JobEvent.read(event, job_id)
+        return said.status, said.error.about(job_id=job_id) if said.error else None
 
     def _target(self) -> tuple[str, Owner | None]:
         """Return the id to wait for and, if a manifest was given, whose job it is."""
