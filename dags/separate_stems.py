@@ -17,7 +17,7 @@ from airflow_provider_mediax.operators.music import MusicTagOperator
 from airflow_provider_mediax.operators.voice_separation import VoiceSeparationOperator
 from airflow_provider_mediax.sensors.cos import CosKeySensor
 
-# A row per stem, and a row per tag in the columns of docs/results.md. The ``input`` of a tag is the ``file`` of a stem.
+# A row per stem and a row per tag, in the columns of docs/results.md. The input of a tag is the file of a stem.
 STEMS = ("job_id", "input", "stem", "file")
 TAGS = ("job_id", "input", "dimension", "label", "probability")
 
@@ -81,13 +81,12 @@ def one_track(source: str) -> None:
 @task
 def land_rows(stems: dict[str, Any], tags: dict[str, Any], file: str) -> dict[str, int]:
     """Write the rows of one track in place of those that these task instances have written before."""
+    from airflow_provider_mediax.hooks.cloud_infinite import CloudInfiniteHook
     from airflow_provider_mediax.hooks.mediax import MediaxHook
 
-    common = {"job_id": stems["job_id"], "input": stems["input"]}
-    files = [{**common, "stem": role, "file": address} for role, address in stems["result"]["stems"].items()]
     with database(file) as connection:
         return {
-            "stems": replace_rows(connection, "stems", STEMS, stems["owner"], files),
+            "stems": replace_rows(connection, "stems", STEMS, stems["owner"], CloudInfiniteHook().rows(stems)),
             "musicTagV2": replace_rows(connection, "musicTagV2", TAGS, tags["owner"], MediaxHook().rows(tags)),
         }
 

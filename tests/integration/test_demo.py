@@ -132,13 +132,10 @@ def test_a_dag_of_the_docs_runs_as_it_stands(run_dag, mediax_emulator, name):
     assert run.states == dict.fromkeys(EXPECTED[name], "success")
 
 
-def separate_stems(run_dag, emulator, home: Path, incoming: str = "incoming/*"):
+def separate_stems(run_dag, emulator, home: Path):
     """Run dags/separate_stems.py; every call is a run of its own."""
-    params = {"tracks": incoming, "destination": "stems", "database": str(home / "music.sqlite")}
     dag = runpy.run_path(str(ROOT / "dags" / "separate_stems.py"))["stem_separation"]
-    for name, value in params.items():
-        dag.params[name] = value
-    return run_dag(dag, connection=emulator.connection_json())
+    return run_dag(dag, connection=emulator.connection_json(), run_conf={"database": str(home / "music.sqlite")})
 
 
 @pytest.fixture
