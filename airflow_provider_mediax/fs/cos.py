@@ -281,6 +281,7 @@ class CosFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec is not 
 
     def _open(self, path: str, mode: str = "rb", block_size: Any = None, **kwargs: Any) -> CosFile:
         if mode not in ("rb", "wb", "xb"):
+            # The error by which fsspec's filesystems refuse a mode that their store does not have.
             raise NotImplementedError("An object cannot be appended to: it can be read, or written as a whole")
         self._free(path, mode == "xb")
         return CosFile(self, self._strip_protocol(path), mode, block_size=block_size, **kwargs)

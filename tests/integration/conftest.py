@@ -283,3 +283,11 @@ def run_dag(execution_api: None) -> Callable[..., Run]:
         return Run(dag, f"test__{next(_RUNS)}", environment)._drive(run_conf=run_conf)
 
     return run
+
+
+@pytest.fixture(autouse=True)
+def quick_look_ups(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ask soon: how long the service is really given is shown with a clock of its own in the unit tests."""
+    from airflow_provider_mediax.jobs import ownership
+
+    monkeypatch.setattr(ownership, "LOOKUP_SECONDS", (0.1, 0.2, 0.3, 0.4))

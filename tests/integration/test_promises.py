@@ -9,7 +9,6 @@ import pytest
 from airflow.sdk import DAG
 from airflow.triggers.base import TriggerEvent
 
-from airflow_provider_mediax.jobs import ownership
 from airflow_provider_mediax.operators.music import MusicTagOperator
 from airflow_provider_mediax.triggers.job import JobTrigger
 from tests.audio import click_track
@@ -24,12 +23,6 @@ def emulator(mediax_emulator):
     mediax_emulator.put_object("b.wav", click_track(seconds=3))
     mediax_emulator.durations("*", 0.2)
     return mediax_emulator
-
-
-@pytest.fixture(autouse=True)
-def quick_look_ups(monkeypatch):
-    """Ask soon: how long the service is really given is shown with a clock of its own in the unit tests."""
-    monkeypatch.setattr(ownership, "LOOKUP_SECONDS", (0.1, 0.2, 0.3, 0.4))
 
 
 def tags(dag_id: str, path: str = "a.wav", **options) -> DAG:

@@ -11,7 +11,6 @@ import soundfile
 from airflow.sdk import DAG, task
 
 from airflow_provider_mediax.hooks.cloud_infinite import CloudInfiniteHook
-from airflow_provider_mediax.jobs import ownership
 from airflow_provider_mediax.operators.voice_separation import VoiceSeparationOperator
 from airflow_provider_mediax.protocol.urls import cos_address
 from airflow_provider_mediax.sensors.job import CloudInfiniteJobSensor
@@ -26,11 +25,6 @@ def emulator(mediax_emulator):
     mediax_emulator.put_object("in/b/song.wav", click_track(seconds=2))
     mediax_emulator.durations("VoiceSeparate", 0.3)
     return mediax_emulator
-
-
-@pytest.fixture(autouse=True)
-def quick_look_ups(monkeypatch):
-    monkeypatch.setattr(ownership, "LOOKUP_SECONDS", (0.1, 0.2, 0.3, 0.4))
 
 
 def jobs(emulator) -> list[dict]:
@@ -214,3 +208,10 @@ def test_tags_of_a_stem_take_the_manifests_address_as_it_stands(run_dag, emulato
         MusicTagOperator(task_id="tags", url="{{ ti.xcom_pull('separate')['result']['stems']['voice'] }}") << stems
     run = run_dag(dag, connection=json.dumps(connection))
     assert run.values["tags"]["input"] == f"cos://{BUCKET}/s/in/a/song/voice.wav"
+
+
+@pytest.mark.parametrize("deferrable", [True, False])
+def test_a_sensor_of_a_job_that_the_service_does_not_know_fails_for_good(run_dag, emulator, deferrable):
+    with DAG(dag_id=f"ci_unknown_{deferrable}") as dag:
+        CloudInfiniteJobSensor(task_id="wait", job_id="j0123", deferrable=deferrable, retries=2, poke_interval=0.5)
+    assert run_dag(dag, connection=emulator.connection_json()).states == {"wait": "failed"}
