@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 GATEWAY_SOURCE = "1000000001_emulator"
 GATEWAY_SECRET_ID = "emu-gateway-id"
@@ -77,6 +77,20 @@ class Accounts:
         """Forget every registered account but the preset one, whose temporary key does not expire then."""
         self._accounts = [PRESET]
         self.temporary_until = math.inf
+
+    @property
+    def preset(self) -> Account:
+        """Return the account that every emulator starts with, under its present keys."""
+        return self._accounts[0]
+
+    def rotate_keys(self) -> None:
+        """Give the preset account new secret keys under the ids that it has; the old ones open nothing any more."""
+        self._accounts[0] = replace(
+            self.preset,
+            gateway_secret_key=_fresh("gateway-key"),
+            platform_key=_fresh("platform-key"),
+            cos_secret_key=_fresh("cos-key"),
+        )
 
     def by_gateway_id(self, gateway_id: str) -> Account | None:
         """Find the owner of a gateway pair."""

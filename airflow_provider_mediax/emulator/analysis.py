@@ -6,12 +6,17 @@ The decoding part needs only soundfile, so it is ready at once; librosa is impor
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
+import hashlib
 import io
 import json
 import os
 import signal
+import sys
 import tempfile
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from multiprocessing import connection, parent_process
 from typing import TYPE_CHECKING
@@ -72,12 +77,30 @@ def warm_up_decoder() -> None:
 
 
 def warm_up_tracker() -> None:
-    """Load and compile what beat tracking needs, by tracking one second of clicks."""
+    """
+    Load and compile what beat tracking needs, by tracking one second of clicks.
+
+    One emulator at a time: two that compile into the same installation at once can leave code there that crashes
+    whoever loads it.
+    """
     import numpy as np
+    import soundfile
 
     samples = np.zeros(TRACKING_RATE, dtype=np.float32)
     samples[:: TRACKING_RATE // 4] = 1.0
-    _track(samples, TRACKING_RATE)
+    track = io.BytesIO()
+    soundfile.write(track, samples, TRACKING_RATE, format="WAV")
+    with alone_in_this_installation():
+        find_beats(track.getvalue(), 3)
+
+
+@contextlib.contextmanager
+def alone_in_this_installation() -> Iterator[None]:
+    """Hold a lock that all processes of one Python installation share; it ends with the process, however that dies."""
+    name = f"airflow-mediax-emulator-{os.getuid()}-{hashlib.sha256(sys.prefix.encode()).hexdigest()[:16]}.lock"
+    with open(os.path.join(tempfile.gettempdir(), name), "a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def duration_of(data: bytes) -> float:

@@ -53,6 +53,7 @@ class Emulator:
     async def reset(self) -> None:
         """Return to the state of the start."""
         await self.mediax.jobs.reset()
+        self.mediax.voices.reset()
         await self.ci.reset()
         self.plan.reset()
         self.mediax.register_delay = 0.0

@@ -1,4 +1,8 @@
-"""Answers that do not depend on the music, in exactly the form in which the platform prints them."""
+"""
+Answers that do not depend on the music, in exactly the form in which the platform prints them.
+
+The members of sections, candidates and intros are documented nowhere; those here are the emulator's own.
+"""
 
 from __future__ import annotations
 
@@ -22,6 +26,14 @@ _LYRICS = (
     ("啦啦啦", 0.50, 0.60, "0.3"),
     ("Sing with me tonight", 0.64, 0.80, "0.1"),
 )
+
+# Start and end as shares of the track, score.
+_HIGHLIGHTS = ((0.30, 0.45, "0.93"), (0.70, 0.85, "0.88"))
+
+# Name and end as a share of the track.
+_SECTIONS = (("intro", 0.1), ("verse", 0.3), ("chorus", 0.45), ("interlude", 0.5), ("chorus", 0.9), ("outro", 1.0))
+
+_CATALOGUE = ("First Light", "River Road", "Paper Moon", "Slow Train", "Winter Garden")
 
 
 def tags(asked: Sequence[str]) -> JsonObject:
@@ -53,3 +65,34 @@ def lyrics(confidence: float, duration: float) -> JsonObject:
             if float(certainty) > confidence
         ]
     }
+
+
+def highlights(duration: float) -> JsonObject:
+    """Answer ``musicHighlight`` as the demo site was seen to read it: every member a string."""
+    return {
+        "musicHighlight": [
+            {"start": f"{start * duration:.2f}", "end": f"{end * duration:.2f}", "score": score}
+            for start, end, score in _HIGHLIGHTS
+        ]
+    }
+
+
+def structure(duration: float) -> JsonObject:
+    """Answer ``musicStructureAnalysis`` with sections that follow each other."""
+    starts = (0.0, *(end for _, end in _SECTIONS))
+    return {
+        "musicStructureAnalysis": [
+            {"label": label, "startTime": f"{start * duration:.2f}", "endTime": f"{end * duration:.2f}"}
+            for start, (label, end) in zip(starts, _SECTIONS, strict=False)
+        ]
+    }
+
+
+def candidates(amount: int) -> JsonObject:
+    """Answer ``musicRecognition`` with songs that do not exist."""
+    return {"musicRecognition": [{"song": song, "artist": "Nobody"} for song in _CATALOGUE[:amount]]}
+
+
+def intro(duration: float) -> JsonObject:
+    """Answer ``skipMusicIntro`` with an eighth of the track."""
+    return {"skipMusicIntro": {"endTime": f"{duration / 8:.2f}"}}

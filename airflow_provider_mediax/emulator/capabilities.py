@@ -2,83 +2,26 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from typing import ClassVar
-
 from airflow_provider_mediax.emulator import canned
-from airflow_provider_mediax.emulator.analysis import NotAudio
-from airflow_provider_mediax.emulator.clock import Clock
+from airflow_provider_mediax.emulator.capability import (
+    ANY_NUMBER,
+    Capability,
+    Folder,
+    Refused,
+    SwitchedOn,
+    checks,
+    count,
+    one_of,
+    real,
+    required,
+    whole,
+)
+from airflow_provider_mediax.emulator.file_capabilities import FILE_CAPABILITIES
 from airflow_provider_mediax.emulator.inputs import Input
-from airflow_provider_mediax.emulator.jobs import JobFailed
-from airflow_provider_mediax.emulator.objects import Bucket
-from airflow_provider_mediax.emulator.pool import Analysis, AnalysisBroke
+from airflow_provider_mediax.emulator.pool import Analysis
 from airflow_provider_mediax.emulator.wire import JsonObject
 
 TAG_TYPES = ("vocal", "language", "mood", "genre", "scene", "bgm", "intensity")
-
-
-class Refused(Exception):
-    """The platform answers with an ``errorResponse``; the text is its message."""
-
-
-class Folder:
-    """
-    Where a files capability writes.
-
-    :param destination: directory in the bucket, ``/`` is its root.
-    :param prefix: ``outputPrefix`` of the file names.
-    """
-
-    def __init__(self, bucket: Bucket, clock: Clock, destination: str, prefix: str) -> None:
-        self._bucket = bucket
-        self._clock = clock
-        self._directory = destination.strip("/")
-        self._prefix = prefix
-
-    def write(self, name: str, data: bytes, content_type: str) -> str:
-        """Write a file and return its name, relative to the destination."""
-        full_name = self._prefix + name
-        key = f"{self._directory}/{full_name}" if self._directory else full_name
-        self._bucket.put(key, data, self._clock.now(), content_type)
-        return full_name
-
-
-class Capability(ABC):
-    """
-    One member of ``smartContentDescriptor``.
-
-    :cvar writes_files: whether the output needs a repository to write to.
-    """
-
-    name: ClassVar[str]
-    writes_files: ClassVar[bool] = False
-
-    @abstractmethod
-    def check(self, parameters: JsonObject) -> None:
-        """
-        Check the parameters of a request.
-
-        :raises Refused: one of them is missing, of the wrong type or out of range.
-        """
-
-    @abstractmethod
-    async def compute(self, parameters: JsonObject, track: Input, analysis: Analysis, folder: Folder) -> JsonObject:
-        """
-        Produce ``smartContentResult``.
-
-        :raises NotAudio: the input cannot be decoded.
-        """
-
-    async def run(self, parameters: JsonObject, track: Input, analysis: Analysis, folder: Folder) -> JsonObject:
-        """
-        Produce ``smartContentResult``.
-
-        :raises JobFailed: the input is not what the capability can work with.
-        """
-        try:
-            return await self.compute(parameters, track, analysis, folder)
-        except (NotAudio, AnalysisBroke) as error:
-            raise JobFailed(str(error)) from None
 
 
 class MusicTag(Capability):
@@ -86,8 +29,9 @@ class MusicTag(Capability):
 
     name = "musicTagV2"
 
-    def check(self, parameters: JsonObject) -> None:
+    def check(self, value: object) -> JsonObject:
         """Check ``tagType``."""
+        parameters = super().check(value)
         asked = parameters.get("tagType")
         if not isinstance(asked, list) or not asked:
             raise Refused("musicTagV2.tagType must be a list with at least one tag type")
@@ -96,6 +40,7 @@ class MusicTag(Capability):
             raise Refused(f"musicTagV2.tagType does not know {unknown[0]!r}")
         if "all" in asked and len(asked) > 1:
             raise Refused("musicTagV2.tagType: all must stand alone")
+        return parameters
 
     async def compute(self, parameters: JsonObject, track: Input, analysis: Analysis, folder: Folder) -> JsonObject:
         """Return the canned tags that were asked for."""
@@ -108,47 +53,88 @@ class MusicAsr(Capability):
     """Canned lyrics, spread over the true length of the track."""
 
     name = "musicASR"
-
-    def check(self, parameters: JsonObject) -> None:
-        """Check ``confidence``."""
-        if not 0 <= _number(parameters.get("confidence"), "musicASR.confidence") <= 1:
-            raise Refused("musicASR.confidence must be from 0 to 1")
+    rules = checks(confidence=required(real(0, 1)))
 
     async def compute(self, parameters: JsonObject, track: Input, analysis: Analysis, folder: Folder) -> JsonObject:
         """Return the canned lines above the confidence."""
-        duration = await analysis.duration_of(track.data)
-        return canned.lyrics(_number(parameters["confidence"], "musicASR.confidence"), duration)
+        return canned.lyrics(float(str(parameters["confidence"])), await analysis.duration_of(track.data))
+
+
+class MusicHighlight(SwitchedOn):
+    """Two canned choruses, spread over the true length of the track."""
+
+    name = "musicHighlight"
+
+    async def compute(self, parameters: JsonObject, track: Input, analysis: Analysis, folder: Folder) -> JsonObject:
+        """Return the choruses."""
+        return canned.highlights(await analysis.duration_of(track.data))
+
+
+class MusicStructure(Capability):
+    """Canned sections, spread over the true length of the track."""
+
+    name = "musicStructureAnalysis"
+    rules = checks(structureAnalysis=required(one_of(True)))
+
+    async def compute(self, parameters: JsonObject, track: Input, analysis: Analysis, folder: Folder) -> JsonObject:
+        """Return the sections."""
+        return canned.structure(await analysis.duration_of(track.data))
+
+
+class MusicRecognition(Capability):
+    """Canned candidates."""
+
+    name = "musicRecognition"
+    rules = checks(outputNum=required(whole(1, 5)))
+
+    async def compute(self, parameters: JsonObject, track: Input, analysis: Analysis, folder: Folder) -> JsonObject:
+        """Return as many candidates as were asked for."""
+        await analysis.duration_of(track.data)
+        return canned.candidates(count(parameters, "outputNum", 1))
+
+
+class SkipMusicIntro(SwitchedOn):
+    """An intro that takes an eighth of the track."""
+
+    name = "skipMusicIntro"
+
+    async def compute(self, parameters: JsonObject, track: Input, analysis: Analysis, folder: Folder) -> JsonObject:
+        """Return the end of the intro."""
+        return canned.intro(await analysis.duration_of(track.data))
 
 
 class MusicBeat(Capability):
     """Beats that are really there, as a marked WAV file and a JSON file."""
 
     name = "musicBeat"
+    rules = checks(
+        outputType=ANY_NUMBER,
+        drumType=ANY_NUMBER,
+        enlargeLevel=whole(1, 6),
+        splitNum=ANY_NUMBER,
+    )
     writes_files = True
-
-    def check(self, parameters: JsonObject) -> None:
-        """Check the four integers; only the range of ``enlargeLevel`` is documented."""
-        for name in ("outputType", "drumType", "enlargeLevel", "splitNum"):
-            value = parameters.get(name, 1)
-            if not isinstance(value, int) or isinstance(value, bool):
-                raise Refused(f"musicBeat.{name} must be an integer")
-            if name == "enlargeLevel" and not 1 <= value <= 6:
-                raise Refused("musicBeat.enlargeLevel must be from 1 to 6")
+    takes_prefix = True
 
     async def compute(self, parameters: JsonObject, track: Input, analysis: Analysis, folder: Folder) -> JsonObject:
         """Track the beats and write both files."""
-        loudness = parameters.get("enlargeLevel", 3)
-        beats = await analysis.find_beats(track.data, loudness if isinstance(loudness, int) else 3)
+        beats = await analysis.find_beats(track.data, count(parameters, "enlargeLevel", 3))
         marked = folder.write(f"{track.name}_beat.wav", beats.marked, "audio/wav")
         times = folder.write(f"{track.name}_beat.json", beats.as_json(), "application/json")
         return {"musicBeat": {"mergeFileName": marked, "beatFileName": times}}
 
 
-CAPABILITIES: dict[str, Capability] = {kind.name: kind for kind in (MusicTag(), MusicAsr(), MusicBeat())}
+CAPABILITIES: dict[str, Capability] = {
+    kind.name: kind
+    for kind in (
+        MusicTag(),
+        MusicAsr(),
+        MusicHighlight(),
+        MusicStructure(),
+        MusicRecognition(),
+        SkipMusicIntro(),
+        MusicBeat(),
+        *FILE_CAPABILITIES,
+    )
+}
 """By descriptor name."""
-
-
-def _number(value: object, field: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise Refused(f"{field} must be a number")
-    return value

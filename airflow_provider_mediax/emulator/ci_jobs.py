@@ -16,7 +16,7 @@ from airflow_provider_mediax.emulator.ci_queues import Queue
 from airflow_provider_mediax.emulator.ci_submit import Submission
 from airflow_provider_mediax.emulator.clock import Clock
 from airflow_provider_mediax.emulator.jobs import SUBMITTED_SHARE
-from airflow_provider_mediax.emulator.plan import Plan
+from airflow_provider_mediax.emulator.plan import Plan, Span
 from airflow_provider_mediax.emulator.separation import AudioFacts
 from airflow_provider_mediax.emulator.wire import JsonObject
 
@@ -157,7 +157,7 @@ class CiJobBoard:
         job = CiJob(len(self._jobs) + 1, account, bucket, region, cos_id, submission, queue, self._clock.now())
         self._jobs[job.id] = job
         duration, outcome = self._plan.duration(CAPABILITY), self._plan.next_outcome(CAPABILITY)
-        task = asyncio.create_task(self._live(job, duration, outcome))
+        task = asyncio.create_task(self._live(job, self._plan.span(duration), outcome))
         self._tasks[job.id] = task
         task.add_done_callback(partial(self._settle, job))
         return job
@@ -190,17 +190,17 @@ class CiJobBoard:
             job.code, job.message = "InternalError", f"a fault of the emulator: {type(error).__name__}"
             self._end(job, State.FAILED)
 
-    async def _live(self, job: CiJob, duration: float, outcome: str) -> None:
+    async def _live(self, job: CiJob, span: Span, outcome: str) -> None:
         try:
-            await self._process(job, duration, outcome)
+            await self._process(job, span, outcome)
         except CiJobFailed as failure:
             job.code, job.message = failure.code, str(failure)
             self._end(job, State.FAILED)
         if job.phase in (State.SUCCESS, State.FAILED):
             await self._notify(job)
 
-    async def _process(self, job: CiJob, duration: float, outcome: str) -> None:
-        await asyncio.sleep(SUBMITTED_SHARE * duration)
+    async def _process(self, job: CiJob, span: Span, outcome: str) -> None:
+        await span.share(SUBMITTED_SHARE)
         while job.queue.paused:
             await job.queue.active.wait()
         if outcome == "CANCELED":
@@ -212,7 +212,7 @@ class CiJobBoard:
         if outcome == "UNKNOWN":
             job.phase = State.UNKNOWN
             return
-        rest = asyncio.create_task(asyncio.sleep((1 - SUBMITTED_SHARE) * duration))
+        rest = asyncio.create_task(span.share(1 - SUBMITTED_SHARE))
         try:
             if outcome == "COMPLETED":
                 files = await self._work(job)

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from airflow_provider_mediax.emulator.accounts import BUCKET, PRESET, REGION
+from airflow_provider_mediax.emulator.accounts import BUCKET, PRESET, REGION, Account
 from airflow_provider_mediax.emulator.capabilities import CAPABILITIES
 from airflow_provider_mediax.emulator.ci import PRECONDITIONS
 from airflow_provider_mediax.emulator.ci_jobs import CAPABILITY as SEPARATION
 from airflow_provider_mediax.emulator.ci_jobs import CiJob
-from airflow_provider_mediax.emulator.faults import ACTIONS, KINDS, Fault
+from airflow_provider_mediax.emulator.faults import ACTIONS, KINDS, Fault, Storm
 from airflow_provider_mediax.emulator.jobs import Job
 from airflow_provider_mediax.emulator.objects import Bucket, NoSuchKey
 from airflow_provider_mediax.emulator.plan import OUTCOMES, SYNONYMS
@@ -32,26 +32,27 @@ class BadControl(Exception):
     """The control request is wrong; HTTP 400 with this text."""
 
 
-def connection_of(url: str) -> JsonObject:
+def connection_of(url: str, account: Account = PRESET) -> JsonObject:
     """
-    Return the Airflow connection that reaches the emulator as its preset account.
+    Return the Airflow connection that reaches the emulator.
 
     :param url: of the emulator.
+    :param account: whose keys it holds.
     """
     return {
         "conn_type": "mediax",
         "host": url,
-        "login": PRESET.platform_id,
-        "password": PRESET.platform_key,
+        "login": account.platform_id,
+        "password": account.platform_key,
         "extra": {
-            "gateway_source": PRESET.gateway_source,
-            "gateway_secret_id": PRESET.gateway_secret_id,
-            "gateway_secret_key": PRESET.gateway_secret_key,
-            "content_id": PRESET.content_id,
-            "cos_secret_id": PRESET.cos_secret_id,
-            "cos_secret_key": PRESET.cos_secret_key,
-            "cos_region": PRESET.region,
-            "cos_bucket": PRESET.bucket,
+            "gateway_source": account.gateway_source,
+            "gateway_secret_id": account.gateway_secret_id,
+            "gateway_secret_key": account.gateway_secret_key,
+            "content_id": account.content_id,
+            "cos_secret_id": account.cos_secret_id,
+            "cos_secret_key": account.cos_secret_key,
+            "cos_region": account.region,
+            "cos_bucket": account.bucket,
             "cos_endpoint": url,
         },
     }
@@ -74,6 +75,7 @@ class Control:
             ("POST", "reset"): self._reset,
             ("POST", "faults"): self._add_fault,
             ("POST", "durations"): self._set_duration,
+            ("POST", "finish"): self._finish,
             ("POST", "outcomes"): self._set_outcome,
             ("POST", "list_lag"): self._set_list_lag,
             ("POST", "clock"): self._set_clock,
@@ -81,6 +83,8 @@ class Control:
             ("POST", "queue"): self._set_queue,
             ("POST", "preconditions"): self._set_precondition,
             ("POST", "temporary_key"): self._set_temporary_key,
+            ("POST", "rotate_keys"): self._rotate_keys,
+            ("POST", "storm"): self._set_storm,
         }
 
     async def handle(self, request: web.Request, target: Target) -> web.Response:
@@ -101,7 +105,7 @@ class Control:
         return {"status": "ok"}
 
     async def _connection(self, _: JsonObject) -> object:
-        return connection_of(self._emulator.url)
+        return connection_of(self._emulator.url, self._emulator.accounts.preset)
 
     async def _ledger(self, _: JsonObject) -> object:
         both: list[Job | CiJob] = [*self._emulator.mediax.jobs.all(), *self._emulator.ci.jobs.all()]
@@ -126,8 +130,31 @@ class Control:
         self._emulator.faults.add(fault)
         return {}
 
+    async def _set_storm(self, body: JsonObject) -> object:
+        shares = body.get("shares")
+        if not isinstance(shares, dict) or any(kind not in KINDS for kind in shares):
+            raise BadControl(f"shares must be an object of shares by kind, the kinds being {', '.join(KINDS)}")
+        numbers = {kind: _seconds(shares, kind) for kind in shares}
+        if sum(numbers.values()) > 1:
+            raise BadControl("the shares must add up to at most 1")
+        seed = body.get("seed", 0)
+        if isinstance(seed, bool) or not isinstance(seed, int):
+            raise BadControl("seed must be an integer")
+        self._emulator.faults.storm = (
+            Storm(seed, numbers, _seconds(body, "retry_after", 1), _seconds(body, "seconds", 1)) if numbers else None
+        )
+        return {}
+
+    async def _rotate_keys(self, _: JsonObject) -> object:
+        self._emulator.accounts.rotate_keys()
+        return await self._connection({})
+
     async def _set_duration(self, body: JsonObject) -> object:
         self._emulator.plan.set_duration(_capability(body), _seconds(body, "seconds"))
+        return {}
+
+    async def _finish(self, _: JsonObject) -> object:
+        self._emulator.plan.finish()
         return {}
 
     async def _set_outcome(self, body: JsonObject) -> object:

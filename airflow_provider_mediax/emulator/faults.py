@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import random
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -28,6 +29,7 @@ ACTIONS = (
     "CreateJob",
     "GetJob",
     "ListJobs",
+    "ListModels",
     "Register",
     "PutObject",
     "GetObject",
@@ -48,6 +50,9 @@ ACTIONS = (
     "*",
 )
 """What a fault can be aimed at."""
+
+STORMY = ("CreateJob", "GetJob", "ListJobs", *CI_ACTIONS)
+"""What a storm hits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,15 +121,47 @@ class Fault:
     seconds: float = 1.0
 
 
+class Storm:
+    """
+    Requests to MediaX and Cloud Infinite go wrong at random.
+
+    :param seed: the same one gives the same faults to the same sequence of requests.
+    :param shares: of the requests that each kind hits, together at most 1.
+    :param retry_after: seconds, of a 429.
+    :param seconds: how long the slow kinds take.
+    """
+
+    def __init__(self, seed: int, shares: Mapping[str, float], retry_after: float, seconds: float) -> None:
+        self._random = random.Random(seed)  # noqa: S311 - nothing is kept secret by it
+        self._shares = dict(shares)
+        self._retry_after = retry_after
+        self._seconds = seconds
+
+    def take(self, action: str) -> Fault | None:
+        """Draw what happens to the next request."""
+        drawn = self._random.random()
+        for kind, share in self._shares.items():
+            if drawn < share:
+                return Fault(action, kind, retry_after=self._retry_after, seconds=self._seconds)
+            drawn -= share
+        return None
+
+
 class Faults:
-    """Faults in the order in which they will hit."""
+    """
+    Faults in the order in which they will hit.
+
+    :ivar storm: hits what no fault is aimed at.
+    """
 
     def __init__(self) -> None:
         self._coming: list[Fault] = []
+        self.storm: Storm | None = None
 
     def reset(self) -> None:
         """Forget every fault."""
         self._coming.clear()
+        self.storm = None
 
     def add(self, fault: Fault) -> None:
         """Append a fault."""
@@ -138,7 +175,8 @@ class Faults:
                 if fault.times <= 0:
                     self._coming.remove(fault)
                 return fault
-        return None
+        weather = self.storm if action in STORMY else None
+        return weather.take(action) if weather is not None else None
 
     @property
     def coming(self) -> list[Fault]:

@@ -28,10 +28,16 @@ class Input:
     A fetched input.
 
     :param name: file name without folder and extension.
+    :param is_text: whether it is the request's own ``sourceData``.
     """
 
     name: str
     data: bytes = field(repr=False)
+    is_text: bool = False
+
+
+NO_INPUT = Input("song", b"")
+"""What a capability works on that takes no input."""
 
 
 class Fetcher:
@@ -52,7 +58,9 @@ class Fetcher:
 
         :raises JobFailed: it cannot be had.
         """
-        source, url = wanted.get("source"), wanted.get("url")
+        source, url, text = wanted.get("source"), wanted.get("url"), wanted.get("sourceData")
+        if isinstance(text, str):
+            return Input("text", text.encode(), is_text=True)
         if isinstance(source, dict):
             return self._from_repository(account, source)
         return await self._from_url(str(url))

@@ -15,7 +15,7 @@ from functools import partial
 
 from airflow_provider_mediax.emulator.accounts import Account
 from airflow_provider_mediax.emulator.clock import Clock
-from airflow_provider_mediax.emulator.plan import Plan
+from airflow_provider_mediax.emulator.plan import Plan, Span
 from airflow_provider_mediax.emulator.wire import JsonObject
 
 log = logging.getLogger(__name__)
@@ -163,7 +163,7 @@ class JobBoard:
         if job.custom_id is not None:
             self._by_custom_id[account.platform_id, job.custom_id].append(job)
         duration, outcome = self._plan.duration(capability), self._plan.next_outcome(capability)
-        task = asyncio.create_task(self._live(job, duration, outcome))
+        task = asyncio.create_task(self._live(job, self._plan.span(duration), outcome))
         self._tasks.add(task)
         task.add_done_callback(partial(self._settle, job))
         return job
@@ -171,7 +171,7 @@ class JobBoard:
     def get(self, account: Account, job_id: str) -> Job | None:
         """Find a job of the account."""
         job = self._jobs.get(job_id)
-        return job if job is not None and job.account == account else None
+        return job if job is not None and job.account.platform_id == account.platform_id else None
 
     def having(self, account: Account, custom_id: str) -> list[Job]:
         """Return the account's jobs with that ``customId``, newest first."""
@@ -189,11 +189,11 @@ class JobBoard:
             job.message = f"a fault of the emulator: {type(error).__name__}"
             self._end(job, State.ERROR)
 
-    async def _live(self, job: Job, duration: float, outcome: str) -> None:
+    async def _live(self, job: Job, span: Span, outcome: str) -> None:
         limit = job.request.get("timeout")
         try:
             async with asyncio.timeout(limit if isinstance(limit, int) else None):
-                await self._process(job, duration, outcome)
+                await self._process(job, span, outcome)
         except TimeoutError:
             job.message = f"the job took longer than its timeout of {limit} s"
             self._end(job, State.ERROR)
@@ -203,15 +203,15 @@ class JobBoard:
         if job.state in (State.COMPLETED, State.ERROR):
             await self._notify(job)
 
-    async def _process(self, job: Job, duration: float, outcome: str) -> None:
-        await asyncio.sleep(SUBMITTED_SHARE * duration)
+    async def _process(self, job: Job, span: Span, outcome: str) -> None:
+        await span.share(SUBMITTED_SHARE)
         job.state, job.started_at = State.PROCESSING, self._clock.now_ms()
         if outcome == "NEVER":
             await asyncio.Event().wait()
         if outcome == "UNKNOWN":
             job.state = State.UNKNOWN
             return
-        rest = asyncio.create_task(asyncio.sleep((1 - SUBMITTED_SHARE) * duration))
+        rest = asyncio.create_task(span.share(1 - SUBMITTED_SHARE))
         try:
             if outcome == "COMPLETED":
                 results = await self._work(job)

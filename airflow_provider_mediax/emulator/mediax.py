@@ -7,6 +7,7 @@ import hmac
 import json
 import logging
 import uuid
+from collections.abc import Sequence
 from http import HTTPStatus
 
 import aiohttp
@@ -14,26 +15,31 @@ from aiohttp import web
 
 from airflow_provider_mediax.emulator import faults
 from airflow_provider_mediax.emulator.accounts import Account, Accounts
-from airflow_provider_mediax.emulator.capabilities import Folder, Refused
+from airflow_provider_mediax.emulator.capability import Folder, Refused
 from airflow_provider_mediax.emulator.clock import Clock
 from airflow_provider_mediax.emulator.create_request import check_create, descriptor_of
 from airflow_provider_mediax.emulator.faults import Faults, Refusal
 from airflow_provider_mediax.emulator.hmac_check import GatewayRefusal, check_gateway
-from airflow_provider_mediax.emulator.inputs import Fetcher
+from airflow_provider_mediax.emulator.inputs import NO_INPUT, Fetcher
 from airflow_provider_mediax.emulator.jobs import Job, JobBoard, JobFailed
 from airflow_provider_mediax.emulator.ledger import CallbackRecord, Ledger, RequestRecord
 from airflow_provider_mediax.emulator.objects import ObjectStore
 from airflow_provider_mediax.emulator.plan import Plan
 from airflow_provider_mediax.emulator.pool import Analysis
 from airflow_provider_mediax.emulator.register import register
+from airflow_provider_mediax.emulator.voices import Voices
 from airflow_provider_mediax.emulator.wire import JsonObject, Target
 
 log = logging.getLogger(__name__)
 
 JOB_PATHS = ("/job", "/release/job")
 REGISTER_PATHS = ("/register", "/release/register")
+MODEL_PATHS = ("/music_model",)
 
-_JOB_ACTIONS = ("CreateJob", "GetJob", "ListJobs")
+_ACTIONS = {
+    **dict.fromkeys(JOB_PATHS, ("CreateJob", "GetJob", "ListJobs")),
+    **dict.fromkeys(MODEL_PATHS, ("ListModels",)),
+}
 _CALLBACK_TIMEOUT = aiohttp.ClientTimeout(total=10)
 
 
@@ -67,6 +73,7 @@ class MediaxService:
         self._ledger = ledger
         self._clock = clock
         self.register_delay = 0.0
+        self.voices = Voices()
         self.jobs = JobBoard(clock, plan, self._compute, self._notify)
 
     async def handle(self, request: web.Request, target: Target, record: RequestRecord) -> web.StreamResponse:
@@ -89,13 +96,13 @@ class MediaxService:
         return await faults.answer(request, fault, act, refuse)
 
     async def _act(self, target: Target, body: JsonObject | None, record: RequestRecord) -> web.Response:
-        if target.method != "POST" or target.path not in (*JOB_PATHS, *REGISTER_PATHS):
+        if target.method != "POST" or target.path not in (*_ACTIONS, *REGISTER_PATHS):
             return _gateway_error(404, f"There is no api match {target.method} {target.path}")
         try:
             if target.path in REGISTER_PATHS:
                 return await self._register(body)
             signer = check_gateway(target.headers, self._accounts, self._clock)
-            return self._job_call(signer, body, record)
+            return self._call(signer, _ACTIONS[target.path], body, record)
         except GatewayRefusal as refusal:
             return _gateway_error(401, str(refusal))
         except Refused as refusal:
@@ -108,14 +115,16 @@ class MediaxService:
         info = register(body, self._accounts, self._store, self._clock)
         return web.json_response({"requestId": _request_id(body), "registerInfo": info})
 
-    def _job_call(self, signer: Account, body: JsonObject | None, record: RequestRecord) -> web.Response:
+    def _call(
+        self, signer: Account, actions: Sequence[str], body: JsonObject | None, record: RequestRecord
+    ) -> web.Response:
         if body is None:
             raise Refused("the body must be a JSON object")
         account = self._caller(body)
         if account != signer:
             raise Refused("secretId does not belong to the caller")
         action = record.action
-        if action not in _JOB_ACTIONS:
+        if action not in actions:
             raise Refused(f"unknown action {action!r}")
         member = action[0].lower() + action[1:]
         request = body.get(f"{member}Request")
@@ -126,8 +135,10 @@ class MediaxService:
                 answer = self._create(account, request, record)
             case "GetJob":
                 answer = self._get(account, request, record)
-            case _:
+            case "ListJobs":
                 answer = self._list(account, request, record)
+            case _:
+                answer = self.voices.list(account, request)
         return web.json_response({"requestId": _request_id(body), f"{member}Response": answer})
 
     def _caller(self, body: JsonObject) -> Account:
@@ -172,9 +183,12 @@ class MediaxService:
         results = []
         for output in job.outputs:
             capability, parameters = descriptor_of(output)
-            track = await self._fetcher.fetch(account, job.inputs[_selected(output)])
+            track = NO_INPUT
+            if capability.inputs:
+                track = await self._fetcher.fetch(account, job.inputs[_selected(output)])
             folder = Folder(bucket, self._clock, str(output.get("destination", "/")), _prefix(output))
             results.append(await capability.run(parameters, track, self._analysis, folder))
+        self.voices.learn(job, self._clock.now_ms())
         return results
 
     async def _notify(self, job: Job) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import time
 from collections import defaultdict
+from dataclasses import dataclass
 
 DEFAULT_DURATION = 1.0
 """Seconds from submission to the end of a job, unless told otherwise."""
@@ -13,6 +16,26 @@ OUTCOMES = ("COMPLETED", "ERROR", "CANCELED", "NEVER", "UNKNOWN")
 
 SYNONYMS = {"Success": "COMPLETED", "Failed": "ERROR", "Cancel": "CANCELED"}
 """Cloud Infinite's own words for the same ends."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """
+    The time that one job takes.
+
+    :param over: set when somebody decides that the time is over.
+    """
+
+    seconds: float
+    over: asyncio.Event
+
+    async def share(self, part: float) -> None:
+        """Let a part of it pass, 0 to 1."""
+        if self.seconds <= 0:
+            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(part * self.seconds):
+                await self.over.wait()
 
 
 class Plan:
@@ -30,6 +53,16 @@ class Plan:
         self._durations: dict[str, float] = {}
         self._outcomes: defaultdict[str, list[str]] = defaultdict(list)
         self.list_lag = 0.0
+        self._over = asyncio.Event()
+
+    def span(self, seconds: float) -> Span:
+        """Return the time of a job that starts now."""
+        return Span(seconds, self._over)
+
+    def finish(self) -> None:
+        """Let the time of all jobs that have started be over."""
+        self._over.set()
+        self._over = asyncio.Event()
 
     def set_duration(self, capability: str, seconds: float) -> None:
         """Let the capability's jobs (``*``: those of every other one) take that long from now on."""

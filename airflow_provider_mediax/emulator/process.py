@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
@@ -115,6 +116,10 @@ class MediaxEmulator:
         """
         self._json("POST", "durations", {"capability": capability, "seconds": seconds})
 
+    def finish_jobs(self) -> None:
+        """Let the time of all jobs that were submitted until now be over; a paused queue still holds those in it."""
+        self._json("POST", "finish")
+
     def outcome(self, capability: str, state: str, times: int = 1) -> None:
         """
         Decide how the next jobs end.
@@ -124,6 +129,22 @@ class MediaxEmulator:
             ``UNKNOWN``.
         """
         self._json("POST", "outcomes", {"capability": capability, "state": state, "times": times})
+
+    def storm(self, seed: int, shares: Mapping[str, float], *, retry_after: float = 1.0, seconds: float = 1.0) -> None:
+        """
+        Let requests to MediaX and Cloud Infinite go wrong at random, until the next storm.
+
+        :param seed: of the random numbers.
+        :param shares: of the requests that each kind of fault hits, together at most 1; an empty one ends the storm.
+        :param retry_after: seconds, of a 429.
+        :param seconds: how long the slow kinds take.
+        """
+        details = {"retry_after": retry_after, "seconds": seconds}
+        self._json("POST", "storm", {"seed": seed, "shares": dict(shares), **details})
+
+    def rotate_keys(self) -> str:
+        """Give the preset account new secret keys, and return the connection that holds them."""
+        return json.dumps(self._json("POST", "rotate_keys"))
 
     def list_lag(self, seconds: float) -> None:
         """Hide jobs younger than that many seconds from the lists of both services."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from airflow_provider_mediax.emulator.accounts import Accounts, RegistrationRefused
-from airflow_provider_mediax.emulator.capabilities import Refused
+from airflow_provider_mediax.emulator.capability import Refused
 from airflow_provider_mediax.emulator.clock import Clock
 from airflow_provider_mediax.emulator.objects import ObjectStore
 from airflow_provider_mediax.emulator.wire import JsonObject

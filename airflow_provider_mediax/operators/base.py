@@ -47,6 +47,11 @@ JOB_ID_KEY = "job_id"
 WAIT_KEY = "mediax_wait"
 """XCom of what the wait needs after a resume; ``next_kwargs`` are lost when Airflow's own timeout strikes."""
 
+PENDING_SCHEMA = 1
+
+CANCEL_SECONDS = 3.0
+"""How long a kill in a worker takes at most: Airflow sends SIGKILL 5 s after SIGTERM."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pending:
@@ -56,10 +61,26 @@ class Pending:
     :param deadline: epoch seconds; the same for the whole attempt.
     """
 
+    schema: int = PENDING_SCHEMA
     job_id: str
     marker: str
     deadline: float
     reattached: bool
+
+    @classmethod
+    def read(cls, stored: object) -> Pending | None:
+        """Read what was stored, by this or another version; something else is None."""
+        if not isinstance(stored, Mapping):
+            return None
+        try:
+            return cls(
+                job_id=str(stored["job_id"]),
+                marker=str(stored["marker"]),
+                deadline=float(stored["deadline"]),
+                reattached=bool(stored["reattached"]),
+            )
+        except (KeyError, TypeError, ValueError):
+            return None
 
 
 class JobOperator(BaseOperator):
@@ -71,7 +92,8 @@ class JobOperator(BaseOperator):
     :param wait_for_completion: False returns the manifest right after the submit. Not templated.
     :param poll_interval: seconds; the first interval, which grows with the job's age to 60, jittered.
     :param wait_timeout: seconds from this attempt's submit or adoption of the job.
-    :param cancel_on_kill: a killed task cancels its job where the service can. Not templated.
+    :param cancel_on_kill: cancel the job where the service can, when the task is killed, marked or cleared, or reaches
+        its deadline; not a job that is shared by ``idempotency_key``. Not templated.
     :param on_clear: ``rerun`` submits anew after a clear, ``reuse`` takes the job that was there.
     :param retry_failed_jobs: a retry may pay for another job after a failed one. Not templated.
     :param idempotency_key: replaces DAG, run, task, map index, clear and request as the job's identity: whoever
@@ -101,6 +123,8 @@ class JobOperator(BaseOperator):
         idempotency_key: str | None = None,
         **kwargs: Any,
     ) -> None:
+        if kwargs.get("retry_policy") is None:
+            kwargs.pop("retry_policy", None)  # Airflow 3.1 knows no such argument, and RETRY_POLICY is None there
         super().__init__(**kwargs)
         self.mediax_conn_id = mediax_conn_id
         self.deferrable = deferrable
@@ -112,6 +136,7 @@ class JobOperator(BaseOperator):
         self.retry_failed_jobs = retry_failed_jobs
         self.idempotency_key = idempotency_key
         self._stop: StopSignal | None = None
+        self._held: tuple[JobHook, str] | None = None
         self._observed: tuple[str, str] | None = None
 
     @abstractmethod
@@ -141,6 +166,7 @@ class JobOperator(BaseOperator):
         with self._session() as hook:
             request = self.prepare_request(hook)
             owned = self._acquire(context, hook, request)
+            self._held = (hook, owned.job.id)
             self.observe(owned.job)
             context["ti"].xcom_push(JOB_ID_KEY, owned.job.id)
             if not self.wait_for_completion:
@@ -166,6 +192,7 @@ class JobOperator(BaseOperator):
             if pending is None:
                 self.log.warning("What this task waited for is not known any more; looking its job up")
                 return self.execute(context)
+            self._held = (hook, pending.job_id)
             said = JobEvent.read(event, pending.job_id)
             job = self._ask(hook, pending)
             if not job.state.final:
@@ -185,15 +212,42 @@ class JobOperator(BaseOperator):
             return self.resume(context, {"schema": 1, "status": "timeout", "states": {}, "error": None})
 
     def on_kill(self) -> None:
-        """Send nothing more and end every wait."""
+        """
+        Send nothing more, end every wait, and cancel the job where the service can.
+
+        A submit that is on its way is left alone: whoever comes next finds it by its marker.
+        """
+        from airflow_provider_mediax.jobs.cancellation import cancel_flow, told
+
         if self._stop is not None:
             self._stop.set()
+        if self._held is None:
+            return
+        hook, job_id = self._held
+        if not self._may_cancel(hook):
+            reason = "as it was asked to be" if hook.cancellable else "because the service has no call to cancel it"
+            self.log.warning("Job %s goes on and is paid for, %s", job_id, reason)
+            return
+        troubles: list[MediaxError] = []
+        try:
+            jobs = hook.run_apart(cancel_flow(hook.service, [job_id], troubles.append), CANCEL_SECONDS)
+        except TimeoutError:
+            self.log.warning("Whether job %s could be canceled is not known: no answer yet", job_id)
+            return
+        for error in troubles:  # logged here: the other thread might wait for a lock that this one holds
+            self._note_uncanceled(error)
+        for job in jobs:
+            self.log.info(told(job))
 
     def observe(self, job: Job) -> None:
         """Note a change of the job's state: the one place that every change passes."""
         if self._observed != (job.id, job.state_name):
             self._observed = (job.id, job.state_name)
             self.log.info(job.summary)
+
+    def _may_cancel(self, hook: JobHook) -> bool:
+        """Tell whether the end of this task may end its job: others may wait for one that is shared by a key."""
+        return hook.cancellable and self.cancel_on_kill and is_absent(self.idempotency_key)
 
     def _acquire(self, context: Context, hook: JobHook, request: JobRequest) -> Owned:
         from airflow_provider_mediax.jobs.ownership import Acquisition, Identity
@@ -216,6 +270,7 @@ class JobOperator(BaseOperator):
             try_number=ti.try_number,
             earliest=context["dag_run"].run_after.timestamp(),
             retry_failed=self.retry_failed_jobs,
+            cancel_earlier=self.cancel_on_kill,
             log=self.log,
         )
         try:
@@ -248,8 +303,9 @@ class JobOperator(BaseOperator):
             region=hook.region,
             deadline=pending.deadline,
             poll_interval=poll_interval,
-            cancel_on_kill=self.cancel_on_kill,
+            cancel_on_kill=self._may_cancel(hook),
         )
+        self._held = None  # from here on the trigger's
         defer_until(self, trigger)
 
     def _wait_here(self, hook: JobHook, pending: Pending, poll_interval: float) -> Job:
@@ -268,6 +324,9 @@ class JobOperator(BaseOperator):
 
     def _note_trouble(self, error: MediaxError) -> None:
         self.log.warning("Asking for the job failed, trying again: %s", error.what)
+
+    def _note_uncanceled(self, error: MediaxError) -> None:
+        self.log.warning("Canceling the job failed: %s", error.what)
 
     def _first_look(self, hook: JobHook, owned: Owned, pending: Pending) -> Job:
         """
@@ -310,12 +369,11 @@ class JobOperator(BaseOperator):
 
         :raises WaitTimeout: it goes on.
         """
-        if hook.service.cancellable and self.cancel_on_kill:
-            try:
-                hook.run(hook.service.cancel([job.id]))
-                job = self._ask(hook, pending)
-            except MediaxError as error:
-                self.log.warning("Job %s could not be canceled: %s", job.id, error.what)
+        from airflow_provider_mediax.jobs.cancellation import cancel_flow
+
+        if self._may_cancel(hook):
+            for job in hook.run(cancel_flow(hook.service, [pending.job_id], self._note_uncanceled)):
+                self.observe(job)
         if job.state.final:
             return job
         what = f"The job is still {job.state_name} at the deadline of this attempt"
@@ -323,11 +381,7 @@ class JobOperator(BaseOperator):
 
     def _pending(self, context: Context) -> Pending | None:
         ti = context["ti"]
-        stored = ti.xcom_pull(task_ids=self.task_id, key=WAIT_KEY, map_indexes=ti.map_index)
-        try:
-            return Pending(**stored)
-        except TypeError:
-            return None
+        return Pending.read(ti.xcom_pull(task_ids=self.task_id, key=WAIT_KEY, map_indexes=ti.map_index))
 
     def _deadline(self, context: Context, wait_timeout: float) -> float:
         from airflow_provider_mediax.jobs.waiting import absolute_deadline
@@ -342,13 +396,21 @@ class JobOperator(BaseOperator):
 
     @contextlib.contextmanager
     def _session(self) -> Iterator[JobHook]:
-        """Open the service's hook for a while; meanwhile a kill stops it."""
+        """
+        Open the service's hook for a while; meanwhile a kill stops it.
+
+        What Airflow's own timeout interrupts stays held, because Airflow calls ``on_kill`` after it.
+        """
         from airflow_provider_mediax.client.stop import StopSignal
 
         stop = self._stop = StopSignal()
         hook = self.make_hook()
         try:
             yield hook
+            self._held = None
+        except Exception:
+            self._held = None
+            raise
         finally:
             self._stop = None
             hook.close()

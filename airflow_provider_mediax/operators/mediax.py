@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_mediax.exceptions import BadRequest
-from airflow_provider_mediax.jobs.arguments import as_object, as_optional_int, as_seconds, as_text
+from airflow_provider_mediax.jobs.arguments import (
+    as_capability,
+    as_object,
+    as_optional_int,
+    as_seconds,
+    as_text,
+    is_absent,
+)
 from airflow_provider_mediax.operators.base import JobOperator
+from airflow_provider_mediax.protocol.capabilities import Capability
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from airflow_provider_mediax.hooks.mediax import MediaxHook
-    from airflow_provider_mediax.protocol.capabilities import Capability
     from airflow_provider_mediax.protocol.request import MediaxInput, MediaxRequest
 
 
 class MediaxOperator(JobOperator):
     """
-    Base of the operators of the music platform. Takes the arguments of :class:`JobOperator`, and:
+    Base of the operators of the music platform: what one computes is a typed request (``protocol.capabilities``).
+
+    An operator takes the request's fields as arguments of the same names and keeps them as attributes; they are
+    templated, and rendered text gets the field's type. Takes the arguments of :class:`JobOperator`, and:
 
     :param url: ``http(s)://`` address of the input, or ``cos://bucket/key`` in the registered bucket.
     :param path: path of the input in the repository. Exactly one of ``url`` and ``path``.
@@ -28,8 +38,10 @@ class MediaxOperator(JobOperator):
     :param job_timeout: seconds after which the platform ends the job in ERROR; below ``wait_timeout``.
     :param callback: address that the platform posts the finished job to.
     :param extra_parameters: merged last into the capability's parameters, for fields that have no argument.
+    :cvar computes: the typed request.
     """
 
+    computes: ClassVar[type[Capability]]
     template_fields: Sequence[str] = (
         *JobOperator.template_fields,
         *("url", "path", "content_id", "job_timeout", "callback", "extra_parameters"),
@@ -54,13 +66,18 @@ class MediaxOperator(JobOperator):
         self.callback = callback
         self.extra_parameters = extra_parameters
 
-    @abstractmethod
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "computes" in vars(cls):
+            cls.template_fields = (*cls.template_fields, *(field.name for field in fields(cls.computes)))
+
     def capability(self) -> Capability | Mapping[str, Any]:
         """
         Return what to compute, from the rendered arguments.
 
         :raises BadRequest: an argument breaks a rule.
         """
+        return as_capability(self.computes, vars(self))
 
     def build_request(self) -> MediaxRequest:
         """Return the request: one capability of one input."""
@@ -79,17 +96,16 @@ class MediaxOperator(JobOperator):
         """Return the music platform's hook."""
         from airflow_provider_mediax.hooks.mediax import MediaxHook
 
-        return MediaxHook(self.mediax_conn_id, stop=self._stop)
-
-    def on_kill(self) -> None:
-        """Send nothing more; the platform has no call to cancel what was sent."""
-        super().on_kill()
-        self.log.warning("The platform cannot cancel jobs: one that was submitted goes on, and is paid for")
+        return MediaxHook(self.mediax_conn_id, stop=self._stop, buckets=self._buckets())
 
     def _input(self) -> MediaxInput | None:
-        from airflow_provider_mediax.protocol.request import MediaxInput
+        from airflow_provider_mediax.protocol.request import INPUTS, MediaxInput
 
-        return MediaxInput(url=as_text("url", self.url), path=as_text("path", self.path))
+        given = {name: as_text(name, getattr(self, name, None)) for name in INPUTS}
+        return MediaxInput(**given) if any(given.values()) else None
+
+    def _buckets(self) -> dict[str, str]:
+        return {}
 
     def _options(self) -> dict[str, Any]:
         job_timeout = as_optional_int("job_timeout", self.job_timeout)
@@ -132,3 +148,21 @@ class FileMediaxOperator(MediaxOperator):
             "output_prefix": as_text("output_prefix", self.output_prefix),
             "bucket": as_text("cos_bucket", self.cos_bucket),
         }
+
+    def _buckets(self) -> dict[str, str]:
+        pair = (self.content_id, self.cos_bucket)
+        return {} if any(map(is_absent, pair)) else {str(self.content_id): str(self.cos_bucket)}
+
+
+class TextMediaxOperator(FileMediaxOperator):
+    """
+    Base of the operators that can work on a text. Takes the arguments of :class:`FileMediaxOperator`, and:
+
+    :param source_data: the text, in the place of ``url`` and ``path``.
+    """
+
+    template_fields: Sequence[str] = (*FileMediaxOperator.template_fields, "source_data")
+
+    def __init__(self, *, source_data: str | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.source_data = source_data

@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from airflow_provider_mediax.exceptions import BadRequest
-from airflow_provider_mediax.jobs.arguments import (
-    as_float,
-    as_int,
-    as_object,
-    as_objects,
-    as_optional_int,
-    as_texts,
-    is_absent,
-)
-from airflow_provider_mediax.operators.mediax import FileMediaxOperator, MediaxOperator
+from airflow_provider_mediax.jobs.arguments import as_object, as_objects, is_absent
+from airflow_provider_mediax.operators.mediax import FileMediaxOperator, MediaxOperator, TextMediaxOperator
+from airflow_provider_mediax.protocol import capabilities
 
 if TYPE_CHECKING:
-    from airflow_provider_mediax.protocol.capabilities import MusicAsr, MusicBeat, MusicTag
     from airflow_provider_mediax.protocol.request import MediaxRequest
 
+Choice: TypeAlias = str | int | None
+"""Value of an enum by name or number; None leaves it to the platform."""
 
 _NOT_WITH_OUTPUTS = ("url", "path", "content_id", "destination", "output_prefix", "cos_bucket", "extra_parameters")
 
@@ -81,17 +75,11 @@ class MusicTagOperator(MediaxOperator):
     :param tag_types: ``all``, or some of vocal, language, mood, genre, scene, bgm, intensity.
     """
 
-    template_fields: Sequence[str] = (*MediaxOperator.template_fields, "tag_types")
+    computes = capabilities.MusicTag
 
     def __init__(self, *, tag_types: str | Sequence[str] = "all", **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.tag_types = tag_types
-
-    def capability(self) -> MusicTag:
-        """Return the tags asked for."""
-        from airflow_provider_mediax.protocol.capabilities import MusicTag
-
-        return MusicTag(tag_types=as_texts("tag_types", self.tag_types))
 
 
 class MusicAsrOperator(MediaxOperator):
@@ -101,17 +89,11 @@ class MusicAsrOperator(MediaxOperator):
     :param confidence: 0 to 1; only lines above it are returned.
     """
 
-    template_fields: Sequence[str] = (*MediaxOperator.template_fields, "confidence")
+    computes = capabilities.MusicAsr
 
     def __init__(self, *, confidence: float = 0.2, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.confidence = confidence
-
-    def capability(self) -> MusicAsr:
-        """Return the confidence asked for."""
-        from airflow_provider_mediax.protocol.capabilities import MusicAsr
-
-        return MusicAsr(confidence=as_float("confidence", self.confidence))
 
 
 class MusicBeatOperator(FileMediaxOperator):
@@ -124,10 +106,7 @@ class MusicBeatOperator(FileMediaxOperator):
     :param split_num: meaning not seen; the access guide sends 3. None leaves it out.
     """
 
-    template_fields: Sequence[str] = (
-        *FileMediaxOperator.template_fields,
-        *("output_type", "drum_type", "enlarge_level", "split_num"),
-    )
+    computes = capabilities.MusicBeat
 
     def __init__(
         self,
@@ -139,18 +118,241 @@ class MusicBeatOperator(FileMediaxOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.output_type = output_type
-        self.drum_type = drum_type
-        self.enlarge_level = enlarge_level
-        self.split_num = split_num
+        self.output_type, self.drum_type = output_type, drum_type
+        self.enlarge_level, self.split_num = enlarge_level, split_num
 
-    def capability(self) -> MusicBeat:
-        """Return the marks asked for."""
-        from airflow_provider_mediax.protocol.capabilities import MusicBeat
 
-        return MusicBeat(
-            output_type=as_int("output_type", self.output_type),
-            drum_type=as_int("drum_type", self.drum_type),
-            enlarge_level=as_int("enlarge_level", self.enlarge_level),
-            split_num=as_optional_int("split_num", self.split_num),
-        )
+class MusicHighlightOperator(MediaxOperator):
+    """Choruses of a track (section 9.2). Takes the arguments of :class:`MediaxOperator`."""
+
+    computes = capabilities.MusicHighlight
+
+
+class MusicStructureOperator(MediaxOperator):
+    """Sections of a pop song (section 9.3). Takes the arguments of :class:`MediaxOperator`."""
+
+    computes = capabilities.MusicStructure
+
+
+class MusicRecognitionOperator(MediaxOperator):
+    """
+    Which song of the platform's catalogue it is (section 9.7). Takes the arguments of :class:`MediaxOperator`, and:
+
+    :param output_num: 1 to 5 candidates.
+    """
+
+    computes = capabilities.MusicRecognition
+
+    def __init__(self, *, output_num: int = 1, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.output_num = output_num
+
+
+class SkipMusicIntroOperator(MediaxOperator):
+    """Where the intro of a track ends (section 9.8). Takes the arguments of :class:`MediaxOperator`."""
+
+    computes = capabilities.SkipMusicIntro
+
+
+class MusicSeparationOperator(FileMediaxOperator):
+    """
+    Stems of a track, as files (section 9.9). Takes the arguments of :class:`FileMediaxOperator`, and:
+
+    :param method: ``TWO_STEMS``, ``FOUR_STEMS`` or ``FIVE_STEMS``, or its number.
+    """
+
+    computes = capabilities.MusicSeparation
+
+    def __init__(self, *, method: str | int = "TWO_STEMS", **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.method = method
+
+
+class VocalMidiOperator(FileMediaxOperator):
+    """
+    Notes of the singing, as a file (section 9.10). Takes the arguments of :class:`FileMediaxOperator`, and:
+
+    :param mode: ``NORMAL``, ``CHINESE`` or ``THAI``, or its number.
+    :param output_type: ``MIDI`` or ``JSON``, or its number.
+    """
+
+    computes = capabilities.VocalMidi
+
+    def __init__(self, *, mode: str | int = "NORMAL", output_type: str | int = "MIDI", **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.mode, self.output_type = mode, output_type
+
+
+class MusicComposeOperator(FileMediaxOperator):
+    """
+    Songs out of nothing, as files (section 9.13). Takes the arguments of :class:`FileMediaxOperator`, no input, and:
+
+    :param song_quantity: 1 to 100.
+    :param song_type: ``LARGE_MODEL`` or ``MULTITRACK``, or its number.
+    :param emotion: ``HAPPY``, ``SAD``, ``ROMANTIC``, ``QUIET``, ``LAZY``, ``EXCITING``, ``MAGNIFICENT``, ``FUNNY``,
+        ``FEAR``, ``WARM`` (``MULTITRACK`` only), ``ANGRY``, or any number.
+    :param genre: any number, not with ``MULTITRACK``; the table of values was not seen.
+    :param sound_effect: any number; the table of values was not seen.
+    """
+
+    computes = capabilities.MusicCompose
+
+    def __init__(
+        self,
+        *,
+        song_quantity: int = 1,
+        song_type: Choice = None,
+        emotion: Choice = None,
+        genre: Choice = None,
+        sound_effect: Choice = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.song_quantity, self.song_type, self.sound_effect = song_quantity, song_type, sound_effect
+        self.emotion, self.genre = emotion, genre
+
+
+class MusicComposeHummingOperator(FileMediaxOperator):
+    """
+    Songs from a hummed melody, as files (section 9.14). Takes the arguments of :class:`FileMediaxOperator`, and:
+
+    :param song_quantity: 1 to 100.
+    :param use_sieve: meaning not seen; None leaves it out.
+    """
+
+    computes = capabilities.MusicComposeHumming
+
+    def __init__(self, *, song_quantity: int = 1, use_sieve: bool | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.song_quantity, self.use_sieve = song_quantity, use_sieve
+
+
+class ImageBgmOperator(FileMediaxOperator):
+    """
+    Songs for an image, as files (section 9.15). Takes the arguments of :class:`FileMediaxOperator`, and:
+
+    :param song_quantity: 1 to 100.
+    :param song_type: as in :class:`MusicComposeOperator`; named ``type`` on the wire.
+    :param emotion: as in :class:`MusicComposeOperator`.
+    :param genre: as in :class:`MusicComposeOperator`.
+    :param output_type: file type, any number; the table of values was not seen, the platform's default is mp3.
+    """
+
+    computes = capabilities.ImageBgm
+
+    def __init__(
+        self,
+        *,
+        song_quantity: int = 1,
+        song_type: Choice = None,
+        emotion: Choice = None,
+        genre: Choice = None,
+        output_type: Choice = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.song_quantity, self.song_type, self.output_type = song_quantity, song_type, output_type
+        self.emotion, self.genre = emotion, genre
+
+
+class VideoBgmOperator(FileMediaxOperator):
+    """
+    Music for a video, and the video with it, as files (section 9.16). Takes the arguments of
+    :class:`FileMediaxOperator`, and:
+
+    :param bgm_num: 1 to 9 of them.
+    :param mode: ``SINGLE_TRACK``, ``MULTI_TRACK`` (``MULTI_TRACE`` to the platform) or ``MULTI_TRACK_EMOTION``, or its
+        number.
+    :param emotion: text, only with ``SINGLE_TRACK``; the platform's default is ``auto``, other values were not seen.
+    """
+
+    computes = capabilities.VideoBgm
+
+    def __init__(
+        self, *, bgm_num: int = 1, mode: str | int = "SINGLE_TRACK", emotion: str | None = None, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.bgm_num, self.mode, self.emotion = bgm_num, mode, emotion
+
+
+class TextBgmOperator(TextMediaxOperator):
+    """
+    Songs for a Chinese text, as files (section 9.17). Takes the arguments of :class:`TextMediaxOperator`, with
+    ``source_data`` as its only input, and:
+
+    :param song_quantity: 1 to 100.
+    :param song_type: as in :class:`MusicComposeOperator`; named ``type`` on the wire.
+    :param emotion: as in :class:`MusicComposeOperator`.
+    :param genre: as in :class:`MusicComposeOperator`.
+    """
+
+    computes = capabilities.TextBgm
+
+    def __init__(
+        self,
+        *,
+        song_quantity: int = 1,
+        song_type: Choice = None,
+        emotion: Choice = None,
+        genre: Choice = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.song_quantity, self.song_type = song_quantity, song_type
+        self.emotion, self.genre = emotion, genre
+
+
+class SingingCloningOperator(TextMediaxOperator):
+    """
+    Trains a singing voice, or has a song sung by one (section 9.11). Takes the arguments of
+    :class:`TextMediaxOperator`, and:
+
+    :param task: ``train``, which leaves a voice, or ``generate``, which writes a file.
+    :param model_name: the voice. Observed: letters, digits, underscores; a built-in ``default``.
+    :param total_epoch: rounds of a training, from 0 up (observed: 1 to 50). Only with ``train``.
+    :param use_separate: take the singing out of the song first. Only with ``generate``.
+    """
+
+    computes = capabilities.SingingCloning
+
+    def __init__(
+        self,
+        *,
+        task: Literal["generate", "train"],
+        model_name: str,
+        total_epoch: int | None = None,
+        use_separate: bool | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.task, self.model_name = task, model_name
+        self.total_epoch, self.use_separate = total_epoch, use_separate
+
+
+class VoiceCloningOperator(TextMediaxOperator):
+    """
+    Trains a speaking voice, or has a text spoken by one (section 9.12). Takes the arguments of
+    :class:`TextMediaxOperator`, and:
+
+    :param task: ``train``, which leaves a voice, or ``generate``, which writes a file.
+    :param model_name: the voice. Observed: letters, digits, underscores; a built-in ``default``.
+    :param total_epoch: rounds of a training, from 0 up (observed: up to 50). Only with ``train``.
+    :param language: ``ENGLISH`` or ``CHINESE``, or any number. Only with ``generate``.
+    :param speech_rate: from 0 up, 1 is normal (observed: up to 2). Only with ``generate``.
+    """
+
+    computes = capabilities.VoiceCloning
+
+    def __init__(
+        self,
+        *,
+        task: Literal["generate", "train"],
+        model_name: str,
+        total_epoch: int | None = None,
+        language: Choice = None,
+        speech_rate: float | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.task, self.model_name, self.total_epoch = task, model_name, total_epoch
+        self.language, self.speech_rate = language, speech_rate

@@ -43,6 +43,9 @@ STATES: Mapping[str, tuple[str, JobState]] = MappingProxyType(
 REGISTER_TIMEOUT = 180.0
 """Seconds: Register answers after about two minutes (section 4)."""
 
+MODELS_LIMIT = 100
+"""Voices that one ListModels may ask for (section 5.4)."""
+
 MARKER_LIMIT = 64
 """``customId`` must be shorter than this (section 10)."""
 
@@ -215,8 +218,13 @@ class Gateway:
         List the trained voices (section 5.4, observed, not documented).
 
         :param kind: sent as ``type``; 2 is used for singing models.
-        :param limit: at most 100.
+        :param offset: how many to leave out, 0 or more.
+        :param limit: 1 to 100.
         """
+        if offset < 0:
+            raise BadRequest.field("offset", offset, "it must be 0 or more.")
+        if not 1 <= limit <= MODELS_LIMIT:
+            raise BadRequest.field("limit", limit, f"it must be from 1 to {MODELS_LIMIT}.")
         query: JsonObject = {"offset": offset, "limit": limit} | ({} if kind is None else {"type": kind})
         body = self._job_body("ListModels", query)
         reply = yield self._post(self.model_path, "ListModels", body, sign=self._sign)

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from airflow_provider_mediax.exceptions import BadRequest
-from airflow_provider_mediax.protocol.capabilities import Capability
+from airflow_provider_mediax.protocol.capabilities import CAPABILITIES, TRACK_INPUTS, Capability
 from airflow_provider_mediax.protocol.exchange import JsonObject
 from airflow_provider_mediax.protocol.urls import CosAddress, cos_address, shown_url, unsigned_url
 
@@ -17,6 +17,9 @@ OUTPUT_PREFIX_LIMIT = 20
 """``outputPrefix`` must be shorter than this."""
 
 PREFIX_MEMBER = "outputPrefix"
+
+INPUTS = ("url", "path", "source_data")
+"""Kinds of input; a job has exactly one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +53,7 @@ class MediaxInput:
 
     def __post_init__(self) -> None:
         """Refuse none, several, and an address that nothing could be downloaded from."""
-        given = [name for name in ("url", "path", "source_data") if getattr(self, name)]
+        given = [name for name in INPUTS if getattr(self, name)]
         if len(given) != 1:
             raise BadRequest.field("url, path", " and ".join(given) or "neither", "give exactly one input.")
         if not self.url:
@@ -63,6 +66,11 @@ class MediaxInput:
             raise BadRequest.field("url", self.url, "it must read cos://bucket/key.")
         if parts.scheme not in ("http", "https", "cos") or not parts.netloc:
             raise BadRequest.field("url", shown_url(self.url), "it must begin with http://, https:// or cos://.")
+
+    @property
+    def kind(self) -> str:
+        """Which of :data:`INPUTS` was given."""
+        return next(name for name in INPUTS if getattr(self, name))
 
     def wire(self, repository: Repository) -> JsonObject:
         """
@@ -147,8 +155,9 @@ class CapabilityRequest(MediaxRequest):
     def __post_init__(self) -> None:
         """Refuse options that the capability does not have."""
         name = self.capability_name
+        self._check_input()
         if self.output_prefix is not None:
-            if isinstance(self.capability, Capability) and not self.capability.takes_prefix:
+            if isinstance(self.capability, Capability) and not (self.capability.takes_prefix and self.writes_files):
                 raise BadRequest.field("output_prefix", self.output_prefix, f"{name} knows no prefix.")
             if not 0 < len(self.output_prefix) < OUTPUT_PREFIX_LIMIT:
                 rule = f"it must be shorter than {OUTPUT_PREFIX_LIMIT} characters."
@@ -175,7 +184,7 @@ class CapabilityRequest(MediaxRequest):
     @property
     def writes_files(self) -> bool:
         """Whether the job writes files; a raw descriptor does if it is given a place to write to."""
-        return self.capability.writes_files if isinstance(self.capability, Capability) else self.destination is not None
+        return self.capability.has_files() if isinstance(self.capability, Capability) else self.destination is not None
 
     def descriptor(self) -> JsonObject:
         """Return ``smartContentDescriptor``."""
@@ -202,6 +211,23 @@ class CapabilityRequest(MediaxRequest):
             output["inputSelectors"] = [0]
             body["inputs"] = [self.input.wire(repository)]
         return {**body, **_options(self.callback, self.job_timeout)}
+
+    def _check_input(self) -> None:
+        """Refuse no input, one that the capability does not take, and a text that is too long for it."""
+        name = self.capability_name
+        kind = type(self.capability) if isinstance(self.capability, Capability) else CAPABILITIES.get(name)
+        if self.input is None:
+            if kind is None or kind.inputs:
+                takes = ", ".join(kind.inputs if kind else TRACK_INPUTS)
+                raise BadRequest.field(takes, "neither", "give exactly one input.")
+            return
+        given = self.input.kind
+        if isinstance(self.capability, Capability) and given not in self.capability.inputs:
+            rule = f"{name} takes {' or '.join(self.capability.inputs) or 'no input'}."
+            raise BadRequest.field(given, shown_url(getattr(self.input, given)), rule)
+        limit = kind.text_limit if kind else None
+        if limit is not None and len(self.input.source_data or "") > limit:
+            raise BadRequest.field("source_data", self.input.source_data, f"it must have at most {limit} characters.")
 
     def identity(self) -> JsonObject:
         """Return capability, parameters, input and output as the user gave them."""
@@ -241,9 +267,9 @@ class RawRequest(MediaxRequest):
         return ",".join(dict.fromkeys(name for output in self.outputs for name in _descriptor_names(output)))
 
     def wire(self, repository: Repository, destination: str) -> JsonObject:
-        """Return both arrays untouched."""
-        arrays = {"inputs": list(self.inputs), "outputs": list(self.outputs)}
-        return {**arrays, **_options(self.callback, self.job_timeout)}
+        """Return both arrays untouched; no ``inputs`` where there are none, as for ``musicCompose``."""
+        arrays = {"inputs": list(self.inputs)} if self.inputs else {}
+        return {**arrays, "outputs": list(self.outputs), **_options(self.callback, self.job_timeout)}
 
     def identity(self) -> JsonObject:
         """Return both arrays, with URLs reduced to what they point to."""

@@ -2,16 +2,41 @@ from __future__ import annotations
 
 import io
 import json
+import multiprocessing
+import multiprocessing.synchronize
+import threading
 
 import numpy as np
 import pytest
 import soundfile
 
-from airflow_provider_mediax.emulator.analysis import NotAudio, duration_of, fit_tempo
+from airflow_provider_mediax.emulator.analysis import NotAudio, alone_in_this_installation, duration_of, fit_tempo
 from airflow_provider_mediax.emulator.process import MediaxEmulator
 from tests.unit.emulator.helpers import Platform, clicks, wait_for
 
 COLD = 180.0  # seconds: the first use of librosa on a machine compiles for up to a minute
+
+
+def hold(held: multiprocessing.synchronize.Event) -> None:
+    with alone_in_this_installation():
+        held.set()
+        threading.Event().wait(60)
+
+
+def test_only_one_emulator_at_a_time_compiles_and_one_that_dies_gives_way() -> None:
+    """Two that compile into one installation at once can leave code there that crashes whoever loads it."""
+    context = multiprocessing.get_context("spawn")
+    first, second = context.Event(), context.Event()
+    processes = [context.Process(target=hold, args=(held,), daemon=True) for held in (first, second)]
+    processes[0].start()
+    assert first.wait(60)
+    processes[1].start()
+    assert not second.wait(2)
+    processes[0].kill()
+    assert second.wait(60)
+    processes[1].kill()
+    for process in processes:
+        process.join(60)
 
 
 @pytest.mark.parametrize("bpm", [90, 120, 150])

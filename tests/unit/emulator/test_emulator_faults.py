@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 import pytest
@@ -153,3 +153,39 @@ def test_an_unknown_kind_is_refused_with_the_known_ones(mediax_emulator: MediaxE
     with pytest.raises(EmulatorError) as caught:
         mediax_emulator.fail_next("CreateJob", "explode")
     assert all(kind in str(caught.value) for kind in KINDS)
+
+
+def test_a_storm_of_one_seed_hits_the_same_requests_again_and_ends_when_told(
+    mediax_emulator: MediaxEmulator, platform: Platform
+) -> None:
+    seen = []
+    for _ in range(2):
+        mediax_emulator.storm(7, {"503": 0.3, "429": 0.2})
+        seen.append([platform.call("GetJob", {"id": "x"}).status_code for _ in range(60)])
+    mediax_emulator.storm(7, {})
+    assert seen[0] == seen[1]
+    assert 6 <= seen[0].count(503) <= 30
+    assert 3 <= seen[0].count(429) <= 24
+    assert {platform.call("GetJob", {"id": "x"}).status_code for _ in range(20)} == {200}
+
+
+def test_a_storm_of_more_than_all_requests_is_refused(mediax_emulator: MediaxEmulator) -> None:
+    with pytest.raises(EmulatorError, match="at most 1"):
+        mediax_emulator.storm(1, {"503": 0.6, "429": 0.6})
+
+
+def test_after_a_rotation_only_the_new_keys_open_the_old_jobs(
+    mediax_emulator: MediaxEmulator, platform: Platform
+) -> None:
+    job = platform.create()
+    connection = json.loads(mediax_emulator.rotate_keys())
+    assert platform.call("GetJob", {"id": job["id"]}).status_code == 401
+    renewed = Platform(
+        platform.url,
+        replace(
+            platform.account,
+            platform_key=connection["password"],
+            gateway_secret_key=connection["extra"]["gateway_secret_key"],
+        ),
+    )
+    assert renewed.get(job["id"])["id"] == job["id"]

@@ -319,3 +319,14 @@ def test_bytes_that_are_no_text_are_refused_and_break_nothing(
         assert answer.status_code == 401
     assert platform.session.get(f"{platform.url}/%ff").status_code == 400
     assert "Traceback" not in mediax_emulator.printed()
+
+
+def test_jobs_that_are_told_to_finish_do_and_later_ones_take_their_time(
+    mediax_emulator: MediaxEmulator, platform: Platform
+) -> None:
+    mediax_emulator.durations("*", 3600)
+    first = platform.create()
+    mediax_emulator.finish_jobs()
+    assert platform.finish(first)["state"] == 3
+    later = platform.create()
+    assert platform.get(later["id"])["state"] == 1

@@ -15,6 +15,7 @@ from airflow_provider_mediax.operators.music import (
     MediaxJobOperator,
     MusicAsrOperator,
     MusicBeatOperator,
+    MusicSeparationOperator,
     MusicTagOperator,
 )
 from airflow_provider_mediax.protocol.request import Repository
@@ -138,3 +139,12 @@ def test_timeout_and_callback_are_sent_only_if_given():
     assert set(plain) == {"inputs", "outputs"}
     full = made(MusicTagOperator, job_timeout=60, callback="https://x").build_request().wire(REPOSITORY, "/")
     assert (full["timeout"], full["callback"]) == (60, "https://x")
+
+
+@pytest.mark.parametrize("content_id", ["other", "{{ 'other' }}"])
+def test_the_bucket_of_another_repository_reaches_the_manifest(content_id):
+    operator = made(MusicSeparationOperator, content_id=content_id, cos_bucket="other-1")
+    operator._stop = None
+    assert operator.make_hook()._buckets == {content_id: "other-1"}
+    for options in ({}, {"content_id": "other"}, {"content_id": "None", "cos_bucket": "other-1"}):
+        assert made(MusicSeparationOperator, **options)._buckets() == {}

@@ -10,7 +10,24 @@ import pytest
 
 from airflow_provider_mediax.exceptions import BadRequest, ProtocolError, Throttled
 from airflow_provider_mediax.protocol.callbacks import read_mediax_callback
-from airflow_provider_mediax.protocol.capabilities import CAPABILITIES, Capability, MusicAsr, MusicBeat, MusicTag
+from airflow_provider_mediax.protocol.capabilities import (
+    CAPABILITIES,
+    Capability,
+    ImageBgm,
+    MusicAsr,
+    MusicBeat,
+    MusicCompose,
+    MusicComposeHumming,
+    MusicHighlight,
+    MusicSeparation,
+    MusicStructure,
+    MusicTag,
+    SingingCloning,
+    SkipMusicIntro,
+    TextBgm,
+    VideoBgm,
+    VoiceCloning,
+)
 from airflow_provider_mediax.protocol.exchange import unsigned
 from airflow_provider_mediax.protocol.gateway import (
     Gateway,
@@ -28,7 +45,12 @@ from .examples import GATEWAY, GATEWAY_KEYS, MARKER, PLATFORM_KEYS, REPOSITORY, 
 from .flows import first_call, play, sent_body
 
 URL = MediaxInput(url="https://example.com/a.mp3")
-TYPED: list[Capability] = [MusicTag(), MusicAsr(), MusicBeat()]
+CLONINGS: list[type[Capability]] = [SingingCloning, VoiceCloning]
+TYPED: list[Capability] = [
+    *(kind() for kind in CAPABILITIES.values() if kind not in CLONINGS and {"url", "path"} <= set(kind.inputs)),
+    SingingCloning(task="generate", model_name="a"),
+    VoiceCloning(task="train", model_name="a"),
+]
 
 
 def wire(capability: Capability | dict[str, Any], **options: Any) -> dict[str, Any]:
@@ -166,7 +188,7 @@ def test_contradiction_14_the_newer_paths_are_the_default() -> None:
 @pytest.mark.parametrize("capability", TYPED, ids=lambda one: one.name)
 def test_contradiction_15_the_repository_is_required_where_files_are_written(capability: Capability) -> None:
     request = CapabilityRequest(capability=capability, input=URL)
-    if capability.writes_files:
+    if capability.has_files():
         with pytest.raises(BadRequest, match="content_id"):
             request.wire(Repository(), "/out/")
         assert request.wire(REPOSITORY, "/out/")["outputs"][0]["contentId"] == "tmpContentId"
@@ -183,6 +205,25 @@ def test_contradiction_16_the_descriptor_is_required(outputs: list[dict[str, Any
             CapabilityRequest(capability=descriptor, input=URL)
 
 
+@pytest.mark.parametrize("kind", [MusicCompose, MusicComposeHumming, ImageBgm, TextBgm])
+def test_contradiction_17_the_number_of_songs_is_always_sent(kind: type[Capability]) -> None:
+    assert kind().parameters()["songQuantity"] == 1
+
+
+def test_contradiction_18_on_is_a_number_a_boolean_or_a_list() -> None:
+    assert (MusicHighlight().parameters(), SkipMusicIntro().parameters()) == (2, 2)
+    assert MusicStructure().parameters() == {"structureAnalysis": True}
+    assert SingingCloning(task="generate", model_name="a", use_separate=True).parameters()["useSeparate"] == 2
+    assert MusicComposeHumming(use_sieve=False).parameters()["useSieve"] == 1
+
+
+def test_contradiction_19_the_songs_type_has_two_names_and_a_clonings_type_is_its_task() -> None:
+    assert MusicCompose(song_type=1).parameters() == {"songQuantity": 1, "songType": 1}
+    for kind in (ImageBgm, TextBgm):
+        assert kind(song_type="LARGE_MODEL").parameters() == {"songQuantity": 1, "type": 1}
+    assert VoiceCloning(task="train", model_name="a").parameters() == {"type": 2, "modelName": "a"}
+
+
 def test_contradiction_18_tags_are_asked_for_by_a_list() -> None:
     assert MusicTag(tag_types="mood, vocal").parameters() == {"tagType": ["mood", "vocal"]}
     assert MusicTag().parameters() == {"tagType": ["all"]}
@@ -195,6 +236,20 @@ def test_contradiction_20_a_raw_descriptor_keeps_the_misspelt_name() -> None:
         content = {name: [{"fileName": "v.mp3", "tone": 1}]}
         job = finished(output("musicSeperate", content, contentId="tmpContentId", destination="/o"))
         assert read_result(job, {"tmpContentId": "b-1"}).files == ["cos://b-1/o/v.mp3"]
+
+
+def test_contradiction_20_misspelt_names_are_sent_as_the_service_spells_them() -> None:
+    assert MusicSeparation.name == "musicSeperate"
+    for name in ("MULTI_TRACE", "MULTI_TRACK", 2):
+        assert VideoBgm(mode=name).parameters()["mode"] == 2
+
+
+@pytest.mark.parametrize("asked", ["musicSeperate", "musicSeparate"])
+@pytest.mark.parametrize("answered", ["musicSeperate", "musicSeparate"])
+def test_contradiction_20_stems_are_read_under_either_spelling(asked: str, answered: str) -> None:
+    content = {answered: [{"fileName": "v.mp3", "tone": 1}]}
+    job = finished(output(asked, content, contentId="tmpContentId", destination="/o"))
+    assert read_result(job, {"tmpContentId": "b-1"}).result == {"stems": {"voice": "cos://b-1/o/v.mp3"}}
 
 
 def test_contradiction_22_the_three_pairs_have_names_of_their_own() -> None:
@@ -252,6 +307,23 @@ def test_contradiction_27_beats_and_unknown_results_are_handed_through() -> None
 def test_contradiction_27_only_file_names_become_rows_of_beats() -> None:
     rows = rows_of("musicBeat", {"musicBeat": {"mergeFileName": "a.mp3", "bpm": "120", "positions": ["0.5"]}})
     assert [(row["kind"], row["file"]) for row in rows] == [("mergeFileName", "a.mp3")]
+
+
+UNSEEN = ["musicStructureAnalysis", "musicRecognition", "skipMusicIntro", "vocalMidi", "musicCompose"]
+
+
+@pytest.mark.parametrize("name", [*UNSEEN, "musicComposerHumming", "textBgmGeneration", "vocalScore"])
+def test_contradiction_27_a_result_that_nobody_has_seen_is_handed_through(name: str) -> None:
+    content = {name: [{"anything": ["1", {"songName": "a.mp3"}]}]}
+    assert result_of(name, content) == content
+
+
+@pytest.mark.parametrize("number", [-1, 0, 12, 99])
+def test_contradiction_28_numbers_of_unseen_tables_and_texts_of_videos_pass(number: int) -> None:
+    song = MusicCompose(emotion=number, genre=str(number), sound_effect=number).parameters()
+    assert (song["emotion"], song["genre"], song["soundEffect"]) == (number, number, number)
+    assert ImageBgm(output_type=number).parameters()["outputType"] == number
+    assert VideoBgm(emotion=str(number)).parameters()["emotion"] == str(number)
 
 
 @pytest.mark.parametrize("number", [-1, 0, 3, 4, 99])

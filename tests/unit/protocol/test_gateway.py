@@ -225,6 +225,14 @@ def test_register_waits_out_its_two_minutes() -> None:
     assert call.read_timeout >= 180
 
 
+@pytest.mark.parametrize(
+    ("query", "field"), [({"limit": 0}, "limit"), ({"limit": 101}, "limit"), ({"offset": -1}, "offset")]
+)
+def test_list_models_refuses_what_is_out_of_range_before_it_asks(query: dict[str, int], field: str) -> None:
+    with pytest.raises(BadRequest, match=f"^{field}="):
+        first_call(GATEWAY.list_models(**query))
+
+
 def test_list_models_sends_what_was_observed() -> None:
     wanted = example("list_models")
     call = first_call(GATEWAY.list_models(kind=2))

@@ -6,12 +6,22 @@ from typing import Any
 import pytest
 
 from airflow_provider_mediax.exceptions import BadRequest
-from airflow_provider_mediax.protocol.capabilities import Capability, MusicAsr, MusicBeat, MusicTag
+from airflow_provider_mediax.protocol.capabilities import (
+    Capability,
+    MusicAsr,
+    MusicBeat,
+    MusicCompose,
+    MusicTag,
+    SingingCloning,
+    TextBgm,
+    VoiceCloning,
+)
 from airflow_provider_mediax.protocol.request import CapabilityRequest, MediaxInput, RawRequest, Repository
 
 from .examples import REPOSITORY, example
 
 URL = "https://example.com/a.mp3"
+SPEAK = VoiceCloning(task="generate", model_name="default")
 RAW_OUTPUT = {"inputSelectors": [0], "smartContentDescriptor": {"musicTagV2": {"tagType": ["all"]}}}
 
 
@@ -183,6 +193,59 @@ def test_naming_the_connections_own_repository_changes_nothing() -> None:
 def test_options_that_the_capability_does_not_have_are_refused(options: dict[str, Any], refusal: str) -> None:
     with pytest.raises(BadRequest, match=f"^{refusal}"):
         request(**options)
+
+
+TEXT = MediaxInput(source_data="夏")
+FILE = MediaxInput(path="a.mp3")
+
+
+@pytest.mark.parametrize(
+    ("capability", "given", "refusal"),
+    [
+        (MusicTag(), None, "url, path='neither' is refused: give exactly one input"),
+        (TextBgm(), None, "source_data='neither' is refused: give exactly one input"),
+        ({"vocalScore": {}}, None, "url, path='neither' is refused: give exactly one input"),
+        (MusicTag(), TEXT, "source_data='夏' is refused: musicTagV2 takes url or path"),
+        (TextBgm(), FILE, "path='a.mp3' is refused: textBgmGeneration takes source_data"),
+        (MusicCompose(), FILE, "path='a.mp3' is refused: musicCompose takes no input"),
+        (MusicCompose(), MediaxInput(url=URL + "?q-signature=5e7"), f"url='{URL}' is refused: musicCompose takes no"),
+        (SPEAK, MediaxInput(source_data="x" * 513), "source_data='x+.* is refused: it must have at most 512 char"),
+        ({"voiceCloning": {}}, MediaxInput(source_data="x" * 513), "source_data='x+.* is refused: it must have at"),
+    ],
+)
+def test_an_input_that_the_capability_does_not_take_is_refused(capability: Any, given: Any, refusal: str) -> None:
+    with pytest.raises(BadRequest, match=f"^{refusal}"):
+        CapabilityRequest(capability=capability, input=given)
+
+
+@pytest.mark.parametrize(
+    ("capability", "given"),
+    [
+        (TextBgm(), TEXT),
+        (SPEAK, MediaxInput(source_data="x" * 512)),
+        (SPEAK, FILE),
+        (MusicCompose(), None),
+        ({"musicCompose": {"songQuantity": 1}}, None),
+        ({"vocalScore": {}}, TEXT),
+        ({"musicTagV2": {}}, TEXT),
+    ],
+)
+def test_an_input_that_the_capability_takes_or_that_nobody_knows_of_passes(capability: Any, given: Any) -> None:
+    assert CapabilityRequest(capability=capability, input=given).wire(REPOSITORY, "/o/")["outputs"]
+
+
+def test_a_training_names_no_place_and_takes_none() -> None:
+    training = SingingCloning(task="train", model_name="a")
+    output = CapabilityRequest(capability=training, input=FILE).wire(Repository(content_id="c"), "/o/")["outputs"][0]
+    assert output.keys() == {"inputSelectors", "smartContentDescriptor"}
+    for option in ({"destination": "/o/"}, {"output_prefix": "p"}):
+        with pytest.raises(BadRequest, match=f"^{next(iter(option))}="):
+            CapabilityRequest(capability=training, input=FILE, **option)
+
+
+def test_raw_arrays_without_inputs_send_none() -> None:
+    output = {"smartContentDescriptor": {"musicCompose": {"songQuantity": 1}}}
+    assert RawRequest(inputs=[], outputs=[output]).wire(REPOSITORY, "/o/") == {"outputs": [output]}
 
 
 @pytest.mark.parametrize("timeout", [0, -1])

@@ -71,11 +71,89 @@ def test_observed_beats_give_the_file_and_its_row() -> None:
 
 
 def test_unknown_capability_gives_its_raw_object_in_one_row() -> None:
-    view = read_result(finished(output("musicHighlight", {"musicHighlight": [{"start": "1", "text": "天"}]})), {})
+    view = read_result(finished(output("vocalScore", {"vocalScore": [{"start": "1", "text": "天"}]})), {})
     (row,) = result_rows(view.capability, view.result)
-    assert (row["capability"], row["schema_version"]) == ("musicHighlight", 1)
-    assert json.loads(row["result"]) == {"musicHighlight": [{"start": "1", "text": "天"}]}
-    assert schema_of("musicHighlight") is RAW
+    assert (row["capability"], row["schema_version"]) == ("vocalScore", 1)
+    assert json.loads(row["result"]) == {"vocalScore": [{"start": "1", "text": "天"}]}
+    assert schema_of("vocalScore") is RAW
+
+
+def test_highlights_become_one_row_per_chorus_with_seconds_as_floats() -> None:
+    content = {"musicHighlight": [{"start": "12.5", "end": 30, "score": "0.9"}, {"start": "x"}]}
+    view = read_result(finished(output("musicHighlight", content)), {})
+    assert view.result["highlights"][0] == {"start": 12.5, "end": 30.0, "score": 0.9}
+    rows = list(result_rows(view.capability, view.result))
+    assert [(row["highlight"], row["start_s"], row["end_s"], row["score"]) for row in rows] == [
+        (0, 12.5, 30.0, 0.9),
+        (1, None, None, None),
+    ]
+    assert list(result_rows("musicHighlight", {"highlights": []})) == []
+
+
+def test_stems_have_full_addresses_by_role_and_an_unknown_tone_is_said_to_be_unknown() -> None:
+    tones = [1, "2", 3, 4, 5, 9, None, 1]
+    content = {"musicSeperate": [{"fileName": f"{place}.wav", "tone": tone} for place, tone in enumerate(tones)]}
+    job = finished(output("musicSeperate", content, contentId="content-1", destination="/out/"))
+    view = read_result(job, BUCKETS)
+    roles = ["voice", "drum", "bass", "piano", "background", "unknown", "unknown_2", "voice_2"]
+    assert view.result == {"stems": dict(zip(roles, view.files, strict=True))}
+    assert view.files[0] == "cos://music-1250000000/out/0.wav"
+    rows = list(result_rows(view.capability, view.result, view.files))
+    assert [(row["stem"], row["file"]) for row in rows] == list(view.result["stems"].items())
+
+
+def test_stems_in_an_unknown_bucket_keep_the_platforms_names() -> None:
+    content = {"musicSeperate": [{"fileName": "v.wav", "tone": 1}]}
+    view = read_result(finished(output("musicSeperate", content, contentId="other", destination="/out/")), BUCKETS)
+    assert (view.result, view.files, view.homeless) == ({"stems": {"voice": "v.wav"}}, [], ["out/v.wav"])
+
+
+@pytest.mark.parametrize("capability", ["musicHighlight", "musicSeperate", "singingCloning", "voiceCloning"])
+@pytest.mark.parametrize("content", [{"other": [1]}, {"musicHighlight": "a", "musicSeperate": "b"}])
+def test_an_answer_of_another_form_than_was_observed_is_kept_raw(capability: str, content: dict[str, Any]) -> None:
+    view = read_result(finished(output(capability, content)), {})
+    assert view.result == content
+    assert list(result_rows(view.capability, view.result)) == []
+
+
+@pytest.mark.parametrize(
+    ("capability", "content", "row"),
+    [
+        ("singingCloning", {"songName": "a.wav"}, (None, "cos://music-1250000000/o/a.wav")),
+        ("voiceCloning", {"voiceName": "a.wav"}, (None, "cos://music-1250000000/o/a.wav")),
+        ("singingCloning", {"modelName": "m"}, ("m", None)),
+        ("voiceCloning", {"modelName": "m"}, ("m", None)),
+    ],
+)
+def test_a_cloning_becomes_one_row_of_its_voice_or_file(capability: str, content: Any, row: tuple[str, str]) -> None:
+    job = finished(output(capability, {capability: content}, contentId="content-1", destination="/o"))
+    view = read_result(job, BUCKETS)
+    assert view.result == content
+    (found,) = result_rows(view.capability, view.result, view.files)
+    assert (found["model"], found["file"]) == row
+
+
+def test_files_of_one_name_in_two_directories_get_each_their_own_address() -> None:
+    content = {"musicCompose": [{"songName": "a.mp3"}, {"songName": "b.mp3"}]}
+    job = finished(*(output("musicCompose", content, contentId="content-1", destination=place) for place in "xy"))
+    view = read_result(job, BUCKETS)
+    rows = list(result_rows(view.capability, view.result, view.files))
+    assert [row["file"] for row in rows] == view.files
+    assert len(set(view.files)) == 4
+
+
+def test_rows_of_several_outputs_name_the_input_of_each() -> None:
+    inputs = [{"url": "https://h/a.mp3"}, {"source": {"contentId": "content-1", "path": "b.mp3"}}]
+    outputs = [output("musicRecognition", {"x": 1}, inputSelectors=[place]) for place in (1, 0, 7, "1")]
+    view = read_result(finished(*outputs, inputs=inputs), BUCKETS)
+    rows = list(result_rows(view.capability, view.result))
+    first, second = "https://h/a.mp3", "cos://music-1250000000/b.mp3"
+    assert [row["input"] for row in rows] == [second, first, first, first]
+    assert view.input == second
+
+
+def test_rows_of_one_output_leave_the_input_to_the_manifest() -> None:
+    assert "input" not in next(iter(result_rows("musicRecognition", {"x": 1})))
 
 
 def test_every_schema_has_a_version() -> None:

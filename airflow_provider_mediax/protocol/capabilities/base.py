@@ -1,0 +1,126 @@
+"""What every typed request of the music platform is made of: the base, its enums and its rules."""
+
+from __future__ import annotations
+
+import math
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any, ClassVar, TypeVar
+
+from airflow_provider_mediax.exceptions import BadRequest
+from airflow_provider_mediax.protocol.exchange import JsonObject
+
+R = TypeVar("R")
+
+TRACK_INPUTS = ("url", "path")
+"""Kinds of input that every capability takes unless it says otherwise (section 9)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Capability(ABC):
+    """
+    What is to be computed from an input: the capability's member of ``smartContentDescriptor``.
+
+    A request that breaks a rule is refused when it is made, by the same :meth:`parameters` that is sent later.
+
+    :cvar name: the member's name on the wire.
+    :cvar inputs: which members of an Input it takes, exactly one of them; empty for no input at all.
+    :cvar text_limit: characters that ``source_data`` may have, where the reference names a limit.
+    :cvar writes_files: whether results are files in the repository, which then must be named.
+    :cvar takes_prefix: whether the API knows an ``outputPrefix`` for it.
+    """
+
+    name: ClassVar[str]
+    inputs: ClassVar[tuple[str, ...]] = TRACK_INPUTS
+    text_limit: ClassVar[int | None] = None
+    writes_files: ClassVar[bool] = False
+    takes_prefix: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        """Refuse what could not be sent."""
+        self.parameters()
+
+    @abstractmethod
+    def parameters(self) -> Any:
+        """
+        Return the value that goes under :attr:`name`.
+
+        :raises BadRequest: a field breaks a rule of the reference.
+        """
+
+    def has_files(self) -> bool:
+        """Tell whether this very request leads to files; a capability with several tasks may write some in one only."""
+        return self.writes_files
+
+
+class Table(IntEnum):
+    """An enum whose whole table of values the reference has seen: any other value is refused."""
+
+
+class PartlySeenTable(Table):
+    """An enum of which the reference has seen some values or none: any number passes."""
+
+
+class SwitchOption(Table):
+    """On and off, where the API takes numbers for them (section 9)."""
+
+    OFF = 1
+    ON = 2
+
+
+def sent(**fields: Any) -> JsonObject:
+    """Return the fields that were given: None leaves one out."""
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def optional(check: Callable[..., R], name: str, value: object, *rule: object) -> R | None:
+    """Return what ``check`` makes of a value, or None for None."""
+    return None if value is None else check(name, value, *rule)
+
+
+def whole(name: str, value: int, least: int, most: float = math.inf) -> int:
+    """Return a whole number within its range."""
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        raise BadRequest.field(name, value, f"it must be a whole number {_range(least, most)}.")
+    return value
+
+
+def number(name: str, value: float, least: float, most: float = math.inf) -> float:
+    """Return a finite number within its range; NaN is outside."""
+    if not isinstance(value, (int, float)) or not least <= value <= most or value == math.inf:
+        raise BadRequest.field(name, value, f"it must be a finite number {_range(least, most)}.")
+    return value
+
+
+def choice(name: str, value: str | int, table: type[Table]) -> int:
+    """Return the number of an enum's value, which may be given by name, by number, or by number as text."""
+    said = "" if isinstance(value, bool) else str(value).strip()
+    if said in table.__members__:
+        return int(table[said])
+    is_open = issubclass(table, PartlySeenTable)
+    if re.fullmatch(r"-?[0-9]+", said) and (is_open or int(said) in table.__members__.values()):
+        return int(said)
+    names = ", ".join(table.__members__)
+    rule = f"it must be one of {names}, or a number." if names else "no names of its values are known: give a number."
+    raise BadRequest.field(name, value, rule if is_open else f"it must be one of {names}, or the number of one.")
+
+
+def switch(name: str, value: bool) -> int:
+    """Return the number of on or off."""
+    if not isinstance(value, bool):
+        raise BadRequest.field(name, value, "it must be true or false.")
+    return int(SwitchOption.ON if value else SwitchOption.OFF)
+
+
+def word(name: str, value: str) -> str:
+    """Return text that is not empty."""
+    if not isinstance(value, str) or not value.strip():
+        raise BadRequest.field(name, value, "it must not be empty.")
+    return value
+
+
+def _range(least: float, most: float) -> str:
+    return f"from {least} up" if most == math.inf else f"from {least} to {most}"

@@ -1,0 +1,130 @@
+"""No capability can be merged half: operator, request, result, emulator, docs, example and a row of the table."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import inspect
+import re
+from pathlib import Path
+
+import pytest
+
+from airflow_provider_mediax.emulator import capabilities as emulated
+from airflow_provider_mediax.exceptions import BadRequest
+from airflow_provider_mediax.operators import music
+from airflow_provider_mediax.operators.base import JobOperator
+from airflow_provider_mediax.operators.mediax import MediaxOperator
+from airflow_provider_mediax.protocol.capabilities import CAPABILITIES
+from airflow_provider_mediax.protocol.gateway import read_job
+from airflow_provider_mediax.protocol.request import Repository
+from airflow_provider_mediax.protocol.results import SCHEMAS, read_result, result_rows
+from tests.capability_cases import CASES, Case, label
+
+ROOT = Path(__file__).resolve().parents[2]
+EXAMPLES = [*(ROOT / "docs" / "snippets").glob("*.py"), *(ROOT / "dags").glob("*.py")]
+OPERATORS = {
+    operator.computes.name: operator
+    for operator in vars(music).values()
+    if inspect.isclass(operator) and issubclass(operator, MediaxOperator) and hasattr(operator, "computes")
+}
+REPOSITORY = Repository(content_id="repository", bucket="music-1")
+
+by_capability = pytest.mark.parametrize("name", CAPABILITIES)
+by_case = pytest.mark.parametrize("case", CASES, ids=label)
+
+
+@by_capability
+def test_a_capability_has_everything_that_belongs_to_it(name):
+    operator = OPERATORS[name].__name__
+    pages = {page: (ROOT / "docs" / page).read_text(encoding="utf-8") for page in ("operators.md", "results.md")}
+    missing = {
+        "answer of the emulator": name in emulated.CAPABILITIES,
+        "schema of its result": name in SCHEMAS,
+        "section of docs/operators.md": f"\n### `{operator}`\n" in pages["operators.md"],
+        "section of docs/results.md": re.search(rf"^## .*`{name}`", pages["results.md"], re.MULTILINE),
+        "example DAG": any(f" {operator}(" in file.read_text(encoding="utf-8") for file in EXAMPLES),
+        "row of the test table": any(case.name == name for case in CASES),
+        "row of the README": f"| `{name}` | `{operator}` |" in (ROOT / "README.md").read_text(encoding="utf-8"),
+    }
+    assert [what for what, found in missing.items() if not found] == []
+
+
+def test_nothing_has_a_place_without_being_a_capability():
+    assert set(emulated.CAPABILITIES) == set(OPERATORS) == set(CAPABILITIES)
+    assert {case.name for case in CASES} == set(CAPABILITIES)
+    assert set(CAPABILITIES) <= set(SCHEMAS)
+
+
+@by_capability
+def test_an_operator_has_at_most_15_lines(name):
+    tree = ast.parse(inspect.getsource(OPERATORS[name]))
+    docstrings = {
+        line
+        for node in ast.walk(tree)
+        if isinstance(node, (ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(node)
+        for line in range(node.body[0].lineno, node.body[0].end_lineno + 1)
+    }
+    source = inspect.getsource(OPERATORS[name]).splitlines()
+    code = [line for number, line in enumerate(source, 1) if line.strip() and number not in docstrings]
+    assert len(code) <= 15, "\n".join(code)
+
+
+@by_capability
+def test_an_operator_takes_the_fields_of_its_request_with_their_defaults(name):
+    operator, request = OPERATORS[name], CAPABILITIES[name]
+    own = inspect.signature(vars(operator).get("__init__", lambda: None)).parameters.values()
+    absent = dataclasses.MISSING
+    taken = {
+        one.name: absent if one.default is one.empty else one.default for one in own if one.kind is one.KEYWORD_ONLY
+    }
+    assert taken == {field.name: field.default for field in dataclasses.fields(request)}
+    assert set(operator.template_fields) >= {*taken, *JobOperator.template_fields}
+
+
+@by_capability
+def test_an_operator_keeps_what_it_is_given_until_it_runs(name):
+    """Nothing is looked at before it is rendered."""
+    given = {field.name: f"{{{{ {field.name} }}}}" for field in dataclasses.fields(CAPABILITIES[name])}
+    operator = OPERATORS[name](task_id="t", **given)
+    assert {argument: getattr(operator, argument) for argument in given} == given
+
+
+@by_case
+def test_arguments_become_the_documented_parameters(case: Case):
+    body = case.operate().build_request().wire(REPOSITORY, "/mediax/m/")
+    (output,) = body["outputs"]
+    assert output["smartContentDescriptor"] == {case.name: case.sent}
+    files = case.row.get("file") is not None
+    place = {"contentId": "repository", "destination": "/mediax/m/"} if files else {}
+    selectors = {"inputSelectors": [0]} if case.input else {}
+    assert {
+        member: value for member, value in output.items() if member != "smartContentDescriptor"
+    } == place | selectors
+    assert len(body.get("inputs", [])) == len(case.input)
+
+
+REFUSALS = [(case, changes, field) for case in CASES for changes, field in case.refused]
+
+
+@pytest.mark.parametrize(
+    ("case", "changes", "field"), REFUSALS, ids=[f"{label(case)}-{changes}"[:80] for case, changes, _ in REFUSALS]
+)
+def test_bad_input_is_refused_by_field(case: Case, changes, field):
+    with pytest.raises(BadRequest) as caught:
+        case.operate(**changes).build_request().wire(REPOSITORY, "/mediax/m/")
+    assert caught.value.what.startswith(f"{field}=")
+    assert " is refused: " in caught.value.what
+
+
+@by_case
+def test_a_capability_has_at_least_three_refusals(case: Case):
+    assert len(case.refused) >= 3
+
+
+@by_case
+def test_an_answer_becomes_rows_of_its_schema(case: Case):
+    output = {"smartContentDescriptor": {case.name: case.sent}, "smartContentResult": case.answer}
+    view = read_result(read_job({"id": "1", "state": 3, "outputs": [output]}, "GetJob"), {})
+    row, *_ = result_rows(view.capability, view.result)
+    assert row == {"capability": case.name, "schema_version": 1, **case.row}
