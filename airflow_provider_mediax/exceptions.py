@@ -8,9 +8,19 @@ retryable, and a retry adopts the job that exists instead of buying it again.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
+
+try:
+    from airflow.sdk import ExceptionRetryPolicy, RetryRule
+    from airflow.sdk.exceptions import AirflowTaskTimeout
+except ImportError:  # before Airflow 3.3
+    ExceptionRetryPolicy = RetryRule = AirflowTaskTimeout = None  # type: ignore[assignment,misc]
+
+if TYPE_CHECKING:
+    from airflow.sdk import RetryPolicy
 
 
 class MediaxError(AirflowException):
@@ -182,3 +192,38 @@ class LookupFailed(MediaxError):
     """A job may exist, and the service could not say whether it does; nothing was submitted."""
 
     next_attempt = "The next attempt of the task asks the service again before it submits anything."
+
+
+_RETRY_SECONDS: tuple[tuple[type[MediaxError], float], ...] = (
+    (WaitTimeout, 1.0),  # the job is there; every second is lost to the wait
+    (JobCanceled, 60.0),
+    (RetryableJobFailed, 60.0),
+    (Stopped, 60.0),
+    (LookupFailed, 120.0),  # lists may lag, and a service that cannot say needs time
+    (OutcomeUnknown, 300.0),
+    (Throttled, 300.0),
+    (MediaxError, 60.0),
+)
+"""Seconds from a failed attempt to the next, by what failed; the first class that fits counts."""
+
+
+def _retry_policy() -> RetryPolicy | None:
+    if ExceptionRetryPolicy is None:
+        return None
+    rules = [
+        # Airflow's own execution_timeout, when it strikes in a worker before ours does.
+        RetryRule(exception=AirflowTaskTimeout, retry_delay=timedelta(seconds=1), reason=WaitTimeout.next_attempt)
+    ]
+    rules += [
+        RetryRule(exception=kind, retry_delay=timedelta(seconds=seconds), reason=kind.next_attempt)
+        for kind, seconds in _RETRY_SECONDS
+    ]
+    return ExceptionRetryPolicy(rules=rules)
+
+
+RETRY_POLICY: RetryPolicy | None = _retry_policy()
+"""
+For the argument ``retry_policy`` of a task: a delay for each kind of error, in place of the one ``retry_delay``.
+
+How often a task is retried stays with its ``retries``. None on Airflow before 3.3, which has no such policies.
+"""

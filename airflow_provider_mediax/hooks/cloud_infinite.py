@@ -27,6 +27,7 @@ class CloudInfiniteHook(JobHook):
     """
 
     service_name = CloudInfiniteService.name
+    cancellable = CloudInfiniteService.cancellable
 
     @classmethod
     def service_of(cls, connection: MediaxConnection, bucket: str | None, region: str | None) -> CloudInfiniteService:

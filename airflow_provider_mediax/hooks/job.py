@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import _thread
 import json
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import replace
 from typing import Any, ClassVar, TypeVar
 
 from airflow.providers.common.compat.sdk import BaseHook
 
 from airflow_provider_mediax.client.aio import AsyncClient
-from airflow_provider_mediax.client.retry import PATIENT, Patience
+from airflow_provider_mediax.client.pacing import Pacing
+from airflow_provider_mediax.client.retry import ONE_TRY, PATIENT, Patience
 from airflow_provider_mediax.client.stop import StopSignal
 from airflow_provider_mediax.client.sync import SyncClient
 from airflow_provider_mediax.exceptions import BadRequest
@@ -41,6 +45,7 @@ class JobHook(BaseHook):
     conn_name_attr = "mediax_conn_id"
     default_conn_name = DEFAULT_CONN_ID
     service_name: ClassVar[str]
+    cancellable: ClassVar[bool]
 
     def __init__(
         self,
@@ -58,6 +63,7 @@ class JobHook(BaseHook):
         self._settings: MediaxConnection | None = None
         self._service: JobService[Any] | None = None
         self._client: SyncClient | None = None
+        self._pacing: Pacing | None = None
 
     @classmethod
     @abstractmethod
@@ -92,9 +98,38 @@ class JobHook(BaseHook):
     def run(self, flow: Flow[T], patience: Patience = PATIENT) -> T:
         """Carry a protocol flow out on this hook's session and return its result."""
         if self._client is None:
-            pacing = self.connection.pacing(self.service_name)
-            self._client = SyncClient(self.connection.transport, pacing, self._stop)
+            self._pacing = self.connection.pacing(self.service_name)
+            self._client = SyncClient(self.connection.transport, self._pacing, self._stop)
         return self._client.run(flow, patience)
+
+    def run_apart(self, flow: Flow[T], seconds: float) -> T:
+        """
+        Carry a flow out on a thread and a session of its own, once and within ``seconds``.
+
+        For a signal handler: what it interrupted may hold the session, the limiter or any lock, so none of them is
+        waited for. The connection must have been looked up before.
+
+        :raises TimeoutError: it takes longer; it goes on by itself, as long as the process lives.
+        :raises MediaxError: whatever the flow raises.
+        """
+        own = self.connection.transport
+        transport = replace(
+            own, connect_timeout=min(own.connect_timeout, seconds), read_timeout=min(own.read_timeout, seconds)
+        )
+        pacing = Pacing(1000.0)
+        pacing.clock_offset = self._pacing.clock_offset if self._pacing is not None else 0.0
+        outcome: Future[T] = Future()
+
+        def carry_out() -> None:
+            try:
+                with SyncClient(transport, pacing) as client:
+                    outcome.set_result(client.run(flow, ONE_TRY))
+            except BaseException as error:  # noqa: BLE001 - handed over to whoever waits
+                outcome.set_exception(error)
+
+        # Not threading.Thread: its start takes a lock that the interrupted code may hold.
+        _thread.start_new_thread(carry_out, ())
+        return outcome.result(seconds)
 
     def manifest(self, job: Job, owner: Owner | None, *, reattached: bool) -> JsonObject:
         """

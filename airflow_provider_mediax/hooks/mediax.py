@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from urllib.parse import urlsplit
 
+from airflow_provider_mediax.client.stop import StopSignal
 from airflow_provider_mediax.exceptions import (
     AuthenticationFailed,
     BadRequest,
@@ -13,7 +15,7 @@ from airflow_provider_mediax.exceptions import (
     Throttled,
     Unreachable,
 )
-from airflow_provider_mediax.hooks.connection import MediaxConnection
+from airflow_provider_mediax.hooks.connection import DEFAULT_CONN_ID, MediaxConnection
 from airflow_provider_mediax.hooks.job import JobHook
 from airflow_provider_mediax.jobs.mediax import MediaxService
 from airflow_provider_mediax.protocol.exchange import JsonObject
@@ -28,11 +30,31 @@ class MediaxHook(JobHook):
 
     :param mediax_conn_id: connection of type ``mediax``.
     :param stop: once set, nothing more is sent and every pause ends.
+    :param buckets: COS buckets of repositories other than the connection's, by their ids: where their files lie.
     """
 
     conn_type = "mediax"
     hook_name = "MediaX (Tencent Cloud music)"
     service_name = MediaxService.name
+    cancellable = MediaxService.cancellable
+
+    def __init__(
+        self,
+        mediax_conn_id: str = DEFAULT_CONN_ID,
+        *,
+        stop: StopSignal | None = None,
+        buckets: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(mediax_conn_id, stop=stop)
+        self._buckets = dict(buckets or {})
+        self._platform: MediaxService | None = None
+
+    @property
+    def service(self) -> MediaxService:
+        """The platform as the job engine knows it."""
+        if self._platform is None:
+            self._platform = replace(self.service_of(self.connection, None, None), buckets=self._buckets)
+        return self._platform
 
     @classmethod
     def service_of(cls, connection: MediaxConnection, bucket: str | None, region: str | None) -> MediaxService:
@@ -73,8 +95,11 @@ class MediaxHook(JobHook):
         """
         List trained voices (section 5.4).
 
-        :param kind: 2 for singing models; what else there is, is not known.
-        :param limit: at most 100.
+        :param kind: 2 for singing models; what else there is, is not known. None does not ask for a kind.
+        :param offset: how many to leave out, 0 or more.
+        :param limit: 1 to 100.
+        :return: one object per voice, with ``name`` and, where the platform sends it, ``createdAt``.
+        :raises BadRequest: a number is out of its range, or the platform refused.
         """
         answer = self.run(self._gateway().list_models(kind=kind, offset=offset, limit=limit))
         return objects(answer.get("models"))

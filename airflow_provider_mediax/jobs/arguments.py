@@ -5,11 +5,15 @@ from __future__ import annotations
 import ast
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar, get_type_hints
 
 from airflow_provider_mediax.exceptions import BadRequest
+from airflow_provider_mediax.protocol.capabilities import Capability
+
+C = TypeVar("C", bound=Capability)
 
 
 def as_float(name: str, value: object) -> float:
@@ -36,6 +40,21 @@ def as_int(name: str, value: object) -> int:
 def as_optional_int(name: str, value: object) -> int | None:
     """Return a whole number, or None for None and for what a template renders None to."""
     return None if is_absent(value) else as_int(name, value)
+
+
+def as_optional_float(name: str, value: object) -> float | None:
+    """Return a finite number, or None for None and for what a template renders None to."""
+    return None if is_absent(value) else as_float(name, value)
+
+
+def as_optional_bool(name: str, value: object) -> bool | None:
+    """Return true or false, also from the text that a template makes of them, or None for none of them."""
+    if is_absent(value):
+        return None
+    said = str(value).strip().lower()
+    if said not in ("true", "false"):
+        raise BadRequest.field(name, value, "it must be true or false.")
+    return said == "true"
 
 
 def as_seconds(name: str, value: object) -> float:
@@ -103,3 +122,26 @@ def parsed_literal(value: object) -> object:
         except (ValueError, SyntaxError, RecursionError):
             continue
     return value
+
+
+_READERS: Mapping[object, Callable[[str, object], object]] = {
+    int: as_int,
+    int | None: as_optional_int,
+    float: as_float,
+    float | None: as_optional_float,
+    bool | None: as_optional_bool,
+    str | Sequence[str]: as_texts,
+}
+"""How rendered text becomes an argument, by the type of the request's field; every other field is text."""
+
+
+def as_capability(kind: type[C], given: Mapping[str, object]) -> C:
+    """
+    Make a typed request from arguments as they were rendered.
+
+    :param given: an argument for each field that is not to have its default; others are ignored.
+    :raises BadRequest: an argument cannot be read, or breaks a rule of the capability.
+    """
+    types = get_type_hints(kind)
+    names = [field.name for field in fields(kind) if field.name in given]
+    return kind(**{name: _READERS.get(types[name], as_text)(name, given[name]) for name in names})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from airflow_provider_mediax.exceptions import BadRequest
@@ -21,6 +21,7 @@ class MediaxService(JobService[MediaxRequest]):
     Jobs of the music platform. It has no call to cancel one (API reference section 5.5).
 
     :param repository: what the connection says of the registered repository.
+    :param buckets: buckets of other repositories by their ids.
     """
 
     name: ClassVar[str] = "mediax"
@@ -29,6 +30,7 @@ class MediaxService(JobService[MediaxRequest]):
 
     gateway: Gateway
     repository: Repository
+    buckets: Mapping[str, str] = field(default_factory=dict)
 
     def check(self, request: MediaxRequest) -> None:
         """Build the call once without sending it, which refuses what cannot be sent."""
@@ -64,7 +66,8 @@ class MediaxService(JobService[MediaxRequest]):
     def view(self, job: Job) -> ResultView:
         """Read the result; addresses of files need the bucket of their repository."""
         own = self.repository
-        return read_result(job, {own.content_id: own.bucket} if own.content_id and own.bucket else {})
+        known = {own.content_id: own.bucket} if own.content_id and own.bucket else {}
+        return read_result(job, {**known, **self.buckets})
 
 
 def default_destination(marker: str) -> str:

@@ -25,6 +25,7 @@ from airflow_provider_mediax.exceptions import (
     Throttled,
     Unreachable,
 )
+from airflow_provider_mediax.jobs.cancellation import cancel_flow, told
 from airflow_provider_mediax.jobs.service import JobService, R
 from airflow_provider_mediax.protocol.exchange import Flow, Pause
 from airflow_provider_mediax.protocol.job import Job, JobState
@@ -39,6 +40,9 @@ LOOKUP_SECONDS = (2.0, 4.0, 8.0, 16.0)
 
 CLOCK_DOUBT = 3600.0
 """Seconds by which the clocks of workers, scheduler and service may differ before a look-up misses a job."""
+
+EARLIER_KEPT = 20
+"""Earlier generations that a record remembers: one for each clear."""
 
 SUBMITS_PER_ATTEMPT = 2
 """One, and once more when the service says that the first created nothing."""
@@ -88,6 +92,19 @@ def digest(value: Any) -> str:
     return hashlib.sha256(canonical.encode("utf-8", "surrogatepass")).hexdigest()
 
 
+_NOT_GIVEN = digest(None)[:16]
+"""What the first records hold for a field that was not given."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Earlier:
+    """What a clear has left behind: the job of an earlier generation, or only the intent to submit one."""
+
+    generation: int
+    marker: str
+    job_id: str | None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Record:
     """
@@ -97,6 +114,7 @@ class Record:
     :param at: epoch seconds of the intent.
     :param job_id: None as long as it is only an intent.
     :param abandoned: ids of failed jobs that were replaced on purpose.
+    :param earlier: the generations before this one, oldest first.
     """
 
     schema: int = RECORD_SCHEMA
@@ -106,6 +124,7 @@ class Record:
     at: float
     job_id: str | None = None
     abandoned: list[str] = field(default_factory=list)
+    earlier: list[Earlier] = field(default_factory=list)
 
     @classmethod
     def read(cls, stored: object) -> Record | None:
@@ -113,7 +132,8 @@ class Record:
         if not isinstance(stored, dict):
             return None
         try:
-            fields = {str(name): str(value) for name, value in dict(stored["fields"]).items()}
+            digests = {str(name): str(value) for name, value in dict(stored["fields"]).items()}
+            fields = {name: value for name, value in digests.items() if value != _NOT_GIVEN}
             return cls(
                 generation=int(stored["generation"]),
                 marker=str(stored["marker"]),
@@ -121,9 +141,21 @@ class Record:
                 at=float(stored["at"]),
                 job_id=str(stored["job_id"]) if stored.get("job_id") else None,
                 abandoned=[str(job_id) for job_id in stored.get("abandoned") or ()],
+                earlier=[
+                    Earlier(
+                        generation=int(left["generation"]),
+                        marker=str(left["marker"]),
+                        job_id=str(left["job_id"]) if left.get("job_id") else None,
+                    )
+                    for left in stored.get("earlier") or ()
+                ],
             )
-        except (KeyError, TypeError, ValueError):
+        except (AttributeError, KeyError, TypeError, ValueError):
             return None
+
+    def as_earlier(self) -> Earlier:
+        """Return what the next generation's record keeps of this one."""
+        return Earlier(generation=self.generation, marker=self.marker, job_id=self.job_id)
 
 
 class RecordStore(Protocol):
@@ -170,6 +202,7 @@ class Acquisition(Generic[R]):
     :param try_number: of this attempt, from 1.
     :param earliest: epoch seconds before which no attempt of this task can have begun.
     :param retry_failed: replace a failed job instead of adopting it.
+    :param cancel_earlier: cancel what a clear has left unfinished before another job is submitted.
     :param clock: epoch seconds.
     :raises BadRequest: the request breaks a rule; nothing is recorded or sent.
     """
@@ -184,6 +217,7 @@ class Acquisition(Generic[R]):
         try_number: int,
         earliest: float | None = None,
         retry_failed: bool = False,
+        cancel_earlier: bool = True,
         clock: Callable[[], float] = time.time,
         log: Log = logging.getLogger(__name__),  # noqa: B008 - the same logger every time
     ) -> None:
@@ -194,13 +228,17 @@ class Acquisition(Generic[R]):
         self._earliest = earliest
         self._identity = identity
         self._retry_failed = retry_failed
+        self._cancel_earlier = cancel_earlier
         self._clock = clock
         self._log = log
         service.check(request)
-        content = request.identity()
+        # Without what is not given, so that a field that a later version adds does not make another request.
+        content = {name: value for name, value in request.identity().items() if value is not None}
         self.marker = identity.marker(digest(content))
         self._fields = {name: digest(value)[:16] for name, value in content.items()}
         self._abandoned: list[str] = []
+        self._earlier: list[Earlier] = []
+        self._before: Record | None = None
 
     def run(self) -> Flow[Owned]:
         """
@@ -210,9 +248,16 @@ class Acquisition(Generic[R]):
         :raises LookupFailed: a job may exist, and the service cannot say.
         :raises OutcomeUnknown: two submits without an answer, and no job listed for them.
         """
-        record = self._recorded()
+        stored = Record.read(self._store.get(RECORD_KEY)) if self._store is not None else None
+        record = self._matching(stored)
+        self._before = stored
         if record is not None:
-            self._abandoned = list(record.abandoned)
+            # The marker that was sent, should another version have made another one of the same request.
+            self.marker = record.marker
+            self._abandoned, self._earlier = list(record.abandoned), list(record.earlier)
+        elif stored is not None:
+            self._earlier = [*stored.earlier, stored.as_earlier()][-EARLIER_KEPT:]
+            yield from self._leave_behind(stored)
         adopted = yield from self._existing(record)
         if adopted is None:
             return (yield from self._submit())
@@ -220,9 +265,12 @@ class Acquisition(Generic[R]):
         self._write(adopted.id)
         return Owned(adopted, self.marker, reattached=True)
 
-    def _recorded(self) -> Record | None:
-        """Return the record that speaks of the same work, if there is one."""
-        record = Record.read(self._store.get(RECORD_KEY)) if self._store is not None else None
+    def _matching(self, record: Record | None) -> Record | None:
+        """
+        Return the stored record if it speaks of the same work.
+
+        :raises RequestChanged: it is of this generation and asked for something else.
+        """
         if record is None:
             return None
         changed = sorted(
@@ -251,9 +299,32 @@ class Acquisition(Generic[R]):
             return (yield from self._look_up(since=record.at, must_know=True))
         if record is not None or self._identity.key is not None:
             return (yield from self._look_up(must_know=True))
-        if self._first_try:
+        if self._first_try and not self._identity.reuse:
             return None
+        # With "reuse" a run that was deleted and made again finds its job: the store has forgotten it, the service not.
         return (yield from self._look_up(must_know=self._store is None))
+
+    def _leave_behind(self, left: Record) -> Flow[None]:
+        """Cancel the unfinished job of the generation before; what fails here does not keep the new one waiting."""
+        if self._identity.key is not None:
+            return  # other runs may share that job
+        if not (self._cancel_earlier and self._service.cancellable):
+            self._log.info("Job %s of before the clear is left as it is", left.job_id or left.marker)
+            return
+        try:
+            if left.job_id is None:
+                jobs = (yield from self._service.find(left.marker, since=left.at - CLOCK_DOUBT)).jobs
+            else:
+                jobs = [*(yield from self._service.describe([left.job_id])).values()]
+        except MediaxError as failure:
+            self._note_left_behind(failure)
+            return
+        unfinished = [job.id for job in jobs if not job.state.final]
+        for job in (yield from cancel_flow(self._service, unfinished, self._note_left_behind)):
+            self._log.info("Left behind by a clear: %s", told(job))
+
+    def _note_left_behind(self, failure: MediaxError) -> None:
+        self._log.warning("What the clear left behind could not be canceled: %s", failure.what)
 
     def _described(self, job_id: str) -> Flow[Job | None]:
         try:
@@ -284,13 +355,14 @@ class Acquisition(Generic[R]):
         """
         doubt: MediaxError | None = None
         shared = self._identity.key is not None
+        old = shared or (self._identity.reuse and since is None)
         for wait in self._lookup_waits(since):
             if wait > 0:
                 yield Pause(wait)
             try:
                 # A shared key may have been used long ago, by a run that asked for something else.
                 listed = yield from self._service.find(
-                    self.marker, request=None if shared else self._request, since=None if shared else self._since(since)
+                    self.marker, request=None if shared else self._request, since=None if old else self._since(since)
                 )
             except MediaxError as failure:
                 self._log.warning("The service cannot say whether a job exists for %s: %s", self.marker, failure.what)
@@ -341,9 +413,7 @@ class Acquisition(Generic[R]):
             try:
                 job = yield from self._service.submit(self._request, self.marker)
             except _NOT_CREATED as refused:
-                # Nothing was bought, so nothing needs to be looked for.
-                if self._store is not None:
-                    self._store.delete(RECORD_KEY)
+                self._forget_intent()
                 raise refused.about(marker=self.marker) from None
             except MediaxError as failure:
                 unknown = failure
@@ -360,6 +430,15 @@ class Acquisition(Generic[R]):
             marker=self.marker,
         ) from unknown
 
+    def _forget_intent(self) -> None:
+        """Put back what was recorded before: nothing was bought, so nothing needs to be looked for."""
+        if self._store is None:
+            return
+        if self._before is None:
+            self._store.delete(RECORD_KEY)
+        else:
+            self._store.set(RECORD_KEY, asdict(self._before))
+
     def _write(self, job_id: str | None) -> None:
         """
         Store the record and, for an intent, see that it is really there.
@@ -375,6 +454,7 @@ class Acquisition(Generic[R]):
             at=self._clock(),
             job_id=job_id,
             abandoned=self._abandoned,
+            earlier=self._earlier,
         )
         self._store.set(RECORD_KEY, asdict(record))
         if job_id is None and Record.read(self._store.get(RECORD_KEY)) != record:

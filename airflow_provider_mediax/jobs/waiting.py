@@ -68,6 +68,7 @@ class Wait:
     states: dict[str, str] = field(init=False, default_factory=dict)
     _final: set[str] = field(init=False, default_factory=set)
     _failures: int = field(init=False, default=0)
+    _answered: bool = field(init=False, default=False)
 
     def __post_init__(self) -> None:
         """Spread the first poll, so that waits taken over together do not ask together."""
@@ -86,6 +87,7 @@ class Wait:
     def on_jobs(self, jobs: Iterable[Job], now: float) -> list[Job]:
         """Take the service's answer in, and return the jobs whose state has changed."""
         self._failures = 0
+        self._answered = True
         changed = []
         for job in jobs:
             if self.states.get(job.id) != job.state_name:
@@ -106,7 +108,9 @@ class Wait:
             self.due = now + pause * (1 + JITTER * self.rng())
             return None
         self._failures += 1
-        if isinstance(error, AuthenticationFailed) or self._failures > FAILURE_BUDGET:
+        # Keys that worked before are being exchanged: account and connection cannot change at the same moment.
+        wrong_keys = isinstance(error, AuthenticationFailed) and not self._answered
+        if wrong_keys or self._failures > FAILURE_BUDGET:
             return Outcome("error", dict(self.states), error)
         grown = min(LONGEST_INTERVAL, self._interval(now) * 2.0 ** (self._failures - 1))
         self.due = now + max(grown, self.poll_interval)

@@ -14,16 +14,19 @@ import logging
 import math
 import time
 import weakref
-from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from airflow_provider_mediax.client.aio import AsyncClient
 from airflow_provider_mediax.client.retry import ONE_TRY
 from airflow_provider_mediax.exceptions import AuthenticationFailed, MediaxError, ProtocolError, Unreachable
 from airflow_provider_mediax.jobs.service import JobService
 from airflow_provider_mediax.jobs.waiting import Outcome, Wait, batches, unknown_jobs
+from airflow_provider_mediax.protocol.exchange import Flow
 from airflow_provider_mediax.protocol.job import Job
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +39,7 @@ LINGER = 30.0
 TURN = 0.05
 """Seconds between two turns at least: a turn looks at every wait, and many polls end at nearly the same time."""
 
-RECONNECT_SECONDS = 60.0
+RECONNECT_SECONDS = 20.0
 """How often at most the connection is looked up anew when it seems to be out of date."""
 
 
@@ -92,7 +95,7 @@ class Watcher:
         self._opened: Opened | None = None
         self._opened_at = 0.0
 
-    async def watch(self, wait: Wait) -> AsyncIterator[News]:
+    async def watch(self, wait: Wait) -> AsyncGenerator[News]:
         """Yield what happens and, last, the outcome."""
         waiter = _Waiter(wait)
         self._waiters.add(waiter)
@@ -110,6 +113,20 @@ class Watcher:
         finally:
             self._waiters.discard(waiter)
             self._changed.set()
+
+    async def run(self, make_flow: Callable[[JobService[Any]], Flow[T]]) -> T:
+        """
+        Carry a flow out on the connection that the polls share, or on a new one when nobody polls.
+
+        :param make_flow: is given the service.
+        """
+        if self._opened is not None:
+            return await self._opened.client.run(make_flow(self._opened.service))
+        opened = await self._open()
+        try:
+            return await opened.client.run(make_flow(opened.service))
+        finally:
+            await opened.client.close()
 
     async def _run(self) -> None:
         try:
@@ -133,8 +150,7 @@ class Watcher:
         if self._waiters:
             return True
         self._changed.clear()
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._changed.wait(), LINGER)
+        await self._changed_within(LINGER)
         return bool(self._waiters)
 
     @property
@@ -169,7 +185,7 @@ class Watcher:
             async with self._places:
                 jobs = await opened.client.run(opened.service.describe(ids), ONE_TRY)
         except MediaxError as error:
-            if not self._reopen_soon(error):
+            if not self._reopen_soon(error, waiters):
                 self._fail(waiters, error)
         except Exception as error:  # noqa: BLE001 - likewise
             self._end_in_fault(waiters, error)
@@ -189,16 +205,22 @@ class Watcher:
     async def _ready(self, due: dict[str, list[_Waiter]]) -> Opened | None:
         """Return the open service; when it cannot be opened, the waits bear it as a failure."""
         if self._opened is None:
+            begun = time.time()
             try:
                 self._opened = await self._open()
-                self._opened_at = time.monotonic()
+                self._opened_at = begun
             except MediaxError as error:
                 self._fail({waiter for waiters in due.values() for waiter in waiters}, error)
         return self._opened
 
-    def _reopen_soon(self, error: MediaxError) -> bool:
-        """Drop a connection whose keys or address may have been edited, and tell whether that was done."""
-        stale = time.monotonic() - self._opened_at > RECONNECT_SECONDS
+    def _reopen_soon(self, error: MediaxError, waiters: set[_Waiter]) -> bool:
+        """
+        Drop a connection whose keys or address may have been edited, and tell whether that was done.
+
+        A wait that is younger than the look-up comes from a worker that may have seen newer keys, and used them.
+        """
+        stale = time.time() - self._opened_at > RECONNECT_SECONDS
+        stale = stale or any(waiter.wait.started > self._opened_at for waiter in waiters)
         if not (stale and isinstance(error, (AuthenticationFailed, Unreachable)) and self._opened is not None):
             return False
         log.info("Looking up the connection of %s again: %s", self._name, error.what)
@@ -232,8 +254,18 @@ class Watcher:
         """Sleep until somebody comes, a poll has ended, or the next wait has its turn."""
         turns = [waiter.wait.deadline if waiter.polls else waiter.wait.next_turn for waiter in self._waiters]
         pause = max(0.01, min(turns) - time.time()) if turns else LINGER
+        await self._changed_within(pause)
+
+    async def _changed_within(self, seconds: float) -> None:
+        """
+        Wait for a change.
+
+        Not by ``wait_for``: in Python 3.11 it loses a cancel that meets the change, and when a triggerer shuts down
+        the last trigger that leaves is such a change.
+        """
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._changed.wait(), pause)
+            async with asyncio.timeout(seconds):
+                await self._changed.wait()
 
 
 _watchers: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[Hashable, Watcher]] = weakref.WeakKeyDictionary()

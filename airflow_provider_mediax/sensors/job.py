@@ -97,7 +97,11 @@ class JobSensor(WaitingSensor):
 
 
 class MediaxJobSensor(JobSensor):
-    """Waits for a job of the music platform. Takes the arguments of :class:`JobSensor`."""
+    """
+    Waits for a job of the music platform. Takes the arguments of :class:`JobSensor`.
+
+    It knows no bucket but the connection's: ``files`` of a job in another repository stays empty.
+    """
 
     def make_hook(self) -> JobHook:
         """Return the music platform's hook."""

@@ -86,6 +86,7 @@ class CosKeyTrigger(OneEventTrigger):
     :param min_size: bytes; smaller objects do not count.
     :param deadline: epoch seconds; unmoved by restarts.
     :param poll_interval: seconds.
+    :param other_versions: arguments that another version stored; they say nothing to this one.
     """
 
     arguments = (
@@ -104,6 +105,7 @@ class CosKeyTrigger(OneEventTrigger):
         min_size: int = 0,
         deadline: float,
         poll_interval: float = 60.0,
+        **other_versions: Any,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # Airflow annotates nothing here
         self.schema = schema

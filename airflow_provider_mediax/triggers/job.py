@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,10 +14,12 @@ from airflow_provider_mediax.exceptions import MediaxError, ProtocolError
 from airflow_provider_mediax.hooks.cloud_infinite import CloudInfiniteHook
 from airflow_provider_mediax.hooks.job import JobHook
 from airflow_provider_mediax.hooks.mediax import MediaxHook
+from airflow_provider_mediax.jobs.cancellation import cancel_flow, told
 from airflow_provider_mediax.jobs.waiting import Outcome, Wait
-from airflow_provider_mediax.jobs.watcher import watcher_for
+from airflow_provider_mediax.jobs.watcher import Watcher, watcher_for
 from airflow_provider_mediax.protocol.job import Job
 from airflow_provider_mediax.triggers.base import SCHEMA, OneEventTrigger
+from airflow_provider_mediax.triggers.kill import is_over, see_through
 
 HOOKS: Mapping[str, type[JobHook]] = MappingProxyType(
     {hook.service_name: hook for hook in (MediaxHook, CloudInfiniteHook)}
@@ -26,7 +29,7 @@ HOOKS: Mapping[str, type[JobHook]] = MappingProxyType(
 
 class JobTrigger(OneEventTrigger):
     """
-    Waits until jobs are final and yields one event; it changes nothing at the service.
+    Waits until jobs are final and yields one event; it changes nothing at the service, unless its task is killed.
 
     The arguments lie in the database as plain JSON: ids, addresses and times only.
 
@@ -39,7 +42,8 @@ class JobTrigger(OneEventTrigger):
     :param deadline: epoch seconds; unmoved by restarts.
     :param poll_interval: seconds; grows with the time waited.
     :param finish_at: number of final jobs that ends the wait.
-    :param cancel_on_kill: whether a user's kill of the waiting task cancels the jobs.
+    :param cancel_on_kill: whether a user's kill of the waiting task cancels the jobs, where the service can.
+    :param other_versions: arguments that another version stored; they say nothing to this one.
     """
 
     arguments = (
@@ -61,6 +65,7 @@ class JobTrigger(OneEventTrigger):
         poll_interval: float = 5.0,
         finish_at: int = 1,
         cancel_on_kill: bool = True,
+        **other_versions: Any,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # Airflow annotates nothing here
         self.schema = schema
@@ -85,12 +90,43 @@ class JobTrigger(OneEventTrigger):
         failure = ProtocolError(f"The trigger failed with {type(error).__name__}", job_id=self.job_ids[0])
         return JobEvent("error", {}, failure).payload()
 
-    async def _outcome(self) -> Outcome:
+    async def on_kill(self) -> None:
+        """Cancel the jobs if the task is over, since then nobody waits for them any more."""
+        named = ", ".join(self.job_ids)
+        if not HOOKS[self.service].cancellable:
+            self.log.warning("This wait ends; %s goes on, because the service has no call to cancel it", named)
+        elif not self.cancel_on_kill:
+            self.log.warning("This wait ends; %s goes on, as it was asked to", named)
+        else:
+            await see_through(self._cancel_if_over(named))
+
+    async def _cancel_if_over(self, named: str) -> None:
+        try:
+            task = self.task_instance
+            if task is None or not await is_over(task):
+                self.log.info("This wait ends and its task does not; %s is left to what follows", named)
+                return
+            self.log.info("The task is over; canceling %s", named)
+            jobs = await self._watcher.run(lambda service: cancel_flow(service, self.job_ids, self._note_uncanceled))
+            for job in jobs:
+                self.log.info(told(job))
+        except TimeoutError:
+            self.log.warning("Airflow did not say what became of the task; %s is left as it is", named)
+        except Exception:
+            self.log.exception("%s is left as it is", named)
+
+    def _note_uncanceled(self, error: MediaxError) -> None:
+        self.log.warning("Canceling the job failed: %s", error.what)
+
+    @property
+    def _watcher(self) -> Watcher:
         hook = HOOKS[self.service]
         key = (self.service, self.conn_id, self.bucket, self.region)
-        watcher = watcher_for(
+        return watcher_for(
             key, lambda: hook.open(self.conn_id, self.bucket, self.region), f"{self.service} at {self.conn_id}"
         )
+
+    async def _outcome(self) -> Outcome:
         wait = Wait(
             job_ids=self.job_ids,
             deadline=self.deadline,
@@ -99,13 +135,14 @@ class JobTrigger(OneEventTrigger):
             finish_at=self.finish_at,
         )
         self.log.info("Waiting for %s", ", ".join(self.job_ids))
-        async for news in watcher.watch(wait):
-            if isinstance(news, Outcome):
-                return news
-            if isinstance(news, Job):
-                self.log.info(news.summary)
-            else:
-                self.log.warning("Asking for the job failed, trying again: %s", news.what)
+        async with contextlib.aclosing(self._watcher.watch(wait)) as told_so_far:
+            async for news in told_so_far:
+                if isinstance(news, Outcome):
+                    return news
+                if isinstance(news, Job):
+                    self.log.info(news.summary)
+                else:
+                    self.log.warning("Asking for the job failed, trying again: %s", news.what)
         raise RuntimeError("the watcher ended without an outcome")
 
 

@@ -6,16 +6,19 @@ import inspect
 import pickle
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException
+from airflow import __version__ as airflow_version
+from airflow.providers.common.compat.sdk import DAG, AirflowFailException
 
 from airflow_provider_mediax import exceptions
 from airflow_provider_mediax.exceptions import BadRequest, MediaxError
+from airflow_provider_mediax.operators.music import MusicTagOperator
 
 KINDS = [
     kind
     for _, kind in inspect.getmembers(exceptions, inspect.isclass)
     if issubclass(kind, MediaxError) and kind is not MediaxError
 ]
+needs_policies = pytest.mark.skipif(airflow_version < "3.3", reason="Airflow has retry policies from 3.3 on")
 PERMANENT = {"BadRequest", "AuthenticationFailed", "RequestChanged", "JobFailed"}
 
 
@@ -56,3 +59,39 @@ def test_a_long_value_is_cut():
 def test_what_is_known_is_not_overwritten_from_further_out():
     error = MediaxError("x", job_id="known").about(job_id="other", marker="m")
     assert (error.job_id, error.marker) == ("known", "m")
+
+
+class TestRetryPolicy:
+    def test_it_is_there_from_airflow_3_3_on(self):
+        assert (exceptions.RETRY_POLICY is not None) == (airflow_version >= "3.3")
+
+    @needs_policies
+    @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind.__name__ not in PERMANENT])
+    def test_every_error_that_is_retried_has_its_delay_and_says_what_comes_next(self, kind):
+        decision = exceptions.RETRY_POLICY.evaluate(kind("x"), 1, 3)
+        assert decision.action.value == "retry"
+        assert 1 <= decision.retry_delay.total_seconds() <= 300
+        assert decision.reason == kind.next_attempt
+
+    @needs_policies
+    def test_a_timeout_is_retried_at_once_because_its_job_runs_on(self):
+        from airflow.sdk.exceptions import AirflowTaskTimeout
+
+        for error in (exceptions.WaitTimeout("x"), AirflowTaskTimeout("x")):
+            assert exceptions.RETRY_POLICY.evaluate(error, 1, 3).retry_delay.total_seconds() == 1
+
+    @needs_policies
+    def test_what_is_none_of_ours_is_left_to_the_task(self):
+        assert exceptions.RETRY_POLICY.evaluate(ValueError("x"), 1, 3).action.value == "default"
+
+    @needs_policies
+    def test_a_dag_that_uses_it_can_be_stored(self):
+        from airflow.serialization.serialized_objects import DagSerialization
+
+        with DAG("policy") as dag:
+            MusicTagOperator(task_id="tags", path="a.mp3", retry_policy=exceptions.RETRY_POLICY)
+        assert DagSerialization.to_dict(dag)["dag"]["dag_id"] == "policy"
+        assert "WaitTimeout" in str(exceptions.RETRY_POLICY.serialize())
+
+    def test_an_operator_takes_it_on_every_airflow(self):
+        assert MusicTagOperator(task_id="tags", path="a.mp3", retry_policy=exceptions.RETRY_POLICY)

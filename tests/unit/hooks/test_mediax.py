@@ -9,11 +9,12 @@ import pytest
 from airflow_provider_mediax.exceptions import AuthenticationFailed, BadRequest
 from airflow_provider_mediax.hooks.cos import CosHook
 from airflow_provider_mediax.hooks.mediax import MediaxHook
-from airflow_provider_mediax.protocol.capabilities import MusicTag
+from airflow_provider_mediax.protocol.capabilities import MusicTag, SingingCloning, VoiceCloning
 from airflow_provider_mediax.protocol.gateway import Registration
 from airflow_provider_mediax.protocol.job import JobState
 from airflow_provider_mediax.protocol.request import CapabilityRequest, MediaxInput
 from tests.audio import click_track
+from tests.unit.emulator.helpers import wait_for
 
 CONNECTION = "AIRFLOW_CONN_MEDIAX_DEFAULT"
 
@@ -132,6 +133,50 @@ def test_register_returns_all_keys_and_is_sent_once(edited):
     assert sum(request["action"] == "Register" for request in emulator.ledger()["requests"]) == 1
     info = MediaxHook().register(registration)
     assert {"tmpContentId", "tmpSecretId", "tmpSecretKey", "apiGateSecretId", "apiGateSecretKey"} <= set(info)
+
+
+def test_trained_voices_are_listed_by_kind_and_page(edited):
+    emulator = edited()
+    emulator.put_object("a.wav", click_track(seconds=2))
+    emulator.durations("*", 0)
+    hook = MediaxHook()
+    kinds = {"singer": SingingCloning, "speaker": VoiceCloning}
+    for name, kind in kinds.items():
+        training = kind(task="train", model_name=name)
+        job = hook.submit(CapabilityRequest(capability=training, input=MediaxInput(path="a.wav")), name)
+        wait_for(lambda job=job: hook.get(job.id).state.final)
+    assert sorted(voice["name"] for voice in hook.list_models()) == ["singer", "speaker"]
+    assert [voice["name"] for voice in hook.list_models(kind=2)] == ["singer"]
+    assert len(hook.list_models(limit=1)) == 1
+    assert hook.list_models(offset=2) == []
+    with pytest.raises(BadRequest, match="limit"):
+        hook.list_models(limit=101)
+    hook.close()
+
+
+def test_a_passing_fault_of_the_list_of_voices_is_borne(edited):
+    edited().fail_next("ListModels", "502")
+    assert MediaxHook().list_models() == []
+
+
+def test_files_in_another_repository_have_an_address_only_where_its_bucket_is_told(edited, caplog, capfd):
+    edited()
+    from airflow_provider_mediax.protocol.gateway import read_job
+
+    output = {
+        "contentId": "other",
+        "destination": "/out",
+        "smartContentDescriptor": {"musicSeperate": {}},
+        "smartContentResult": {"musicSeperate": [{"fileName": "v.wav", "tone": 1}]},
+    }
+    job = read_job({"id": "j", "state": 3, "customId": "m", "outputs": [output]}, "test")
+    told = MediaxHook(buckets={"other": "other-1250000000"}).manifest(job, None, reattached=False)
+    assert told["files"] == ["cos://other-1250000000/out/v.wav"]
+    assert told["result"] == {"stems": {"voice": told["files"][0]}}
+    assert "is not known" not in caplog.text + capfd.readouterr().out
+    untold = MediaxHook().manifest(job, None, reattached=False)
+    assert untold["files"] == []
+    assert "The bucket of ['out/v.wav'] is not known (set cos_bucket)" in caplog.text + capfd.readouterr().out
 
 
 def test_a_result_too_large_for_xcom_is_kept_beside_the_files_and_its_rows_are_read_from_there(edited):

@@ -8,6 +8,7 @@ import pytest
 
 from airflow_provider_mediax.exceptions import BadRequest
 from airflow_provider_mediax.jobs import arguments
+from airflow_provider_mediax.protocol.capabilities import MusicBeat, MusicTag
 
 
 @pytest.mark.parametrize(
@@ -22,6 +23,13 @@ from airflow_provider_mediax.jobs import arguments
         (arguments.as_optional_int, "None", None),
         (arguments.as_optional_int, "", None),
         (arguments.as_optional_int, "7", 7),
+        (arguments.as_optional_float, "None", None),
+        (arguments.as_optional_float, "1.5", 1.5),
+        (arguments.as_optional_bool, None, None),
+        (arguments.as_optional_bool, "None", None),
+        (arguments.as_optional_bool, True, True),
+        (arguments.as_optional_bool, "False", False),
+        (arguments.as_optional_bool, " true ", True),
         (arguments.as_text, "x", "x"),
         (arguments.as_text, None, None),
         (arguments.as_text, 12, "12"),
@@ -50,6 +58,9 @@ def test_rendered_text_gets_its_type(read, given, expected):
         (arguments.as_int, "3.5"),
         (arguments.as_int, ""),
         (arguments.as_optional_int, "many"),
+        (arguments.as_optional_bool, "yes"),
+        (arguments.as_optional_bool, 1),
+        (arguments.as_optional_float, "much"),
         (arguments.as_text, ["x"]),
         (arguments.as_texts, 3),
         (arguments.as_object, "[1]"),
@@ -69,3 +80,11 @@ def test_a_word_outside_the_choices_is_refused():
     assert arguments.as_choice("on_clear", "reuse", ("rerun", "reuse")) == "reuse"
     with pytest.raises(BadRequest, match="on_clear='again' is refused: it must be one of rerun, reuse"):
         arguments.as_choice("on_clear", "again", ("rerun", "reuse"))
+
+
+def test_a_capability_is_made_of_rendered_arguments_and_its_own_defaults():
+    given = {"enlarge_level": "6", "split_num": "None", "path": "not an argument of the request"}
+    assert arguments.as_capability(MusicBeat, given) == MusicBeat(enlarge_level=6, split_num=None)
+    assert arguments.as_capability(MusicTag, {"tag_types": "['mood']"}) == MusicTag(tag_types=["mood"])
+    with pytest.raises(BadRequest, match="enlarge_level"):
+        arguments.as_capability(MusicBeat, {"enlarge_level": "7"})

@@ -456,16 +456,3 @@ class TestMarker:
     def test_the_namespace_counts_with_a_key_too(self):
         markers = {Identity(namespace=name, owner=OWNER, generation=1, key="k").marker("f") for name in "ab"}
         assert len(markers) == 2
-
-
-def test_a_record_written_by_the_first_release_is_still_read():
-    stored = {
-        "schema": 1,
-        "generation": 2,
-        "marker": "mx1-" + "0" * 40,
-        "fields": {"path": "0123456789abcdef"},
-        "at": 1800000000.5,
-        "job_id": "job-1",
-        "abandoned": ["job-0"],
-    }
-    assert Record.read(stored) == Record(**stored)

@@ -159,8 +159,16 @@ def test_a_wish_beyond_the_deadline_ends_the_wait_at_once():
     assert isinstance(ended.error, Throttled)
 
 
-def test_refused_keys_end_the_wait_at_once():
+def test_keys_that_never_worked_end_the_wait_at_once():
     assert isinstance(a_wait().on_error(AuthenticationFailed("x"), 0).error, AuthenticationFailed)
+
+
+def test_keys_that_worked_may_be_exchanged_in_mid_wait():
+    wait = a_wait()
+    wait.on_jobs([job()], 0)
+    for _ in range(FAILURE_BUDGET):
+        assert wait.on_error(AuthenticationFailed("x"), 0) is None
+    assert isinstance(wait.on_error(AuthenticationFailed("x"), 0).error, AuthenticationFailed)
 
 
 def test_a_wait_for_several_jobs_ends_when_enough_are_final():

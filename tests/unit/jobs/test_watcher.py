@@ -179,6 +179,19 @@ async def test_keys_that_stay_wrong_are_reported_and_not_asked_for_again_and_aga
     assert client.opened == 1
 
 
+async def test_a_wait_that_is_younger_than_the_look_up_is_not_ended_by_keys_that_were_exchanged_since(client):
+    """Its worker has just submitted with the new keys; the triggerer still has the old ones."""
+    watcher = Watcher(client.open, "test")
+    async with asyncio.timeout(10):
+        older = asyncio.create_task(outcome(watcher.watch(a_wait("a", poll_interval=60.0, rng=lambda: 0.0))))
+        await client.changed.wait()
+        client.errors = [AuthenticationFailed("old keys")]
+        client.states["b"] = JobState.SUCCEEDED
+        assert (await outcome(watcher.watch(a_wait("b")))).status == "final"
+    assert client.opened == 2
+    older.cancel()
+
+
 async def test_a_fault_of_the_loop_ends_the_waits_instead_of_leaving_them_hanging(client):
     async def faulty() -> Opened:
         raise ZeroDivisionError("secret text")
@@ -241,3 +254,18 @@ async def test_triggers_of_one_connection_share_a_watcher_and_others_do_not(clie
     one = watcher_for(("mediax", "a", None, None), client.open, "a")
     assert watcher_for(("mediax", "a", None, None), client.open, "a") is one
     assert watcher_for(("mediax", "b", None, None), client.open, "b") is not one
+
+
+async def test_a_cancel_is_never_lost_to_a_change_that_it_meets(client):
+    """A triggerer that shuts down cancels the loop and the triggers at once, and each trigger that leaves wakes it."""
+    watcher = Watcher(client.open, "test")
+    wait = asyncio.create_task(outcome(watcher.watch(a_wait("a", poll_interval=60.0, rng=lambda: 0.0))))
+    await client.changed.wait()
+    await asyncio.sleep(4 * watcher_module.TURN)  # until the loop sleeps for its minute
+    loop = watcher._loop_task
+    watcher._changed.set()
+    await asyncio.sleep(0)
+    loop.cancel()
+    done, _ = await asyncio.wait([loop], timeout=10)
+    assert done
+    wait.cancel()

@@ -1,0 +1,175 @@
+"""Promises 2 and 6: what nobody waits for any more is canceled where the service can, and only that."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from airflow_provider_mediax.exceptions import BadRequest, Unavailable
+from airflow_provider_mediax.jobs.cancellation import cancel_flow, told
+from airflow_provider_mediax.jobs.ownership import RECORD_KEY, Acquisition, Identity, Owned, Owner, Record
+from airflow_provider_mediax.protocol.job import JobState
+from tests.unit.jobs.platform import Store
+from tests.unit.jobs.shop import Order, Shop
+
+OWNER = Owner(dag_id="dag", run_id="run", task_id="task", map_index=-1)
+
+
+@dataclass
+class Task:
+    """A task instance of a service that can cancel."""
+
+    shop: Shop = field(default_factory=Shop)
+    store: Store | None = field(default_factory=Store)
+    generation: int = 2
+    tries: int = 0
+    identity: dict[str, Any] = field(default_factory=dict)
+
+    def attempt(self, track: str = "a", **options: Any) -> Owned:
+        self.tries += 1
+        acquisition = Acquisition(
+            self.shop,
+            Order(track),
+            Identity(namespace=None, owner=OWNER, generation=self.generation, **self.identity),
+            store=self.store,
+            try_number=self.tries,
+            clock=lambda: self.shop.now,
+            **options,
+        )
+        return self.shop.run(acquisition.run())
+
+    def clear(self) -> None:
+        self.generation = self.tries + 2
+
+    @property
+    def record(self) -> Record:
+        return Record.read(self.store.get(RECORD_KEY))
+
+
+@pytest.fixture
+def task() -> Task:
+    return Task()
+
+
+def test_what_has_not_started_is_canceled_and_what_has_says_that_it_goes_on():
+    shop = Shop()
+    waiting, running, late = shop.add("m"), shop.add("m", state_name="Running"), shop.add("m")
+    troubles = []
+    jobs = shop.run(cancel_flow(shop, [late], troubles.append))
+    assert [told(job) for job in jobs] == [f"Job {late} is Cancel"]
+    jobs = shop.run(cancel_flow(shop, [running], troubles.append))
+    assert "goes on and is paid for" in told(jobs[0])
+    assert [error.what for error in troubles] == ["a job has started"]
+    assert shop.jobs[waiting].state is JobState.OPEN
+
+
+def test_many_jobs_are_canceled_in_calls_of_the_size_that_the_service_takes():
+    shop = Shop()
+    ids = [shop.add("m") for _ in range(5)]
+    jobs = shop.run(cancel_flow(shop, ids, pytest.fail))
+    assert [job.state for job in jobs] == [JobState.CANCELED] * 5
+    assert [len(subject) for name, subject in shop.calls if name == "cancel"] == [2, 2, 1]
+
+
+def test_a_failing_service_is_reported_and_ends_nothing():
+    shop = Shop(failing={"cancel": Unavailable("down"), "describe": Unavailable("down")})
+    troubles = []
+    assert shop.run(cancel_flow(shop, [shop.add("m")], troubles.append)) == []
+    assert len(troubles) == 2
+
+
+class TestClears:
+    def test_a_rerun_cancels_the_unfinished_job_before_it_submits_another(self, task):
+        first = task.attempt().job.id
+        task.clear()
+        second = task.attempt().job.id
+        assert task.shop.jobs[first].state is JobState.CANCELED
+        assert task.shop.jobs[second].state is JobState.OPEN
+        order = [name for name, _ in task.shop.calls]
+        assert order.index("cancel") < order.index("submit", order.index("submit") + 1)
+
+    def test_a_rerun_of_what_has_ended_cancels_nothing(self, task):
+        first = task.attempt().job.id
+        task.shop.turn(first, JobState.SUCCEEDED, "Success")
+        task.clear()
+        task.attempt()
+        assert task.shop.count("cancel") == 0
+
+    def test_a_retry_cancels_nothing(self, task):
+        task.attempt()
+        assert task.attempt().reattached
+        assert task.shop.count("cancel") == 0
+
+    def test_a_rerun_finds_what_it_cancels_by_the_marker_if_only_an_intent_was_recorded(self, task):
+        task.attempt()
+        left = task.record
+        first = left.job_id
+        task.store.set(RECORD_KEY, {**task.store.get(RECORD_KEY), "job_id": None})
+        task.clear()
+        task.attempt()
+        assert ("find", left.marker) in task.shop.calls
+        assert task.shop.jobs[first].state is JobState.CANCELED
+
+    def test_a_rerun_with_cancel_on_kill_off_leaves_the_job(self, task):
+        first = task.attempt().job.id
+        task.clear()
+        task.attempt(cancel_earlier=False)
+        assert task.shop.jobs[first].state is JobState.OPEN
+
+    def test_a_job_that_runs_shares_by_key_is_not_canceled(self):
+        task = Task(identity={"key": "song-1"})
+        first = task.attempt().job.id
+        task.clear()
+        task.attempt(track="b")
+        assert task.shop.jobs[first].state is JobState.OPEN
+        assert task.shop.count("cancel") == 0
+
+    def test_reuse_cancels_nothing_that_it_takes_over(self):
+        task = Task(identity={"reuse": True})
+        first = task.attempt().job.id
+        task.clear()
+        assert task.attempt().job.id == first
+        assert task.shop.count("cancel") == 0
+
+    def test_a_service_that_fails_to_cancel_does_not_keep_the_new_job_waiting(self, task):
+        task.attempt()
+        task.clear()
+        task.shop.failing = {"cancel": Unavailable("down"), "describe": Unavailable("down")}
+        assert task.attempt().job.id == "job-2"
+
+    def test_the_record_remembers_the_generations_before(self, task):
+        first = task.attempt().job.id
+        task.clear()
+        task.attempt()
+        assert [left.job_id for left in task.record.earlier] == [first]
+        task.attempt()  # a retry adds nothing
+        task.clear()
+        task.attempt()
+        assert [left.job_id for left in task.record.earlier] == ["job-1", "job-2"]
+
+    def test_the_record_does_not_grow_without_end(self, task):
+        for _ in range(30):
+            task.attempt()
+            task.clear()
+        assert len(task.record.earlier) == 20
+        assert task.record.earlier[-1].job_id == "job-29"
+
+    def test_a_refused_submit_forgets_nothing_of_what_was_before(self, task):
+        first = task.attempt().job.id
+        task.clear()
+        task.shop.failing = {"submit": BadRequest("no")}
+        with pytest.raises(BadRequest):
+            task.attempt()
+        assert task.record.job_id == first
+
+
+def test_a_remade_run_finds_its_job_again_only_with_reuse():
+    """Airflow deletes the records with the run; the marker is the same, the try number starts anew."""
+    for reuse, jobs in ((True, 1), (False, 2)):
+        task = Task(identity={"reuse": reuse})
+        task.attempt()
+        task.store, task.tries = Store(), 0
+        task.attempt()
+        assert len(task.shop.jobs) == jobs

@@ -1,0 +1,150 @@
+"""
+What earlier code has stored still works: an upgrade in the middle of a wait neither loses a job nor buys another.
+
+Each directory of ``tests/stored`` holds what one version of the code stored; a change of any format adds a directory.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.sdk.module_loading import import_string
+
+from airflow_provider_mediax.hooks.mediax import MediaxHook
+from airflow_provider_mediax.jobs.manifest import manifest
+from airflow_provider_mediax.jobs.ownership import RECORD_KEY, Acquisition, Identity, Owner, Record
+from airflow_provider_mediax.operators.base import Pending
+from airflow_provider_mediax.protocol.capabilities import MusicAsr, MusicBeat
+from airflow_provider_mediax.protocol.ci_requests import AudioConfig, VoiceSeparationRequest
+from airflow_provider_mediax.protocol.request import CapabilityRequest, MediaxInput
+from airflow_provider_mediax.triggers.job import JobEvent
+from tests.unit.jobs.platform import Platform, Store, service, tags_of
+from tests.unit.jobs.shop import Shop
+
+STORED = Path(__file__).parents[1] / "stored"
+VERSIONS = sorted(path.name for path in STORED.iterdir())
+OWNER = Owner(dag_id="catalogue", run_id="scheduled__2026-11-20T00:00:00+00:00", task_id="analyse", map_index=3)
+STEMS = {"voice": "v.wav", "background": "b.wav", "bass": "s.wav", "drum": "d.wav"}
+
+by_version = pytest.mark.parametrize("version", VERSIONS)
+
+
+def stored(version: str, name: str) -> Any:
+    return json.loads((STORED / version / f"{name}.json").read_text())
+
+
+def acquisition(request, store: Store | None = None, *, tries: int = 1, on=None) -> Acquisition:
+    identity = Identity(namespace="production", owner=OWNER, generation=2)
+    return Acquisition(on or service(), request, identity, store=store, try_number=tries)
+
+
+@by_version
+@pytest.mark.parametrize("name", ["record", "intent"])
+def test_a_job_recorded_by_another_version_is_adopted(version, name):
+    record = stored(version, name)
+    platform, store = Platform(), Store()
+    platform.add(record["marker"])
+    store.set(RECORD_KEY, record)
+    owned = platform.run(acquisition(tags_of("in/a.mp3"), store, tries=2).run())
+    assert owned.job.id == "job-1"
+    assert platform.count("CreateJob") == 0
+
+
+@by_version
+def test_an_intent_is_looked_up_by_the_marker_that_was_sent(version):
+    """Even if the code of today would make another marker of the same request."""
+    platform, store = Platform(), Store()
+    platform.add("mx1-of-another-version")
+    store.set(RECORD_KEY, {**stored(version, "intent"), "marker": "mx1-of-another-version"})
+    assert platform.run(acquisition(tags_of("in/a.mp3"), store, tries=2).run()).job.id == "job-1"
+
+
+@by_version
+@pytest.mark.parametrize("name", ["job_trigger", "cos_trigger"])
+def test_a_trigger_stored_by_another_version_is_made_and_waits_for_the_same(version, name):
+    row = stored(version, name)
+    trigger = import_string(row["class"])(**row["arguments"], retired_since=1)
+    classpath, arguments = trigger.serialize()
+    assert classpath == row["class"]
+    assert arguments == row["arguments"]
+
+
+@by_version
+def test_a_task_deferred_by_another_version_finds_what_it_waited_for(version):
+    pending = Pending.read({**stored(version, "wait"), "retired_since": 1})
+    assert (pending.job_id, pending.deadline) == ("job-1", 1800086400.0)
+
+
+@by_version
+def test_an_event_of_another_version_is_understood(version):
+    assert JobEvent.read(stored(version, "event"), "job-1").status == "final"
+    error = JobEvent.read(stored(version, "error_event"), "job-1").error
+    assert (type(error).__name__, error.status) == ("Unavailable", 503)
+
+
+@by_version
+@pytest.mark.parametrize(("name", "column"), [("manifest_mediax", "label"), ("manifest_cloud_infinite", "stem")])
+def test_a_manifest_of_another_version_gives_rows(version, name, column):
+    (row,) = MediaxHook().rows(stored(version, name))
+    assert row[column]
+    assert (row["dag_id"], row["map_index"]) == ("catalogue", 3)
+
+
+@pytest.mark.parametrize(
+    ("request_of_today", "marker"),
+    [
+        (tags_of("in/a.mp3"), "mx1-fef1d83288bb2fd8d6c112c44ebd0d59bd0cec54"),
+        (
+            CapabilityRequest(
+                capability=MusicBeat(),
+                input=MediaxInput(url="https://cdn.example.com/a.mp3?sign=1&v=2#x"),
+                destination="/out/",
+                output_prefix="p",
+            ),
+            "mx1-c4ea8cd79ea92ef686b7e47c0454d6cb0e3a1b4d",
+        ),
+        (
+            CapabilityRequest(
+                capability=MusicAsr(confidence=0.4), input=MediaxInput(url="cos://music-1250000000/in/a.mp3")
+            ),
+            "mx1-391e8676ff57a2f68b708a7e964e3799bd27d112",
+        ),
+        (
+            VoiceSeparationRequest(source="in/a.mp3", mode="MusicMode", audio=AudioConfig(codec="wav"), outputs=STEMS),
+            "mx1-c39bb593afb72a9fd1308d862111946dd84c99a5",
+        ),
+    ],
+)
+def test_the_marker_of_a_request_is_the_same_in_every_version(request_of_today, marker):
+    """Where no record says otherwise (Airflow 3.1, a deleted run), the marker is all that leads to the job."""
+    assert acquisition(request_of_today, on=Shop()).marker == marker
+
+
+class TestANewFormat:
+    """A member that is added or retired makes these fail: then add a directory to ``tests/stored``."""
+
+    def test_of_the_record_has_an_example(self):
+        platform, store = Platform(), Store()
+        platform.run(acquisition(tags_of("in/a.mp3"), store).run())
+        newest = stored(VERSIONS[-1], "record")
+        assert set(store.get(RECORD_KEY)) == set(newest)
+        assert asdict(Record.read(newest)) == newest
+
+    def test_of_what_a_task_waits_for_has_an_example(self):
+        newest = stored(VERSIONS[-1], "wait")
+        assert asdict(Pending.read(newest)) == newest
+
+    def test_of_the_event_has_an_example(self):
+        newest = stored(VERSIONS[-1], "event")
+        assert JobEvent("final", {"job-1": "COMPLETED"}, None).payload() == newest
+
+    def test_of_the_manifest_has_an_example(self):
+        platform = Platform()
+        platform.add("m")
+        (job,) = platform.run(service().describe(["job-1"])).values()
+        described = manifest(service(), job, OWNER, reattached=False)
+        assert set(described) == set(stored(VERSIONS[-1], "manifest_mediax"))
