@@ -1,0 +1,1 @@
+"""The command line: ``airflow-mediax`` everywhere, ``airflow mediax`` from Airflow 3.2 on."""

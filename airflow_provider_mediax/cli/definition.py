@@ -1,0 +1,150 @@
+"""
+Every command with its arguments and its help: one definition for both entries.
+
+Airflow imports this module on every ``airflow`` command, so it imports nothing that Airflow's own command line has
+not loaded by then, and a command's code only when that command runs.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from airflow.cli.cli_config import CLICommand
+
+GROUP = "mediax"
+
+
+def get_commands() -> list[CLICommand]:
+    """Return the group ``mediax``, in the form that Airflow asks for."""
+    from airflow.cli.cli_config import ActionCommand, Arg, GroupCommand, lazy_load_command
+
+    def option(*flags: str, **details: Any) -> Arg:
+        return Arg(flags, **details)
+
+    conn_id = option("--conn-id", default="mediax_default", help="connection of type mediax (default: %(default)s)")
+    place = (
+        option("--bucket", help="bucket of the voice separations (default: the connection's)"),
+        option("--region", help="its region (default: the connection's)"),
+    )
+    output = option("-o", "--output", choices=("table", "json"), default="table", help="default: %(default)s")
+    service = option(
+        "--service", choices=("mediax", "cloud_infinite"), default="mediax", help="whose job it is (%(default)s)"
+    )
+    job_id = option("job_id", help="the service's id of the job")
+    orphans = ActionCommand(
+        name="orphans",
+        help="List jobs that no task owns any more, with what can be done about each",
+        description=(
+            "List jobs of a run or of a time span that no task owns any more, with what can be done about each. "
+            "It reads Airflow's metadata database and asks the services. Exit codes: 0 there are none, 1 there are "
+            "some, 2 it was used or configured wrongly, 3 a service could not say, so there may be more."
+        ),
+        func=lazy_load_command("airflow_provider_mediax.cli.orphans.run"),
+        args=(
+            option("--dag-id", help="only jobs of this DAG; this or --since is needed"),
+            option("--run-id", help="only jobs of this run, with --dag-id"),
+            option("--task-id", help="only jobs of this task, with --dag-id"),
+            option("--since", help="only jobs created from then on: 2026-11-20T00:00 (in Airflow's time zone), or 24h"),
+            option("--until", help="only jobs created up to then: likewise"),
+            conn_id,
+            option("--service", choices=("mediax", "cloud_infinite"), help="ask only this service (default: both)"),
+            *place,
+            output,
+            option("--cancel", action="store_true", help="cancel what can be canceled: separations not started yet"),
+            option(
+                "--cancel-unknown",
+                action="store_true",
+                help="like --cancel, also those that this Airflow does not know: they may be another deployment's",
+            ),
+            option("-y", "--yes", action="store_true", help="cancel without asking"),
+        ),
+    )
+    register = ActionCommand(
+        name="register",
+        help="Register with the music platform and keep the keys as a connection",
+        description=(
+            "Register a customer with the music platform, once, and write the connection. What is not given is asked "
+            "for. The COS keys come from --keys-file, from MEDIAX_COS_SECRET_ID and MEDIAX_COS_SECRET_KEY in the "
+            "environment, or from a prompt; they are no options, which would end up in the shell's history. "
+            "Exit codes: 0 registered, 2 refused or used wrongly, 3 no answer; the message says whether it may have "
+            "happened all the same."
+        ),
+        func=lazy_load_command("airflow_provider_mediax.cli.register.run"),
+        args=(
+            option("--operate-uin", help="the Tencent Cloud account that activated the service"),
+            option("--user-name", help="letters and digits, at most 19"),
+            option("--bucket", help="COS bucket, with the account's number at its end"),
+            option("--region", help="region of the bucket"),
+            option("--domain", help="domain of the bucket, if it has one of its own"),
+            option("--keys-file", help="JSON file with cos_secret_id and cos_secret_key"),
+            option("--gateway-source", help="value of the Source header (default: <operate-uin>_<user-name>)"),
+            option("--host", help="address of the gateway (default: the platform's)"),
+            option("--register-path", help="path of the registration below it (default: /register)"),
+            conn_id,
+            option(
+                "-o",
+                "--output",
+                choices=("airflow", "uri", "json"),
+                default="airflow",
+                help="write the connection to Airflow, or print it WITH ITS KEYS (default: %(default)s)",
+            ),
+            option("--force", action="store_true", help="overwrite the connection if it exists"),
+        ),
+    )
+    check = ActionCommand(
+        name="check",
+        help="Try each part of a connection, and say what to do about what does not work",
+        description=(
+            "Try gateway, platform keys, repository, bucket and voice separation. Nothing is bought or written. "
+            "Exit codes: 0 what is set up works, 1 something is wrong, 2 used wrongly, 3 something could not be tried."
+        ),
+        func=lazy_load_command("airflow_provider_mediax.cli.check.run"),
+        args=(conn_id, output),
+    )
+    jobs = GroupCommand(
+        name="jobs",
+        help="Jobs by their id or marker, whoever submitted them",
+        subcommands=[
+            ActionCommand(
+                name="get",
+                help="Show a job; as JSON its manifest, with the result",
+                func=lazy_load_command("airflow_provider_mediax.cli.jobs.get"),
+                args=(job_id, conn_id, service, *place, output),
+            ),
+            ActionCommand(
+                name="list",
+                help="List the jobs that carry a marker",
+                func=lazy_load_command("airflow_provider_mediax.cli.jobs.list_"),
+                args=(
+                    option("marker", help="customId of MediaX, first word of UserData of Cloud Infinite"),
+                    option("--since", help="cloud_infinite: read only jobs created from then on, or since 24h"),
+                    conn_id,
+                    service,
+                    *place,
+                    output,
+                ),
+            ),
+            ActionCommand(
+                name="wait",
+                help="Wait until a job is final, and show it",
+                func=lazy_load_command("airflow_provider_mediax.cli.jobs.wait"),
+                args=(
+                    job_id,
+                    option("--timeout", default="86400", help="seconds (default: %(default)s)"),
+                    option("--poll-interval", default="5", help="seconds at first; grows (default: %(default)s)"),
+                    conn_id,
+                    service,
+                    *place,
+                    output,
+                ),
+            ),
+        ],
+    )
+    return [
+        GroupCommand(
+            name=GROUP,
+            help="Jobs of the music platform and of voice separation",
+            subcommands=[orphans, register, check, jobs],
+        )
+    ]

@@ -1,0 +1,101 @@
+"""The commands ``jobs get``, ``jobs list`` and ``jobs wait``: jobs by their id or marker, whoever submitted them."""
+
+from __future__ import annotations
+
+import time
+from argparse import Namespace
+from collections.abc import Iterable
+from contextlib import closing
+from typing import Any
+
+from airflow_provider_mediax.cli.command import Exit, command, say, told_error
+from airflow_provider_mediax.cli.moments import moment
+from airflow_provider_mediax.cli.printing import print_json, print_rows, utc
+from airflow_provider_mediax.client.retry import ONE_TRY
+from airflow_provider_mediax.exceptions import BadRequest
+from airflow_provider_mediax.hooks.cloud_infinite import CloudInfiniteHook
+from airflow_provider_mediax.hooks.job import JobHook
+from airflow_provider_mediax.hooks.mediax import MediaxHook
+from airflow_provider_mediax.jobs.arguments import as_seconds
+from airflow_provider_mediax.jobs.manifest import manifest
+from airflow_provider_mediax.jobs.waiting import Wait, wait_flow
+from airflow_provider_mediax.protocol.job import Job, JobState
+
+
+@command
+def get(args: Namespace) -> Exit:
+    """Print one job."""
+    with closing(_hook(args)) as hook:
+        _print(hook, _described(hook, args.job_id), args.output)
+    return Exit.FINE
+
+
+@command
+def list_(args: Namespace) -> Exit:
+    """Print the jobs that carry a marker."""
+    since = moment("since", args.since)
+    with closing(_hook(args)) as hook:
+        found = hook.run(hook.service.find(args.marker, since=since.timestamp() if since else None))
+        print_rows([_row(job) for job in found.jobs], args.output)
+    if not found.complete:
+        say("The service listed only a part of the jobs.")
+        return Exit.UNSURE
+    return Exit.FINE
+
+
+@command
+def wait(args: Namespace) -> Exit:
+    """Wait until a job is final, and print it."""
+    now = time.time()
+    with closing(_hook(args)) as hook:
+        waiting = Wait(
+            job_ids=[args.job_id],
+            deadline=now + as_seconds("timeout", args.timeout),
+            poll_interval=as_seconds("poll-interval", args.poll_interval),
+            started=now,
+        )
+        job = _described(hook, args.job_id)  # so that an id that is not known ends the command at once
+        say(job.summary)
+        flow = wait_flow(
+            hook.service,
+            waiting,
+            clock=time.time,
+            on_change=lambda seen: say(seen.summary),
+            on_trouble=lambda error: say(f"Asking failed, trying again: {error.what}"),
+        )
+        outcome = hook.run(flow, ONE_TRY)
+        if outcome.error is not None:
+            say(told_error(outcome.error))
+            return Exit.UNSURE
+        job = _described(hook, args.job_id)
+        _print(hook, job, args.output)
+    if not job.state.final:
+        say(f"The job is still {job.state_name} after {args.timeout} s; it goes on.")
+        return Exit.UNSURE
+    return Exit.FINE if job.state is JobState.SUCCEEDED else Exit.FOUND
+
+
+def _hook(args: Namespace) -> JobHook:
+    if args.service == MediaxHook.service_name:
+        return MediaxHook(args.conn_id)
+    return CloudInfiniteHook(args.conn_id, bucket=args.bucket, region=args.region)
+
+
+def _described(hook: JobHook, job_id: str) -> Job:
+    job = hook.run(hook.service.describe([job_id])).get(job_id)
+    if job is None:
+        raise BadRequest.field("job-id", job_id, "the service does not know it; check --service and --bucket.")
+    return job
+
+
+def _print(hook: JobHook, job: Job, output: str) -> None:
+    if output == "json":
+        print_json(manifest(hook.service, job, None, reattached=True))
+    else:
+        print_rows([_row(job)], output)
+
+
+def _row(job: Job) -> dict[str, Any]:
+    moments: Iterable[str] = ("created_at", "started_at", "completed_at")
+    facts = {"job_id": job.id, "state": job.state_name, "marker": job.marker}
+    return {**facts, **{name: utc(getattr(job, name)) for name in moments}, "message": job.message}

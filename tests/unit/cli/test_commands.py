@@ -1,0 +1,293 @@
+"""``register``, ``check`` and ``jobs`` against the emulator."""
+
+from __future__ import annotations
+
+import json
+import stat
+
+import pytest
+from airflow.models.connection import Connection
+from airflow.utils.session import create_session
+from sqlalchemy import delete, select
+from sqlalchemy.exc import OperationalError
+
+from airflow_provider_mediax.cli import register
+from airflow_provider_mediax.hooks.mediax import MediaxHook
+from airflow_provider_mediax.protocol.capabilities import MusicTag
+from airflow_provider_mediax.protocol.request import CapabilityRequest, MediaxInput
+from tests.audio import click_track
+from tests.unit.cli.said import run_command, secrets_of
+
+KEYS = {"cos_secret_id": "AKIDofTheRegistration", "cos_secret_key": "key-of-the-registration"}
+
+
+@pytest.fixture
+def emulator(airflow_db, mediax_emulator, monkeypatch):
+    monkeypatch.setenv("AIRFLOW_CONN_MEDIAX_DEFAULT", mediax_emulator.connection_json())
+    monkeypatch.setenv("_AIRFLOW_PROCESS_CONTEXT", "")  # so that what a command sets is taken back
+    mediax_emulator.put_object("a.wav", click_track(seconds=1))
+    mediax_emulator.durations("*", 0.2)
+    yield mediax_emulator
+    with create_session() as session:
+        session.execute(delete(Connection))
+
+
+@pytest.fixture
+def cli(emulator, capsys, monkeypatch):
+    return lambda *arguments, **how: run_command(arguments, capsys, monkeypatch, emulator.connection_json(), **how)
+
+
+@pytest.fixture
+def registering(emulator, cli, monkeypatch):
+    """Return a function that registers a customer, all but its keys given as options."""
+    for field, variable in register.KEY_VARIABLES.items():
+        monkeypatch.setenv(variable, KEYS[field])
+    given = {"operate-uin": "1000000001", "user-name": "demo", "bucket": "other-1250000000", "region": "ap-guangzhou"}
+
+    def run(*more: str, **changed: str | None):
+        options = {**given, "conn-id": "made", "host": emulator.url, **changed}
+        arguments = [part for name, value in options.items() if value is not None for part in (f"--{name}", value)]
+        show = "json" in more or "uri" in more
+        said = cli("register", *arguments, *more, may_show_secrets=show)
+        assert show or [key for key in KEYS.values() if key in said.out + said.err] == []
+        return said
+
+    return run
+
+
+def stored(conn_id: str = "made") -> Connection | None:
+    with create_session() as session:
+        found = session.scalar(select(Connection).where(Connection.conn_id == conn_id))
+        if found is not None:
+            session.expunge(found)
+        return found
+
+
+def registrations(emulator) -> int:
+    return sum(request["action"] == "Register" for request in emulator.ledger()["requests"])
+
+
+def test_register_makes_a_connection_that_works(emulator, registering, cli):
+    said = registering()
+    assert (said.code, said.out) == (0, "")
+    assert "Registration successful" in said.err
+    assert "1000000001_demo/run_musicBeat.py" in said.err
+    made = stored()
+    assert made.conn_type == "mediax"
+    extra = made.extra_dejson
+    assert extra["gateway_source"] == "1000000001_demo"
+    assert extra["cos_bucket"] == "other-1250000000"
+    assert {name: extra[name] for name in KEYS} == KEYS
+    shown = said.out + said.err
+    secrets = secrets_of({"login": made.login, "password": made.password, "extra": extra})
+    assert len(secrets) == 6
+    assert [secret for secret in secrets if secret in shown] == []
+    found = {line["part"]: line["verdict"] for line in cli("check", "--conn-id", "made", "-o", "json").json}
+    assert (found["gateway"], found["platform keys"], found["repository"]) == ("works", "works", "works")
+
+
+@pytest.mark.parametrize("where", ["environment", "database"])
+def test_register_does_not_overwrite_a_connection_and_sends_nothing(emulator, registering, where):
+    conn_id = "mediax_default"
+    if where == "database":
+        registering()
+        conn_id = "made"
+    before = registrations(emulator)
+    said = registering(**{"conn-id": conn_id})
+    assert said.code == 2
+    assert "--force" in said.err
+    assert registrations(emulator) == before
+
+
+def test_register_overwrites_when_forced(emulator, registering):
+    registering()
+    first = stored().login
+    assert registering("--force").code == 0
+    assert stored().login != first
+
+
+@pytest.mark.parametrize("fault", ["500", "drop_after", "html_after"])
+def test_register_is_sent_once_and_a_lost_answer_is_said_to_be_lost(emulator, registering, fault):
+    emulator.fail_next("Register", fault)
+    said = registering()
+    assert said.code == 3
+    assert "not known" in said.err
+    assert registrations(emulator) == 1
+    assert stored() is None
+
+
+def test_register_is_not_repeated_even_where_nothing_was_registered(emulator, registering):
+    emulator.fail_next("Register", "429", retry_after=0.1)
+    said = registering()
+    assert said.code == 3
+    assert "Nothing is registered" in said.err
+    assert registrations(emulator) == 1
+
+
+def test_register_says_that_it_waits(emulator, registering, monkeypatch):
+    monkeypatch.setattr(register, "PROGRESS_SECONDS", 0.2)
+    emulator.register_delay(1)
+    said = registering()
+    assert said.code == 0
+    assert said.err.count(" s\n") >= 2
+
+
+@pytest.mark.parametrize("output", ["json", "uri"])
+def test_register_prints_the_connection_only_if_asked_to(emulator, registering, output):
+    said = registering("--output", output)
+    read = Connection.from_json(said.out, conn_id="x") if output == "json" else Connection(uri=said.out.strip())
+    assert read.conn_type == "mediax"
+    assert read.password
+    assert {name: read.extra_dejson[name] for name in KEYS} == KEYS
+    assert stored() is None
+
+
+@pytest.mark.parametrize("option", ["operate-uin", "user-name", "bucket", "region"])
+def test_register_asks_nobody_where_nobody_is(emulator, registering, option):
+    said = registering(**{option: None})
+    assert said.code == 2
+    assert f"--{option}" in said.err
+    assert registrations(emulator) == 0
+
+
+def test_register_says_where_keys_come_from(emulator, registering, monkeypatch):
+    monkeypatch.delenv("MEDIAX_COS_SECRET_KEY")
+    said = registering()
+    assert said.code == 2
+    assert "MEDIAX_COS_SECRET_KEY" in said.err
+
+
+def test_register_takes_keys_from_a_file(emulator, registering, monkeypatch, tmp_path):
+    for variable in register.KEY_VARIABLES.values():
+        monkeypatch.delenv(variable)
+    file = tmp_path / "keys.json"
+    file.write_text(json.dumps(KEYS))
+    assert registering("--keys-file", str(file)).code == 0
+    assert stored().extra_dejson["cos_secret_key"] == KEYS["cos_secret_key"]
+    file.write_text("{}")
+    assert registering("--keys-file", str(file), "--force").code == 2
+
+
+def test_register_prompts_a_person_and_does_not_show_the_keys(emulator, monkeypatch):
+    asked = []
+    monkeypatch.setattr(register, "getpass", lambda words, stream: (asked.append(words), "typed")[1])
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    assert register._ask("COS secret key", "MEDIAX_COS_SECRET_KEY", secret=True) == "typed"
+    assert asked == ["COS secret key: "]
+
+
+@pytest.mark.parametrize("name", ["with space", "x" * 20, "a-b"])
+def test_register_refuses_a_wrong_user_name_before_it_sends(emulator, registering, name):
+    assert registering(**{"user-name": name}).code == 2
+    assert registrations(emulator) == 0
+
+
+def test_keys_are_not_lost_when_the_connection_cannot_be_written(registering, monkeypatch, tmp_path):
+    def broken():
+        raise OperationalError("insert", {}, Exception("disk full"))
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(register, "create_session", broken)
+    said = registering()
+    assert said.code == 3
+    (file,) = tmp_path.iterdir()
+    assert str(file) in said.err
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert json.loads(file.read_text())["made"]["extra"]["cos_secret_key"] == KEYS["cos_secret_key"]
+
+
+PARTS = ["gateway", "platform keys", "repository", "bucket", "voice separation"]
+
+
+def test_check_finds_that_all_works(cli):
+    said = cli("check", "-o", "json")
+    assert [(line["part"], line["verdict"]) for line in said.json] == [(part, "works") for part in PARTS]
+    assert said.code == 0
+
+
+@pytest.mark.parametrize(
+    ("field", "part", "advice"),
+    [
+        ("password", "platform keys", "login and password"),
+        ("gateway_secret_key", "gateway", "gateway fields"),
+        ("cos_secret_key", "bucket", ""),
+        ("cos_secret_key", "voice separation", "cos_secret_key"),
+    ],
+)
+def test_check_names_the_part_that_is_wrong_and_what_to_do(emulator, cli, monkeypatch, field, part, advice):
+    connection = json.loads(emulator.connection_json())
+    (connection if field == "password" else connection["extra"])[field] = "mistyped"
+    monkeypatch.setenv("AIRFLOW_CONN_WRONG", json.dumps(connection))
+    said = cli("check", "--conn-id", "wrong", "-o", "json")
+    found = {line["part"]: line for line in said.json}
+    assert said.code == 1
+    assert found[part]["verdict"] == "wrong"
+    assert advice in found[part]["told"]
+    assert "mistyped" not in said.out
+
+
+def test_check_tells_that_smart_audio_is_not_activated(emulator, cli):
+    emulator.precondition("smart_audio", False)
+    said = cli("check")
+    assert said.code == 1
+    told = " ".join(said.out.split())
+    assert "Smart Audio is not activated" in told
+    assert "activate Smart Audio" in told
+
+
+def test_check_tells_what_may_pass_from_what_is_wrong(emulator, cli):
+    emulator.fail_next("ListJobs", "503", times=50)
+    said = cli("check", "-o", "json")
+    assert said.code == 3
+    assert said.json[0]["verdict"] == "unknown"
+
+
+def test_check_of_an_empty_connection_finds_nothing_set_up(emulator, cli, monkeypatch):
+    monkeypatch.setenv("AIRFLOW_CONN_EMPTY", '{"conn_type": "mediax"}')
+    said = cli("check", "--conn-id", "empty", "-o", "json")
+    assert {line["verdict"] for line in said.json} == {"not set up"}
+
+
+@pytest.fixture
+def job(emulator):
+    """Return a function that submits a job and returns its id."""
+
+    def submit(marker: str = "mx1-of-a-test") -> str:
+        hook = MediaxHook()
+        job = hook.submit(CapabilityRequest(capability=MusicTag(), input=MediaxInput(path="a.wav")), marker)
+        hook.close()
+        return job.id
+
+    return submit
+
+
+def test_jobs_wait_ends_with_the_job_and_get_shows_its_manifest(cli, job):
+    job_id = job()
+    waited = cli("jobs", "wait", job_id, "--poll-interval", "0.3", "--timeout", "30", "-o", "json")
+    assert (waited.code, waited.json["state"]) == (0, "COMPLETED")
+    assert waited.json["result"]
+    assert "COMPLETED" in waited.err
+    assert cli("jobs", "get", job_id, "-o", "json").json == waited.json
+    assert job_id in cli("jobs", "get", job_id).out
+
+
+def test_jobs_wait_tells_how_the_job_ended(emulator, cli, job):
+    emulator.outcome("musicTagV2", "ERROR")
+    assert cli("jobs", "wait", job(), "--poll-interval", "0.3").code == 1
+    emulator.outcome("musicTagV2", "NEVER")
+    said = cli("jobs", "wait", job(), "--poll-interval", "0.3", "--timeout", "1")
+    assert said.code == 3
+    assert "goes on" in said.err
+
+
+def test_jobs_list_finds_what_carries_a_marker(emulator, cli, job):
+    ids = {job("mx1-twice"), job("mx1-twice")}
+    job("mx1-another")
+    assert {line["job_id"] for line in cli("jobs", "list", "mx1-twice", "-o", "json").json} == ids
+    assert cli("jobs", "list", "mx1-twice", "--service", "cloud_infinite", "--since", "1h", "-o", "json").json == []
+
+
+@pytest.mark.parametrize("service", ["mediax", "cloud_infinite"])
+def test_a_job_that_is_not_known_ends_with_2(cli, service):
+    for command in ("get", "wait"):
+        assert cli("jobs", command, "no-such-job", "--service", service).code == 2

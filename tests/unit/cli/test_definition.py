@@ -1,0 +1,112 @@
+"""The commands are defined once, for both entries, and every one of them and of their options is described."""
+
+from __future__ import annotations
+
+import importlib
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_provider_mediax.cli.__main__ import main
+from airflow_provider_mediax.cli.command import Exit
+from airflow_provider_mediax.cli.definition import GROUP, get_commands
+from airflow_provider_mediax.provider_info import get_provider_info
+from tests.unit.test_provider_info import shipped_schema, validate
+
+ROOT = Path(__file__).resolve().parents[3]
+PAGE = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
+
+
+def actions(commands: Iterable[Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    for command in commands:
+        if hasattr(command, "subcommands"):
+            yield from actions(command.subcommands, f"{above}{command.name} ")
+        else:
+            yield above + command.name, command
+
+
+(GROUP_COMMAND,) = get_commands()
+COMMANDS = dict(actions(GROUP_COMMAND.subcommands))
+
+LOADED = """
+import sys
+from airflow.cli import cli_config
+before = set(sys.modules)
+from airflow_provider_mediax.cli.definition import get_commands
+get_commands()
+print(*sorted(set(sys.modules) - before))
+"""
+
+
+def test_the_definition_loads_nothing_but_itself():
+    """Airflow loads it on every ``airflow`` command."""
+    done = subprocess.run([sys.executable, "-c", LOADED], capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    package = "airflow_provider_mediax"
+    assert set(done.stdout.split()) - {package} == {f"{package}.cli", f"{package}.cli.definition"}
+
+
+def test_airflow_is_told_where_the_commands_are():
+    (path,) = get_provider_info()["cli"]
+    module, _, name = path.rpartition(".")
+    assert getattr(importlib.import_module(module), name) is get_commands
+    schema = shipped_schema("provider.yaml.schema.json")["properties"]
+    if "cli" not in schema:
+        pytest.skip("provider commands came with Airflow 3.2")
+    validate(get_provider_info()["cli"], schema["cli"])
+
+
+def test_the_console_script_leads_to_the_same_commands():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    module, _, name = project["scripts"][f"airflow-{GROUP}"].partition(":")
+    assert getattr(importlib.import_module(module), name) is main
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_can_be_loaded(name):
+    path = COMMANDS[name].func.__closure__[0].cell_contents
+    module, _, function = path.rpartition(".")
+    assert callable(getattr(importlib.import_module(module), function))
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_explains_itself(name, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main([*name.split(), "--help"])
+    assert ended.value.code == 0
+    assert f"airflow-mediax {name}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("arguments", [[], ["no-such-command"]])
+def test_a_wrong_command_line_ends_with_2(arguments, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+    assert "usage: airflow-mediax" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_option_is_described_with_its_default(name):
+    assert f"\n## `{name}`\n" in PAGE
+    section = PAGE.split(f"\n## `{name}`\n")[1].split("\n## ")[0]
+    rows = dict(re.findall(r"^\| (`[^|]+`) \|([^|]*)\|", section, re.MULTILINE))
+    described = {flags: default.strip() for flags, default in rows.items() if flags.startswith(("`-", "`<"))}
+    expected = {}
+    for argument in COMMANDS[name].args:
+        flags = sorted(argument.flags, key=len, reverse=True)
+        shown = flags if flags[0].startswith("-") else [f"<{flags[0].upper()}>"]
+        expected[", ".join(f"`{flag}`" for flag in shown)] = argument.kwargs.get("default")
+    assert set(described) == set(expected)
+    for flags, default in expected.items():
+        if default is not None:
+            assert described[flags] == f"`{default}`", flags
+
+
+def test_every_exit_code_is_described():
+    assert {int(code) for code in re.findall(r"^\| (\d) \|", PAGE, re.MULTILINE)} == set(Exit)
