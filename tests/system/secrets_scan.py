@@ -1,0 +1,63 @@
+"""Looks for secrets where none may lie: every log file, every row of the metadata database, every URL and header."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from airflow_provider_mediax.emulator import accounts
+from airflow_provider_mediax.emulator.process import MediaxEmulator
+from tests.system.database import Database
+
+SECRETS = (
+    accounts.GATEWAY_SECRET_ID,
+    accounts.GATEWAY_SECRET_KEY,
+    accounts.PLATFORM_SECRET_KEY,
+    accounts.COS_SECRET_ID,
+    accounts.COS_SECRET_KEY,
+)
+"""Of the preset account; the platform's id is the login of its connection, which Airflow stores and shows as it is."""
+
+RENEWED = ("emu-gateway-key-", "emu-platform-key-", "emu-cos-key-")
+"""What the keys of a rotation begin with."""
+
+PATTERNS = tuple(
+    re.compile(text)
+    for text in (
+        *(re.escape(secret) for secret in (*SECRETS, *RENEWED)),
+        r"q-signature=[0-9a-f]",
+        r"q-sign-algorithm=sha1",
+        r"signature=\\?\"[A-Za-z0-9+/]{20,}=",
+        r"x-c[oi]s?-security-token[\"': =]+[^.\"' ]",
+    )
+)
+
+
+def findings(text: str, where: str) -> Iterator[str]:
+    """Yield a line for each kind of secret in a text, without the secret itself."""
+    for pattern in PATTERNS:
+        if found := pattern.search(text):
+            before = text[max(0, found.start() - 120) : found.start()].replace("\n", " ")
+            yield f"{where}: {pattern.pattern!r} after ...{before}"
+
+
+def in_logs(home: Path) -> list[str]:
+    """Return what lies in the log files of services, tasks and triggers."""
+    found: list[str] = []
+    for log in sorted(home.rglob("*.log*")):
+        if log.is_file():
+            found += findings(log.read_text(encoding="utf-8", errors="replace"), str(log.relative_to(home)))
+    return found
+
+
+def in_records(database: Database, emulator: MediaxEmulator) -> list[str]:
+    """Return what lies in the metadata database, and in URLs and headers that the services saw."""
+    found: list[str] = []
+    for table, text in database.dump():
+        found += findings(text, f"table {table}")
+    for request in emulator.ledger()["requests"]:
+        seen = json.dumps([request["path"], request["query"], request["headers"]])
+        found += findings(seen, f"{request['action']} at the emulator")
+    return found

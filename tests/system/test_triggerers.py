@@ -1,0 +1,88 @@
+"""Promise 4: a triggerer that stops, dies, doubles or hangs changes nothing at the services."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.system.dag_source import SERVICES
+from tests.system.runs import Run
+from tests.system.stack import Stack
+from tests.system.waiting import wait_until
+
+WAITING = 25
+"""Jobs of each service that wait at once."""
+
+
+def defer_many(stack: Stack, each: int) -> list[Run]:
+    """Return one run per service, with ``each`` mapped tasks that are deferred while their jobs go on."""
+    stack.emulator.durations("*", 3600)
+    for number in range(each):
+        stack.emulator.put_object(f"in/{number}.wav", stack.emulator.get_object("in/track.wav"))
+    sources = [f"in/{number}.wav" for number in range(each)]
+    runs = [run for dag in SERVICES for run in stack.trigger(f"{dag}_mapped", sources=sources, poll_interval=2)]
+    for run in runs:
+        run.wait_until(
+            "all tasks to be deferred",
+            lambda run: sum(task.state == "deferred" for task in run.tasks.values()) == each,
+            120 + 6 * each,
+        )
+    return runs
+
+
+def polled_again(stack: Stack) -> None:
+    """Wait until both services have been asked for jobs by whoever waits now."""
+    for action in ("GetJob", "DescribeCiJobs"):
+        before = len(stack.ledger().seen(action))
+        stack.emulator_saw(action, count=before + 3)
+
+
+def require_nothing_changed(stack: Stack, runs: list[Run]) -> None:
+    """Let the jobs end, and check that every task has its one job in its first try."""
+    ledger = stack.ledger()
+    assert not ledger.cancels
+    assert len(ledger.open_jobs) == len(ledger.jobs)
+    stack.emulator.finish_jobs()
+    for run in runs:
+        run.wait("success", timeout=240)
+        assert {task.try_number for task in run.tasks.values()} == {1}
+    stack.verdict(runs).require_one_job_each()
+
+
+@pytest.mark.parametrize("end", ["stop", "kill"])
+def test_a_triggerer_that_ends_in_mid_wait_leaves_fifty_jobs_as_they_are(stack: Stack, copies: int, end: str):
+    runs = defer_many(stack, WAITING)
+    triggerer = stack.service("triggerer")
+    for _ in range(copies):
+        getattr(triggerer, end)()
+        triggerer.start()
+        polled_again(stack)
+    require_nothing_changed(stack, runs)
+
+
+@pytest.mark.parametrize("end", ["stop", "kill"])
+def test_of_two_triggerers_one_ends_and_the_other_takes_over(stack: Stack, copies: int, end: str):
+    runs = defer_many(stack, 5)
+    names = ["triggerer", "triggerer-2"]
+    for _ in range(copies):
+        heir = stack.start_triggerer(names[1])
+        getattr(stack.service(names[0]), end)()
+        assert heir.running
+        wait_until("the other triggerer to have all triggers", lambda: len(set(stack.triggers().values())) == 1, 90)
+        polled_again(stack)
+        names.reverse()
+    require_nothing_changed(stack, runs)
+
+
+def test_a_trigger_that_moves_while_its_triggerer_hangs_cancels_nothing(stack: Stack, copies: int):
+    """Airflow 3.3 calls ``on_kill`` then, in the triggerer that has lost the trigger."""
+    runs = defer_many(stack, 5)
+    first, second = stack.service("triggerer"), stack.start_triggerer("triggerer-2")
+    for _ in range(copies):
+        before = stack.triggers()
+        hanging, other = (first, second) if first.running else (second, first)
+        hanging.pause()
+        wait_until("the triggers to move", lambda: stack.triggers() != before, 90)  # noqa: B023 - called at once
+        hanging.resume()
+        polled_again(stack)
+        assert other.running
+    require_nothing_changed(stack, runs)
