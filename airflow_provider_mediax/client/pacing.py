@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 
 BURST = 5
@@ -18,7 +19,7 @@ class Pacing:
     def __init__(self, rate: float) -> None:
         self._interval = 1.0 / rate
         self._lock = threading.Lock()
-        self._free_at = 0.0
+        self._free_at = -math.inf  # not 0: the clock of a machine that has just booted is younger than the burst
         self.clock_offset = 0.0
 
     def reserve(self, now: float) -> float:

@@ -13,6 +13,11 @@ def test_burst_goes_at_once_then_the_rate_counts() -> None:
     assert delays == pytest.approx([0.0] * BURST + [0.1, 0.2, 0.3])
 
 
+def test_a_machine_that_has_just_booted_has_its_burst() -> None:
+    pacing = Pacing(0.001)  # the whole burst is worth 4,000 s, and the clock has counted 3 since the start
+    assert [pacing.reserve(3.0) for _ in range(BURST + 1)] == [0.0] * BURST + [pytest.approx(1000.0)]
+
+
 def test_quiet_time_earns_one_burst_and_no_more() -> None:
     pacing = Pacing(10)
     for _ in range(BURST):
