@@ -42,11 +42,11 @@ $(VENV_OLD)/.installed: pyproject.toml constraints/airflow-$(AIRFLOW_OLD).txt
 	$(call install,$(VENV_OLD),--constraint constraints/airflow-$(AIRFLOW_OLD).txt --editable '.[dev]')
 	@touch $@
 
-# The suites wait more than they compute, so two of them share two cores well.
-test: venv venv-3.1  ## everything that CI runs
-	$(MAKE) lint types
-	$(MAKE) --jobs 2 --output-sync=target unit integration integration-3.1
-	$(MAKE) demo test-system
+test: lint types unit integration integration-3.1 demo test-system  ## everything that CI runs
+
+# Most tests wait more than they compute, so two cores carry four processes; WORKERS=0 runs them in one.
+WORKERS ?= 4
+PYTEST := -m pytest --numprocesses $(WORKERS) --dist worksteal
 
 lint: venv  ## style and format of all Python files
 	$(VENV)/bin/ruff check .
@@ -56,13 +56,13 @@ types: venv  ## types of the package, strictly
 	$(VENV)/bin/mypy
 
 unit: venv  ## tests without a running DAG
-	$(VENV)/bin/python -m pytest tests/unit
+	$(VENV)/bin/python $(PYTEST) tests/unit
 
 integration: venv  ## DAGs run by dag.test() on the newest Airflow
-	$(VENV)/bin/python -m pytest tests/integration
+	$(VENV)/bin/python $(PYTEST) tests/integration
 
 integration-3.1: venv-3.1  ## unit and integration tests on the oldest Airflow
-	$(VENV_OLD)/bin/python -m pytest tests/integration tests/unit
+	$(VENV_OLD)/bin/python $(PYTEST) tests/unit tests/integration
 
 test-system: venv  ## real services that are killed and restarted; ARGS="--copies 20" does it to 20 runs at once
 	$(VENV)/bin/python -m pytest tests/system $(ARGS)

@@ -16,6 +16,9 @@ from airflow_provider_mediax.emulator.process import MediaxEmulator
 from tests.system.secrets_scan import in_records
 from tests.system.stack import Stack
 
+LONGEST = 900
+"""Seconds that one test may take for each copy; every wait inside has a limit of its own, and says more."""
+
 _STACK = pytest.StashKey[Stack]()
 _FAILED = "what the stack says"
 
@@ -59,9 +62,12 @@ def copies(request: pytest.FixtureRequest) -> int:
     return int(request.config.getoption("copies", 1))
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Look for secrets last, when everything else has had its chance to leak one."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Look for secrets last, when everything else has had its chance to leak one; give each test its time."""
     items.sort(key=lambda item: item.path.name == "test_secrets.py")
+    seconds = LONGEST * int(config.getoption("copies", 1))
+    for item in items:
+        item.add_marker(pytest.mark.timeout(seconds))
 
 
 @pytest.hookimpl(wrapper=True)
