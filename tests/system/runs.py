@@ -184,7 +184,7 @@ class Run:
             tasks = self.tasks
         except AssertionError as error:
             return f"{self}: {error}"
-        parts = [f"=== {self}"]
+        parts = [f"=== {self} is {self.state}"]
         for name, task in tasks.items():
             parts += [str(task), "\n".join(self.log(name).splitlines()[-40:])]
         return "\n".join(parts)
