@@ -64,7 +64,7 @@ integration: venv  ## DAGs run by dag.test() on the newest Airflow
 integration-3.1: venv-3.1  ## unit and integration tests on the oldest Airflow
 	$(VENV_OLD)/bin/python $(PYTEST) tests/unit tests/integration
 
-test-system: venv  ## real services that are killed and restarted; ARGS="--copies 20" does it to 20 runs at once
+test-system: venv  ## real services that are killed and restarted; ARGS="--copies 20" lets each scenario happen 20 times
 	$(VENV)/bin/python -m pytest tests/system $(ARGS)
 
 demo: venv  ## a first run without an account; AUDIO=<file> analyses a file of yours

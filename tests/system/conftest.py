@@ -1,7 +1,7 @@
 """
 The system tests run against one :class:`Stack`, made once for the session.
 
-``--copies N`` lets each scenario happen to N DAG runs at once: twenty proofs for the price of one.
+``--copies N`` lets each scenario happen N times: to as many DAG runs at once, where none stands in another's way.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _FAILED = "what the stack says"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--copies", type=int, default=1, help="DAG runs that each scenario happens to at once")
+    parser.addoption("--copies", type=int, default=1, help="how often each scenario happens")
     parser.addoption("--keep-home", action="store_true", help="leave the stack's logs and database on the disk")
 
 
@@ -58,7 +58,7 @@ def emulator(stack: Stack) -> MediaxEmulator:
 
 @pytest.fixture
 def copies(request: pytest.FixtureRequest) -> int:
-    """How many DAG runs of each kind a scenario starts at once."""
+    """How often a scenario happens: to how many DAG runs of each kind, or how many times in a row."""
     return int(request.config.getoption("copies", 1))
 
 
