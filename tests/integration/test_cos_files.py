@@ -18,20 +18,22 @@ KEY = "in/a b+c%🎵.wav"
 @pytest.fixture
 def later():
     """Return a function that puts an object into the bucket some seconds after COS was first asked for anything."""
+    over = threading.Event()
     threads = []
 
     def put(emulator, key, seconds):
         def wait_and_put():
-            pause = threading.Event()
             while not emulator.ledger()["requests"]:
-                pause.wait(0.1)
-            pause.wait(seconds)
-            emulator.put_object(key, b"12345")
+                if over.wait(0.1):
+                    return
+            if not over.wait(seconds):
+                emulator.put_object(key, b"12345")
 
         threads.append(threading.Thread(target=wait_and_put))
         threads[-1].start()
 
     yield put
+    over.set()
     for thread in threads:
         thread.join()
 

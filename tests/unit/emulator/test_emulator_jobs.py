@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import threading
 from typing import Any
 
 import pytest
@@ -16,10 +15,13 @@ def test_a_job_is_submitted_then_processing_then_completed(mediax_emulator: Medi
     mediax_emulator.durations("musicTagV2", 0.6)
     job = platform.create()
     seen = [job["state"]]
-    while seen[-1] < 3:
+
+    def over() -> bool:
         state = platform.get(job["id"])["state"]
-        seen += [state] if state != seen[-1] else []
-        threading.Event().wait(0.02)
+        seen.extend([state] if state != seen[-1] else [])
+        return seen[-1] >= 3
+
+    wait_for(over)
     assert seen == [1, 2, 3]
 
 
