@@ -265,7 +265,7 @@ def test_keys_that_are_rotated_while_a_task_is_deferred_are_looked_up_again(stac
 
 def test_a_request_that_renders_differently_on_a_retry_is_refused_and_buys_nothing(stack: Stack, copies: int):
     stack.emulator.durations("*", 3600)
-    options = f"retries=2, retry_delay=timedelta(seconds=1), wait_timeout={STARTED}"
+    options = f"retries=2, retry_delay=timedelta(seconds=1), wait_timeout={STARTED}, cancel_on_kill=False"
     dags = write_dags(
         stack,
         "changing",
