@@ -45,7 +45,7 @@ def stack(request: pytest.FixtureRequest, _session_stack: Stack) -> Iterator[Sta
     _session_stack.emulator.put_object("in/track.wav", _session_stack.track)
     request.node.stash[_STACK] = _session_stack
     yield _session_stack
-    # Before its rows are deleted.
+    # Before its triggers are gone from the database.
     _session_stack.exposed += in_records(_session_stack.database, _session_stack.emulator)
     _session_stack.end_test()
 

@@ -12,7 +12,7 @@ from typing import Any
 import psutil
 
 from tests.system.guardian import processes_of
-from tests.system.rest import Refused, Rest, Task
+from tests.system.rest import Rest, Task
 from tests.system.waiting import wait_until
 
 RECORD_KEY = "mediax_job"
@@ -139,16 +139,16 @@ class Run:
         """Mark a task ``success``, ``failed`` or ``skipped``."""
         self.rest.call("PATCH", self._task(name), {"new_state": state})
 
+    def end(self) -> None:
+        """Mark the run and what is left of it failed; without effect if it has ended or is gone."""
+        found = self.rest.find(self.path)
+        if found is not None and found["state"] not in _OVER:
+            self.rest.call("PATCH", self.path, {"state": "failed"})
+
     def delete(self) -> None:
-        """Delete the run; without effect if it is gone."""
-        try:
-            self.rest.call("DELETE", self.path)
-        except Refused as refused:
-            if refused.status == 409:  # runs that go on cannot be deleted
-                self.rest.call("PATCH", self.path, {"state": "failed"})
-                self.rest.call("DELETE", self.path)
-            elif refused.status != 404:
-                raise
+        """Delete the run, which must end first if it goes on."""
+        self.end()
+        self.rest.call("DELETE", self.path)
 
     def kill_task(self, name: str) -> int:
         """

@@ -209,28 +209,30 @@ class Stack:
         return dict(self.database.query("SELECT id, triggerer_id FROM trigger"))
 
     def begin_test(self) -> None:
-        """Give the next test an emulator as new, the usual connection and only the usual services."""
+        """Give the next test an emulator as new, the usual connection and exactly the usual services."""
         for service in self.services:
             if service.name not in _SERVICES:
                 del self._services[service.name]
                 if service.running:
                     service.kill()
+            elif not service.running:  # a scheduler can die of a run that is deleted while it looks at it
+                service.start()
         self.database.query("UPDATE dag SET is_paused = false WHERE is_paused")
         self.emulator.reset()
         self.put_connection()
 
     def end_test(self) -> None:
-        """Take away the runs of the test, and wait until nothing works for them any more."""
+        """End the runs of the test, and wait until nothing works for them any more."""
         for service in self.services:
             if service.running:
                 service.resume()
             elif service.name in _SERVICES:
                 service.start()
         for run in self.runs:
-            run.delete()
+            run.end()
         self.runs.clear()
         self._end_tasks()
-        wait_until("the triggers of deleted runs to end", lambda: not self.triggers(), 60, explain=self.report)
+        wait_until("the triggers of ended runs to end", lambda: not self.triggers(), 60, explain=self.report)
 
     def _end_tasks(self) -> None:
         """Kill what still runs tasks: children of LocalExecutor's workers, and orphans of killed schedulers."""

@@ -19,7 +19,8 @@ def defer_many(stack: Stack, each: int) -> list[Run]:
     for number in range(each):
         stack.emulator.put_object(f"in/{number}.wav", stack.emulator.get_object("in/track.wav"))
     sources = [f"in/{number}.wav" for number in range(each)]
-    runs = [run for dag in SERVICES for run in stack.trigger(f"{dag}_mapped", sources=sources, poll_interval=2)]
+    options = {"sources": sources, "poll_interval": 2, "wait_timeout": 86400}
+    runs = [run for dag in SERVICES for run in stack.trigger(f"{dag}_mapped", **options)]
     for run in runs:
         run.wait_until(
             "all tasks to be deferred",
@@ -27,6 +28,11 @@ def defer_many(stack: Stack, each: int) -> list[Run]:
             120 + 6 * each,
         )
     return runs
+
+
+def all_moved(before: dict[int, int | None], now: dict[int, int | None]) -> bool:
+    """Tell whether every trigger is with another triggerer than before."""
+    return now.keys() == before.keys() and all(now[trigger] not in (None, before[trigger]) for trigger in now)
 
 
 def polled_again(stack: Stack) -> None:
@@ -76,13 +82,13 @@ def test_of_two_triggerers_one_ends_and_the_other_takes_over(stack: Stack, copie
 def test_a_trigger_that_moves_while_its_triggerer_hangs_cancels_nothing(stack: Stack, copies: int):
     """Airflow 3.3 calls ``on_kill`` then, in the triggerer that has lost the trigger."""
     runs = defer_many(stack, 5)
-    first, second = stack.service("triggerer"), stack.start_triggerer("triggerer-2")
+    hanging, other = stack.service("triggerer"), stack.start_triggerer("triggerer-2")
     for _ in range(copies):
         before = stack.triggers()
-        hanging, other = (first, second) if first.running else (second, first)
         hanging.pause()
-        wait_until("the triggers to move", lambda: stack.triggers() != before, 90)  # noqa: B023 - called at once
+        wait_until("the triggers to move", lambda: all_moved(before, stack.triggers()), 90)  # noqa: B023 - called at once
         hanging.resume()
         polled_again(stack)
         assert other.running
+        hanging, other = other, hanging
     require_nothing_changed(stack, runs)

@@ -205,7 +205,7 @@ def test_a_run_that_is_deleted_and_made_again(stack: Stack, on_clear: str, bough
     def run_all(reattached: bool) -> None:
         runs = [stack.trigger(dag_id, run_id=run_id, **QUICK, on_clear=on_clear)[0] for dag_id, run_id in names]
         for run in runs:
-            run.wait("success", timeout=120 + 10 * copies)
+            run.wait_until("the run to end", lambda run: run.state == "success", 120 + 10 * copies)
             assert run.xcom("job")["reattached"] == reattached
             run.delete()
 
