@@ -97,7 +97,7 @@ class JobOperator(BaseOperator):
     :param on_clear: ``rerun`` submits anew after a clear, ``reuse`` takes the job that was there.
     :param retry_failed_jobs: a retry may pay for another job after a failed one. Not templated.
     :param idempotency_key: replaces DAG, run, task, map index, clear and request as the job's identity: whoever
-        shares it shares one job.
+        shares it shares one job, unless two ask in the same instant: then both hear that there is none.
     """
 
     template_fields: Sequence[str] = (

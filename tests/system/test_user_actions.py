@@ -39,6 +39,18 @@ def go_on(stack: Stack) -> None:
     stack.emulator.finish_jobs()
 
 
+def clear_all(runs: Sequence[Run]) -> dict[Run, str]:
+    """Clear the task of each run, wait until each has another job, and return the ids of those from before."""
+    first = {run: run.xcom("job", "job_id") for run in runs}
+    for run in runs:
+        run.clear("job")
+    for run in runs:
+        run.wait_until(
+            "the new job", lambda run: run.xcom("job", "job_id") not in (None, first[run]), 60 + 5 * len(runs)
+        )
+    return first
+
+
 def states_of(stack: Stack, runs: Sequence[Run]) -> list[list[str]]:
     """Return the states of each run's jobs, oldest first, found by the owner that the stack's records name."""
     ledger = stack.ledger()
@@ -110,11 +122,7 @@ def test_marking_a_task_that_waits_in_its_slot_cancels_its_job(stack: Stack, cop
 
 def test_clearing_a_deferred_task_replaces_its_job_and_cancels_what_has_not_started(stack: Stack, copies: int):
     runs = deferred(stack, copies, "voice_separation")
-    first = {run: run.xcom("job", "job_id") for run in runs}
-    for run in runs:
-        run.clear("job")
-    for run in runs:
-        run.wait_until("the new job", lambda run: run.xcom("job", "job_id") not in (None, first[run]), 60 + 5 * copies)
+    clear_all(runs)
     go_on(stack)
     for run in runs:
         run.wait("success")
@@ -125,11 +133,8 @@ def test_clearing_a_deferred_task_of_the_music_platform_buys_one_more_job_and_na
     stack: Stack, copies: int
 ):
     runs = deferred(stack, copies, "music_tag")
-    first = {run: run.xcom("job", "job_id") for run in runs}
+    first = clear_all(runs)
     for run in runs:
-        run.clear("job")
-    for run in runs:
-        run.wait_until("the new job", lambda run: run.xcom("job", "job_id") not in (None, first[run]), 60 + 5 * copies)
         assert f"Job {first[run]} of before the clear is left as it is" in run.log("job")
     go_on(stack)
     for run in runs:

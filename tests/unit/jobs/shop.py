@@ -81,7 +81,7 @@ class Shop(JobService[Order]):
         yield
 
     def view(self, job: Job) -> ResultView:
-        raise NotImplementedError
+        raise AssertionError("ownership, waiting and cancelling have no business with results")
 
     def run(self, flow: Flow[T]) -> T:
         try:
