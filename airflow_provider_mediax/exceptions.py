@@ -1,29 +1,21 @@
 """
-The error taxonomy: what went wrong, with which job, what happens next and what the user can do.
+What can go wrong with a service: plain errors that carry facts.
 
-Permanent errors derive from ``AirflowFailException`` (no retry of the task could help); all others are
-retryable, and a retry adopts the job that exists instead of buying it again.
+They know nothing of Airflow and of tasks: what an error means to a task, and whether a retry can help, is said in
+``operators.failures``.
 """
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
-from datetime import timedelta
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
-from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
-
-try:
-    from airflow.sdk import ExceptionRetryPolicy, RetryRule
-    from airflow.sdk.exceptions import AirflowTaskTimeout
-except ImportError:  # before Airflow 3.3
-    ExceptionRetryPolicy = RetryRule = AirflowTaskTimeout = None  # type: ignore[assignment,misc]
-
-if TYPE_CHECKING:
-    from airflow.sdk import RetryPolicy
+LONGEST_SENTENCE = 200
+"""Characters of ``str(error)`` at most; :attr:`MediaxError.what` has all that is known."""
 
 
-class MediaxError(AirflowException):
+class MediaxError(Exception):
     """
     Base of every error of this provider.
 
@@ -35,11 +27,16 @@ class MediaxError(AirflowException):
     :param status: HTTP status of the answer.
     :param code: the service's own error code.
     :ivar layer: which part of the service refused, ``gateway`` or ``platform``, where that is known.
+    :ivar nothing_done: whether it is certain that the service did nothing, so that a submit created no job.
+    :ivar retry_after: seconds that the service asked to be left alone for, None if it did not say.
+    :ivar sent_at: when the request's last sending began, by ``time.monotonic()``; None if that is not known.
     """
 
+    nothing_done: bool = False
     layer: str | None = None
-    next_attempt: ClassVar[str] = "The next attempt of the task looks the job up and adopts it."
-    advice: ClassVar[str] = ""
+    retry_after: float | None = None
+    sent_at: float | None = None
+    default_advice: ClassVar[str] = ""
 
     def __init__(
         self,
@@ -54,7 +51,7 @@ class MediaxError(AirflowException):
     ) -> None:
         super().__init__(what)
         self.what = what
-        self.own_advice = advice
+        self.advice = self.default_advice if advice is None else advice
         self.job_id = job_id
         self.marker = marker
         self.request_id = request_id
@@ -62,6 +59,19 @@ class MediaxError(AirflowException):
         self.code = code
 
     def __str__(self) -> str:
+        """Return one sentence, short enough for a list of failures, with the job or its marker."""
+        named = f"job {self.job_id}" if self.job_id else f"marker {self.marker}" if self.marker else ""
+        end = f" ({named})." if named else "."
+        what, room = self.what.rstrip("."), max(0, LONGEST_SENTENCE - len(end))
+        return (what if len(what) <= room else what[: room - 3] + "...") + end
+
+    def __reduce__(self) -> tuple[Callable[..., MediaxError], tuple[Any, ...], dict[str, Any]]:
+        """Keep every member through pickling, which by default passes ``args`` alone."""
+        return _rebuild, (type(self), self.what), self.__dict__
+
+    @property
+    def reason(self) -> str:
+        """Everything that is known of what happened: one sentence, of any length."""
         details = {
             "job": self.job_id,
             "marker": self.marker,
@@ -70,13 +80,7 @@ class MediaxError(AirflowException):
             "code": self.code,
         }
         named = ", ".join(f"{name} {value}" for name, value in details.items() if value is not None)
-        advice = self.advice if self.own_advice is None else self.own_advice
-        parts = (self.what.rstrip(".") + (f" ({named})" if named else "") + ".", self.next_attempt, advice)
-        return " ".join(part for part in parts if part)
-
-    def __reduce__(self) -> tuple[Callable[..., MediaxError], tuple[Any, ...], dict[str, Any]]:
-        """Keep every member through pickling, which by default passes ``args`` alone."""
-        return _rebuild, (type(self), self.what), self.__dict__
+        return self.what.rstrip(".") + (f" ({named})." if named else ".")
 
     def facts(self) -> dict[str, Any]:
         """Return the ids, status and code: what may travel in a trigger's event."""
@@ -93,10 +97,10 @@ def _rebuild(kind: type[MediaxError], what: str) -> MediaxError:
     return kind(what)
 
 
-class BadRequest(MediaxError, AirflowFailException):
+class BadRequest(MediaxError):
     """The request breaks a rule of the API, or the service refused it; nothing was bought."""
 
-    next_attempt = "The task fails without a retry, because the same request would be refused again."
+    nothing_done = True
 
     @classmethod
     def field(cls, name: str, value: object, rule: str) -> BadRequest:
@@ -111,55 +115,56 @@ class BadRequest(MediaxError, AirflowFailException):
         return cls(f"{name}={shown if len(shown) <= 200 else shown[:197] + '...'} is refused: {rule}", advice="")
 
 
-class AuthenticationFailed(MediaxError, AirflowFailException):
+class NotFound(BadRequest, FileNotFoundError):
+    """
+    There is no such object or bucket.
+
+    :param filename: its address.
+    """
+
+    def __init__(self, what: str, *, filename: str | None = None, **facts: Any) -> None:
+        super().__init__(what, **facts)
+        self.errno = errno.ENOENT
+        self.filename = filename
+
+    def __reduce__(self) -> tuple[Callable[..., MediaxError], tuple[Any, ...], dict[str, Any]]:
+        """Keep what a file error holds outside its ``__dict__``."""
+        rebuild, arguments, members = super().__reduce__()
+        return rebuild, arguments, {**members, "errno": self.errno, "filename": self.filename}
+
+
+class AuthenticationFailed(MediaxError):
     """The service did not accept the credentials or their signature."""
 
-    next_attempt = "The task fails without a retry; a job that exists already is left as it is."
-    advice = "Check the keys of the connection with `airflow connections test`, then clear the task."
+    nothing_done = True
+    default_advice = "Check the keys of the connection with `airflow-mediax check`."
 
 
-class RequestChanged(MediaxError, AirflowFailException):
-    """Between two tries of one task the rendered request changed, so its job would not be the one asked for."""
-
-    next_attempt = "The task fails without a retry and without a new job."
-    advice = "Make the template render the same on every try, or clear the task to submit the new request."
+class RequestChanged(MediaxError):
+    """The job that exists for this work was asked for something else, so it would not be the one wanted."""
 
 
-class JobFailed(MediaxError, AirflowFailException):
+class JobFailed(MediaxError):
     """The service ended the job in failure."""
-
-    next_attempt = "The task fails without a retry, because the same job would have to be paid for again."
-    advice = "Mend the input and clear the task, or set retry_failed_jobs=True to let retries submit it anew."
-
-
-class RetryableJobFailed(MediaxError):
-    """The service ended the job in failure, and ``retry_failed_jobs=True`` asks for another one."""
-
-    next_attempt = "The next attempt of the task submits a new job."
 
 
 class JobCanceled(MediaxError):
-    """The job was canceled at the service."""
+    """The job was canceled at the service, and not by the one who waits for it."""
 
-    next_attempt = "The next attempt of the task submits a new job."
+
+class ResultMissing(MediaxError):
+    """The job succeeded, and a file that it promises is missing or empty."""
 
 
 class WaitTimeout(MediaxError):
-    """The job was not final when ``wait_timeout`` (or the task's ``execution_timeout``) had passed."""
-
-    next_attempt = "The job is left running at the service; the next attempt of the task adopts it and waits anew."
-    advice = "Raise wait_timeout if such jobs take longer."
+    """The job was not final when the time to wait for it had passed."""
 
 
 class Throttled(MediaxError):
-    """
-    The service refused for its rate limit, and asked for a longer pause than the caller can wait.
+    """The service refused for its rate limit, and asked for a longer pause than the caller can wait."""
 
-    :ivar retry_after: seconds that the service asked for, None if it did not say.
-    """
-
-    advice = "Lower requests_per_second of the connection, or the number of tasks that run at once."
-    retry_after: float | None = None
+    nothing_done = True
+    default_advice = "Lower requests_per_second of the connection, or the number of tasks that run at once."
 
 
 class Unavailable(MediaxError):
@@ -169,61 +174,27 @@ class Unavailable(MediaxError):
 class Unreachable(Unavailable):
     """No connection came about, so nothing was sent."""
 
-    advice = "Check host and proxy of the connection and the worker's way to the service."
+    nothing_done = True
+    default_advice = "Check host and proxy of the connection, and the network between this machine and the service."
 
 
 class ProtocolError(MediaxError):
-    """The answer could not be read."""
+    """The answer could not be read, or is about something else than was asked."""
 
-    advice = "If it lasts, check host and job_path of the connection; a proxy may be answering in the service's place."
+    default_advice = "If it lasts, check the host in the connection; a proxy may be answering in the service's place."
+
+
+class AnswerTooLarge(ProtocolError):
+    """The answer is larger than this process reads; a worker reads more than a triggerer."""
 
 
 class OutcomeUnknown(MediaxError):
     """A submit was sent twice and neither answer arrived, nor did the service list a job for it."""
 
-    advice = "If the service stays silent, look for the marker among its jobs before you clear the task."
-
-
-class Stopped(MediaxError):
-    """The task was killed while it had something to send or to wait for; that was not sent."""
-
 
 class LookupFailed(MediaxError):
     """A job may exist, and the service could not say whether it does; nothing was submitted."""
 
-    next_attempt = "The next attempt of the task asks the service again before it submits anything."
 
-
-_RETRY_SECONDS: tuple[tuple[type[MediaxError], float], ...] = (
-    (WaitTimeout, 1.0),  # the job is there; every second is lost to the wait
-    (JobCanceled, 60.0),
-    (RetryableJobFailed, 60.0),
-    (Stopped, 60.0),
-    (LookupFailed, 120.0),  # lists may lag, and a service that cannot say needs time
-    (OutcomeUnknown, 300.0),
-    (Throttled, 300.0),
-    (MediaxError, 60.0),
-)
-"""Seconds from a failed attempt to the next, by what failed; the first class that fits counts."""
-
-
-def _retry_policy() -> RetryPolicy | None:
-    if ExceptionRetryPolicy is None:
-        return None
-    rules = [
-        # Airflow's own execution_timeout, when it strikes in a worker before ours does.
-        RetryRule(exception=AirflowTaskTimeout, retry_delay=timedelta(seconds=1), reason=WaitTimeout.next_attempt)
-    ]
-    rules += [
-        RetryRule(exception=kind, retry_delay=timedelta(seconds=seconds), reason=kind.next_attempt)
-        for kind, seconds in _RETRY_SECONDS
-    ]
-    return ExceptionRetryPolicy(rules=rules)
-
-
-RETRY_POLICY: RetryPolicy | None = _retry_policy()
-"""
-For the argument ``retry_policy`` of a task: a delay for each kind of error, in place of the one ``retry_delay``.
-
-How often a task is retried stays with its ``retries``. None on Airflow before 3.3, which has no such policies.
-"""
+class Stopped(MediaxError):
+    """The caller was told to stop before a request was sent, or while it waited."""

@@ -43,8 +43,7 @@ def say(sentence: str) -> None:
 
 def told_error(error: MediaxError) -> str:
     """Return what happened and what to do about it, without what a task would do next."""
-    advice = error.advice if error.own_advice is None else error.own_advice
-    return " ".join(part for part in (error.what.rstrip(".") + ".", advice) if part)
+    return " ".join(part for part in (error.what.rstrip(".") + ".", error.advice) if part)
 
 
 def _run(function: Callable[[Namespace], Exit], args: Namespace) -> Exit:

@@ -22,8 +22,7 @@ from sqlalchemy import Text, and_, cast, or_, select, tuple_
 from sqlalchemy.orm import aliased
 
 from airflow_provider_mediax.cli.ownership import REMOVED, Trace
-from airflow_provider_mediax.jobs.ownership import RECORD_KEY, Owner, Record
-from airflow_provider_mediax.operators.base import JOB_ID_KEY, WAIT_KEY, Pending
+from airflow_provider_mediax.jobs.stored import JOB_ID_KEY, RECORD_KEY, WAIT_KEY, Owner, Pending, Record
 
 try:
     from airflow.models.task_state_store import TaskStateStoreModel
@@ -118,7 +117,7 @@ def _records(session: Session, scope: Scope, names: Sequence[str] | None) -> Ite
         conditions.append(or_(*(model.value.contains(name, autoescape=True) for name in names)))
     for row in session.scalars(select(model).where(*conditions)):
         with suppress(ValueError):
-            if (record := Record.read(json.loads(row.value))) is not None:
+            if isinstance(record := Record.read(json.loads(row.value)), Record):
                 yield _owner(row), record
 
 
@@ -145,7 +144,7 @@ def _xcoms(session: Session, scope: Scope, names: Sequence[str] | None) -> dict[
 def _of_xcoms(values: Mapping[str, Any], generation: int) -> Record | None:
     """Return what XComs say of the job, in the form of a record."""
     said: Any = Pending.read(values.get(WAIT_KEY))
-    job_id, marker = (said.job_id, said.marker) if said is not None else _named(values.get(RETURN_KEY))
+    job_id, marker = (said.job_id, said.marker) if isinstance(said, Pending) else _named(values.get(RETURN_KEY))
     if job_id is None or marker is None:
         return None
     return Record(generation=generation, marker=marker, fields={}, at=0.0, job_id=job_id)

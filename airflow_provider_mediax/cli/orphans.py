@@ -15,7 +15,7 @@ from airflow_provider_mediax.cli.ownership import Orphan, Trace, in_span, orphan
 from airflow_provider_mediax.cli.printing import named_task, print_orphans
 from airflow_provider_mediax.cli.services import Services, open_services
 from airflow_provider_mediax.exceptions import BadRequest
-from airflow_provider_mediax.jobs.cancellation import cancel_flow, told
+from airflow_provider_mediax.jobs.cancellation import cancel_flow, describe_outcome
 from airflow_provider_mediax.jobs.ownership import CLOCK_DOUBT
 
 
@@ -81,7 +81,7 @@ def _canceled(services: Services, found: list[Orphan], args: Namespace) -> list[
     after = {}
     ids = [orphan.listed.job.id for orphan in chosen]
     for job in hook.run(cancel_flow(hook.service, ids, lambda error: say(told_error(error)))):
-        say(f"{told(job)}.")
+        say(f"{describe_outcome(job)}.")
         after[job.id] = job
     return [
         replace(orphan, listed=replace(orphan.listed, job=after.get(orphan.listed.job.id, orphan.listed.job)))

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import MappingProxyType
 
-from airflow_provider_mediax.jobs.ownership import Owner, Record
+from airflow_provider_mediax.jobs.stored import Owner, Record
 from airflow_provider_mediax.protocol.job import Job, JobState
 
 MARKER_PREFIX = "mx1-"

@@ -12,7 +12,7 @@ from typing import Any
 from airflow.cli.simple_table import AirflowConsole
 
 from airflow_provider_mediax.cli.ownership import Orphan
-from airflow_provider_mediax.jobs.ownership import Owner
+from airflow_provider_mediax.jobs.stored import Owner
 
 
 def print_json(value: object) -> None:

@@ -193,12 +193,12 @@ def _registered(target: Target, registration: Registration) -> JsonObject:
     try:
         return answer.result()
     except (Throttled, Unreachable) as error:
-        error.own_advice = "Nothing is registered; try again later."
+        error.advice = "Nothing is registered; try again later."
         raise
     except (AuthenticationFailed, BadRequest):
         raise
     except MediaxError as error:
-        error.own_advice = (
+        error.advice = (
             "Whether the customer is registered is not known. Do not simply repeat it: look for a new demo in the "
             "bucket, and ask the platform's support."
         )

@@ -13,6 +13,7 @@ from airflow_provider_mediax.exceptions import (
     AuthenticationFailed,
     BadRequest,
     MediaxError,
+    NotFound,
     ProtocolError,
     Unavailable,
 )
@@ -31,8 +32,6 @@ _PASSING_STATUSES = (200, 408, 409, 412, 429)
 
 class CosUnavailable(Unavailable):
     """COS could not do what was asked, and may be able to a little later."""
-
-    next_attempt = "The next attempt of the task asks again."
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +97,7 @@ def refusal(error: Any, address: str, verb: str) -> MediaxError:
         advice = "Check cos_secret_id, cos_secret_key, cos_token and the rights of their user on the bucket."
         return AuthenticationFailed(refused, advice=advice, **facts)
     if facts["status"] == 404:
-        return BadRequest(f"There is no {address}", **facts)
+        return NotFound(f"There is no {address}", filename=address, **facts)
     if facts["status"] == 412:
         return CosUnavailable(f"{refused}: the object was replaced meanwhile", **facts)
     passing = (

@@ -17,12 +17,10 @@ from airflow_provider_mediax.client.pacing import Pacing
 from airflow_provider_mediax.client.retry import ONE_TRY, PATIENT, Patience
 from airflow_provider_mediax.client.stop import StopSignal
 from airflow_provider_mediax.client.sync import SyncClient
-from airflow_provider_mediax.exceptions import BadRequest
 from airflow_provider_mediax.hooks.connection import DEFAULT_CONN_ID, MediaxConnection
 from airflow_provider_mediax.hooks.cos import CosHook
-from airflow_provider_mediax.jobs.manifest import manifest, too_large
-from airflow_provider_mediax.jobs.ownership import Owner
 from airflow_provider_mediax.jobs.service import JobService
+from airflow_provider_mediax.jobs.stored import Owner, manifest, read_manifest, too_large
 from airflow_provider_mediax.jobs.watcher import Opened
 from airflow_provider_mediax.protocol.exchange import Flow, JsonObject
 from airflow_provider_mediax.protocol.job import Job
@@ -95,6 +93,19 @@ class JobHook(BaseHook):
             self._service = self.service_of(self.connection, self.bucket, self.region)
         return self._service
 
+    @property
+    def longest_send(self) -> float:
+        """Seconds from the begin of a submit after which the service has received it or never will."""
+        transport = self.connection.transport
+        return transport.connect_timeout + 2 * transport.read_timeout
+
+    def check_outputs(self, job: Job) -> None:
+        """
+        Look for the files that a finished job promises.
+
+        :raises ResultMissing: one is missing or empty.
+        """
+
     def run(self, flow: Flow[T], patience: Patience = PATIENT) -> T:
         """Carry a protocol flow out on this hook's session and return its result."""
         if self._client is None:
@@ -151,8 +162,7 @@ class JobHook(BaseHook):
         :param manifest: what an operator or sensor returned.
         :raises BadRequest: it is something else.
         """
-        if not isinstance(manifest, Mapping) or not isinstance(manifest.get("result"), Mapping):
-            raise BadRequest.field("manifest", manifest, "it must be what an operator or a sensor of a job returned.")
+        manifest = read_manifest("manifest", manifest)
         result: JsonObject = dict(manifest["result"])
         if set(result) == {"uri"} and (address := cos_address(str(result["uri"]))):
             cos = CosHook(self.mediax_conn_id, bucket=address.bucket)

@@ -136,4 +136,4 @@ def _diagnosis(error: MediaxError, connection: MediaxConnection | None) -> str:
         return f"Gateway signature refused: {error.what}. Check the three gateway fields."
     if isinstance(error, Throttled):
         return f"{host} is there, but refuses for its rate limit: {error.what}."
-    return f"{error.what}. {error.advice if error.own_advice is None else error.own_advice}".strip()
+    return f"{error.what.rstrip('.')}. {error.advice}".strip()

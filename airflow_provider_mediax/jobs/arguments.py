@@ -57,6 +57,19 @@ def as_optional_bool(name: str, value: object) -> bool | None:
     return said == "true"
 
 
+def as_bool(name: str, value: object, default: bool) -> bool:
+    """Return true or false; None is the default."""
+    said = as_optional_bool(name, value)
+    return default if said is None else said
+
+
+def as_key(name: str, value: object) -> str | None:
+    """Return a key, None if there is none."""
+    if is_absent(value) and value is not None:
+        raise BadRequest.field(name, value, "leave it out, or give a key.")
+    return as_text(name, value)
+
+
 def as_seconds(name: str, value: object) -> float:
     """Return a positive number of seconds."""
     seconds = as_float(name, value)

@@ -38,8 +38,8 @@ def cancel_flow(
     return jobs
 
 
-def told(job: Job) -> str:
-    """One sentence for a log on what became of a job that was to be canceled."""
+def describe_outcome(job: Job) -> str:
+    """Return one sentence for a log: what became of a job that was to be canceled."""
     if job.state.final:
         return f"Job {job.id} is {job.state_name}"
-    return f"Job {job.id} is {job.state_name}: it had started, so it goes on and is paid for"
+    return f"Job {job.id} is {job.state_name}: it has started, so it goes on and costs money"

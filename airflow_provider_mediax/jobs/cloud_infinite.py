@@ -9,9 +9,11 @@ from typing import ClassVar
 from airflow_provider_mediax.jobs.service import JobService
 from airflow_provider_mediax.protocol.ci_answers import read_separation
 from airflow_provider_mediax.protocol.ci_requests import VoiceSeparationRequest
+from airflow_provider_mediax.protocol.ci_xml import read_xml
 from airflow_provider_mediax.protocol.cloud_infinite import IDS_PER_CALL, CloudInfinite
+from airflow_provider_mediax.protocol.echo import contradicts
 from airflow_provider_mediax.protocol.exchange import Flow
-from airflow_provider_mediax.protocol.job import Job, JobList
+from airflow_provider_mediax.protocol.job import Job, JobList, member
 from airflow_provider_mediax.protocol.results import ResultView
 
 
@@ -41,6 +43,23 @@ class CloudInfiniteService(JobService[VoiceSeparationRequest]):
         """List the jobs by their ``UserData``, of the request's source only where that is known."""
         source = request.source if request is not None else None
         return (yield from self.bucket.find(marker, since=since, input_object=source))
+
+    def matches(self, job: Job, request: VoiceSeparationRequest) -> bool:
+        """Compare the echoed source, template, mode, encoding and outputs (section 4.5)."""
+        body = request.body(job.marker or "m", bucket=self.bucket.bucket, region=self.bucket.region)
+        _, asked = read_xml(body, "The request")
+        operation = member(asked, "Operation")
+        # The answer may hold names with ${...} as they were asked for or filled in.
+        output = {node: key for node, key in member(operation, "Output").items() if "${" not in str(key)}
+        expected = {
+            "Input": {"Object": request.source},
+            "Operation": {
+                "TemplateId": operation.get("TemplateId"),
+                "VoiceSeparate": operation.get("VoiceSeparate"),
+                "Output": output,
+            },
+        }
+        return not contradicts(expected, job.raw)
 
     def describe(self, ids: Sequence[str]) -> Flow[Mapping[str, Job]]:
         """Read up to ten jobs in one call."""

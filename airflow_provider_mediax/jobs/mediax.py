@@ -8,10 +8,11 @@ from typing import ClassVar
 
 from airflow_provider_mediax.exceptions import BadRequest
 from airflow_provider_mediax.jobs.service import JobService
-from airflow_provider_mediax.protocol.exchange import Flow
+from airflow_provider_mediax.protocol.echo import contradicts, names_another
+from airflow_provider_mediax.protocol.exchange import Flow, JsonObject
 from airflow_provider_mediax.protocol.gateway import Gateway
-from airflow_provider_mediax.protocol.job import Job, JobList
-from airflow_provider_mediax.protocol.request import MediaxRequest, Repository
+from airflow_provider_mediax.protocol.job import Job, JobList, member, objects
+from airflow_provider_mediax.protocol.request import PREFIX_MEMBER, MediaxRequest, Repository
 from airflow_provider_mediax.protocol.results import ResultView, read_result
 
 
@@ -47,6 +48,16 @@ class MediaxService(JobService[MediaxRequest]):
         """List the jobs by ``customId``, whenever they were created."""
         return (yield from self.gateway.list_jobs(marker))
 
+    def matches(self, job: Job, request: MediaxRequest) -> bool:
+        """Compare the echoed inputs and outputs (section 6); of an input or a descriptor, the kind first."""
+        asked = request.wire(self.repository, default_destination(job.marker or ""))
+        return not (
+            _other_kind(asked.get("inputs"), job.raw.get("inputs"))
+            or contradicts(asked.get("inputs"), job.raw.get("inputs"))
+            or _other_kind(_descriptors(asked.get("outputs")), _descriptors(job.raw.get("outputs")))
+            or contradicts(asked.get("outputs"), job.raw.get("outputs"))
+        )
+
     def describe(self, ids: Sequence[str]) -> Flow[Mapping[str, Job]]:
         """Read one job after the other; the platform has no call for several."""
         jobs = {}
@@ -68,6 +79,17 @@ class MediaxService(JobService[MediaxRequest]):
         own = self.repository
         known = {own.content_id: own.bucket} if own.content_id and own.bucket else {}
         return read_result(job, {**known, **self.buckets})
+
+
+def _other_kind(asked: object, echoed: object) -> bool:
+    return any(map(names_another, objects(asked), objects(echoed)))
+
+
+def _descriptors(outputs: object) -> list[JsonObject]:
+    descriptors = [member(output, "smartContentDescriptor") for output in objects(outputs)]
+    return [
+        {name: value for name, value in descriptor.items() if name != PREFIX_MEMBER} for descriptor in descriptors
+    ]
 
 
 def default_destination(marker: str) -> str:

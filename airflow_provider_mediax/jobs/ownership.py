@@ -7,36 +7,37 @@ the service has said that nothing does.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
+import math
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Generic, Protocol
 
 from airflow_provider_mediax.exceptions import (
     AuthenticationFailed,
     BadRequest,
+    JobCanceled,
     LookupFailed,
     MediaxError,
     OutcomeUnknown,
     RequestChanged,
-    Throttled,
-    Unreachable,
+    Stopped,
 )
-from airflow_provider_mediax.jobs.cancellation import cancel_flow, told
+from airflow_provider_mediax.jobs.cancellation import cancel_flow, describe_outcome
 from airflow_provider_mediax.jobs.service import JobService, R
+from airflow_provider_mediax.jobs.stored import RECORD_KEY, Earlier, Owner, Record, Unreadable, digest
 from airflow_provider_mediax.protocol.exchange import Flow, Pause
-from airflow_provider_mediax.protocol.job import Job, JobState
+from airflow_provider_mediax.protocol.job import Job, JobList, JobState
 
-RECORD_KEY = "mediax_job"
-"""Where the record lies in Airflow's task state store."""
+PATIENCE = (0.0, 2.0, 4.0, 8.0, 16.0)
+"""Seconds from the begin of a look-up at which the service is asked: its lists may lag."""
 
-RECORD_SCHEMA = 1
+LIST_LAG = PATIENCE[-1]
+"""Seconds by which a list may lag behind a submit that the service has carried out."""
 
-LOOKUP_SECONDS = (2.0, 4.0, 8.0, 16.0)
-"""When the service is asked after an unknown outcome, counted from it: its lists may lag."""
+PERSISTENCE = (8.0, 8.0)
+"""Seconds before each further question, if the last one brought no complete list."""
 
 CLOCK_DOUBT = 3600.0
 """Seconds by which the clocks of workers, scheduler and service may differ before a look-up misses a job."""
@@ -47,18 +48,6 @@ EARLIER_KEPT = 20
 SUBMITS_PER_ATTEMPT = 2
 """One, and once more when the service says that the first created nothing."""
 
-_NOT_CREATED = (BadRequest, AuthenticationFailed, Throttled, Unreachable)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Owner:
-    """The task instance that a job belongs to, whatever its try."""
-
-    dag_id: str
-    run_id: str
-    task_id: str
-    map_index: int
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
@@ -68,7 +57,7 @@ class Identity:
     :param namespace: the deployment, so that staging and production on one account stay apart.
     :param generation: ``max_tries``, which moves with every clear and with nothing else.
     :param reuse: ``on_clear="reuse"``: a clear is to find the old job again, so the generation does not count.
-    :param key: replaces everything but the namespace: whoever shares it shares one job.
+    :param key: replaces everything but the namespace: tasks that share it share one job.
     """
 
     namespace: str | None
@@ -86,78 +75,6 @@ class Identity:
         return "mx1-" + digest([*parts, None if self.reuse else self.generation, fingerprint])[:40]
 
 
-def digest(value: Any) -> str:
-    """Return the SHA-256 of a value's canonical JSON, in hex."""
-    canonical = json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode("utf-8", "surrogatepass")).hexdigest()
-
-
-_NOT_GIVEN = digest(None)[:16]
-"""What the first records hold for a field that was not given."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Earlier:
-    """What a clear has left behind: the job of an earlier generation, or only the intent to submit one."""
-
-    generation: int
-    marker: str
-    job_id: str | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Record:
-    """
-    What the task state store knows of a job: an intent before the submit, completed by its id after the answer.
-
-    :param fields: digest of each field of the request, so that a change can be named without storing values.
-    :param at: epoch seconds of the intent.
-    :param job_id: None as long as it is only an intent.
-    :param abandoned: ids of failed jobs that were replaced on purpose.
-    :param earlier: the generations before this one, oldest first.
-    """
-
-    schema: int = RECORD_SCHEMA
-    generation: int
-    marker: str
-    fields: dict[str, str]
-    at: float
-    job_id: str | None = None
-    abandoned: list[str] = field(default_factory=list)
-    earlier: list[Earlier] = field(default_factory=list)
-
-    @classmethod
-    def read(cls, stored: object) -> Record | None:
-        """Read a stored record; one that somebody edited beyond recognition is None."""
-        if not isinstance(stored, dict):
-            return None
-        try:
-            digests = {str(name): str(value) for name, value in dict(stored["fields"]).items()}
-            fields = {name: value for name, value in digests.items() if value != _NOT_GIVEN}
-            return cls(
-                generation=int(stored["generation"]),
-                marker=str(stored["marker"]),
-                fields=fields,
-                at=float(stored["at"]),
-                job_id=str(stored["job_id"]) if stored.get("job_id") else None,
-                abandoned=[str(job_id) for job_id in stored.get("abandoned") or ()],
-                earlier=[
-                    Earlier(
-                        generation=int(left["generation"]),
-                        marker=str(left["marker"]),
-                        job_id=str(left["job_id"]) if left.get("job_id") else None,
-                    )
-                    for left in stored.get("earlier") or ()
-                ],
-            )
-        except (AttributeError, KeyError, TypeError, ValueError):
-            return None
-
-    def as_earlier(self) -> Earlier:
-        """Return what the next generation's record keeps of this one."""
-        return Earlier(generation=self.generation, marker=self.marker, job_id=self.job_id)
-
-
 class RecordStore(Protocol):
     """Airflow's task state store, as far as it is needed."""
 
@@ -166,9 +83,6 @@ class RecordStore(Protocol):
 
     def set(self, key: str, value: Any) -> None:
         """Store a value."""
-
-    def delete(self, key: str) -> None:
-        """Forget a value."""
 
 
 class Log(Protocol):
@@ -179,6 +93,9 @@ class Log(Protocol):
 
     def warning(self, msg: str, /, *args: Any) -> Any:
         """Log a line that the user should see."""
+
+    def error(self, msg: str, /, *args: Any) -> Any:
+        """Log a line about why the task fails."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,10 +117,14 @@ class Acquisition(Generic[R]):
 
     :param store: None where Airflow has no task state store (3.1).
     :param try_number: of this attempt, from 1.
+    :param resumed: the attempt goes on after a deferral and has lost what it waited for, so a job may exist.
+    :param longest_send: seconds from the begin of a submit after which the service has received it or never will.
     :param earliest: epoch seconds before which no attempt of this task can have begun.
-    :param retry_failed: replace a failed job instead of adopting it.
-    :param cancel_earlier: cancel what a clear has left unfinished before another job is submitted.
+    :param retry_failed: replace a failed or canceled job instead of adopting it.
+    :param may_cancel: this task may cancel its own jobs: what a clear has left unfinished, before another job is
+        submitted; and a job that was canceled before it started is taken for one of these, and replaced.
     :param clock: epoch seconds.
+    :param monotonic: seconds of a clock that nobody sets.
     :raises BadRequest: the request breaks a rule; nothing is recorded or sent.
     """
 
@@ -215,21 +136,26 @@ class Acquisition(Generic[R]):
         *,
         store: RecordStore | None,
         try_number: int,
+        longest_send: float,
+        resumed: bool = False,
         earliest: float | None = None,
         retry_failed: bool = False,
-        cancel_earlier: bool = True,
+        may_cancel: bool = True,
         clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
         log: Log = logging.getLogger(__name__),  # noqa: B008 - the same logger every time
     ) -> None:
         self._service = service
         self._request = request
         self._store = store
-        self._first_try = try_number <= 1
+        self._nothing_before = try_number <= 1 and not resumed
+        self._longest_send = longest_send
         self._earliest = earliest
         self._identity = identity
         self._retry_failed = retry_failed
-        self._cancel_earlier = cancel_earlier
+        self._may_cancel = may_cancel and service.cancellable
         self._clock = clock
+        self._monotonic = monotonic
         self._log = log
         service.check(request)
         # Without what is not given, so that a field that a later version adds does not make another request.
@@ -238,82 +164,120 @@ class Acquisition(Generic[R]):
         self._fields = {name: digest(value)[:16] for name, value in content.items()}
         self._abandoned: list[str] = []
         self._earlier: list[Earlier] = []
-        self._before: Record | None = None
 
     def run(self) -> Flow[Owned]:
         """
         Return the task's job.
 
-        :raises RequestChanged: an earlier try of this generation asked for something else.
+        :raises RequestChanged: an earlier try of this generation, or another task with this key, asked for something
+            else.
+        :raises JobCanceled: somebody else canceled the job that exists.
         :raises LookupFailed: a job may exist, and the service cannot say.
         :raises OutcomeUnknown: two submits without an answer, and no job listed for them.
         """
         stored = Record.read(self._store.get(RECORD_KEY)) if self._store is not None else None
         record = self._matching(stored)
-        self._before = stored
         if record is not None:
             # The marker that was sent, should another version have made another one of the same request.
             self.marker = record.marker
             self._abandoned, self._earlier = list(record.abandoned), list(record.earlier)
-        elif stored is not None:
-            self._earlier = [*stored.earlier, stored.as_earlier()][-EARLIER_KEPT:]
-            yield from self._leave_behind(stored)
-        adopted = yield from self._existing(record)
+        elif isinstance(stored, Record):
+            self._earlier = list(stored.earlier)
+            if stored.generation != self._identity.generation:
+                self._earlier = [*self._earlier, stored.as_earlier()][-EARLIER_KEPT:]
+                yield from self._leave_behind(stored)
+        elif isinstance(stored, Unreadable):
+            self._log.warning("The record of this task's job cannot be read: %s", stored.reason)
+        adopted = yield from self._existing(record, may_exist=self._may_exist(stored))
         if adopted is None:
             return (yield from self._submit())
         self._log.info("Adopting job %s (%s), marker %s", adopted.id, adopted.state_name, self.marker)
-        self._write(adopted.id)
+        self._write(job_id=adopted.id)
         return Owned(adopted, self.marker, reattached=True)
 
-    def _matching(self, record: Record | None) -> Record | None:
+    def _matching(self, record: Record | Unreadable | None) -> Record | None:
         """
-        Return the stored record if it speaks of the same work.
+        Return the stored record if it speaks of the same work and a job may exist for it.
 
         :raises RequestChanged: it is of this generation and asked for something else.
         """
-        if record is None:
+        if not isinstance(record, Record):
             return None
         changed = sorted(
             name for name in {*record.fields, *self._fields} if record.fields.get(name) != self._fields.get(name)
         )
         same_generation = record.generation == self._identity.generation
+        if same_generation and record.refused:
+            return None if changed else record
         if changed and same_generation:
-            named = ", ".join(changed)
             raise RequestChanged(
-                f"An earlier try of this task asked for something else; what changed: {named}",
+                f"An earlier try of this task asked for something else; what changed: {', '.join(changed)}",
                 job_id=record.job_id,
                 marker=record.marker,
             )
         spans_clears = self._identity.reuse or self._identity.key is not None
         return record if not changed and (same_generation or spans_clears) else None
 
-    def _existing(self, record: Record | None) -> Flow[Job | None]:
+    def _may_exist(self, stored: Record | Unreadable | None) -> bool:
+        """Tell whether an attempt of this generation may have submitted a job."""
+        if isinstance(stored, Record):
+            # Every submit is preceded by an intent of its generation, so an older record means that there was none.
+            return stored.generation == self._identity.generation and not stored.refused
+        # Airflow runs a first try once; only what follows it, or resumes it, can have a predecessor.
+        return isinstance(stored, Unreadable) or not self._nothing_before
+
+    def _existing(self, record: Record | None, *, may_exist: bool) -> Flow[Job | None]:
         """Return the job that exists for this work, None if a new one is to be submitted."""
         if record is not None and record.job_id is not None:
-            job = yield from self._described(record.job_id)
-            if job is not None and self._serves(job, record):
+            job = yield from self._bought(record, record.job_id)
+            # One that is described as failed is to be replaced; another attempt may have done so already.
+            return job or (yield from self._look_up(patience=PATIENCE[:1], record=record))
+        if may_exist or (record is not None and not record.refused):
+            return (yield from self._look_up(record=record))
+        if self._identity.key is not None or self._identity.reuse:
+            # No record knows of other runs. With "reuse", a run that was deleted and made again finds its job too.
+            return (yield from self._look_up(patience=PATIENCE[:1], record=record))
+        return None
+
+    def _bought(self, record: Record, job_id: str) -> Flow[Job | None]:
+        """
+        Return the job that a record names, None if it is to be replaced.
+
+        :raises LookupFailed: neither its id nor its marker leads to a job. It was paid for, so none is submitted.
+        """
+        refused: BadRequest | None = None
+        try:
+            job = (yield from self._service.describe([job_id])).get(job_id)
+        except BadRequest as error:
+            refused, job = error, None
+        if job is not None:
+            if self._serves(job, record):
                 return job
-            if job is not None:
-                self._abandoned.append(job.id)
-        if record is not None and record.job_id is None:
-            return (yield from self._look_up(since=record.at, must_know=True))
-        if record is not None or self._identity.key is not None:
-            return (yield from self._look_up(must_know=True))
-        if self._first_try and not self._identity.reuse:
+            self._abandoned.append(job.id)
             return None
-        # With "reuse" a run that was deleted and made again finds its job: the store has forgotten it, the service not.
-        return (yield from self._look_up(must_know=self._store is None))
+        reason = f": {refused.what}" if refused else ""
+        self._log.warning("The service does not describe the recorded job %s%s", job_id, reason)
+        replaced = len(self._abandoned)
+        job = yield from self._look_up(record=record)
+        if job is None and len(self._abandoned) == replaced:
+            raise LookupFailed(
+                f"Job {job_id} was submitted for this task, and the service does not know it{reason}",
+                advice="The connection may point to another account, host or job_path than before.",
+                job_id=job_id,
+                marker=self.marker,
+            ) from refused
+        return job
 
     def _leave_behind(self, left: Record) -> Flow[None]:
         """Cancel the unfinished job of the generation before; what fails here does not keep the new one waiting."""
-        if self._identity.key is not None:
-            return  # other runs may share that job
-        if not (self._cancel_earlier and self._service.cancellable):
-            self._log.info("Job %s of before the clear is left as it is", left.job_id or left.marker)
+        if self._identity.key is not None or left.refused:
+            return  # other runs may share that job, or there is none
+        if not self._may_cancel:
+            self._log.info("The job from before the clear (%s) is left as it is", left.job_id or left.marker)
             return
         try:
             if left.job_id is None:
-                jobs = (yield from self._service.find(left.marker, since=left.at - CLOCK_DOUBT)).jobs
+                jobs = (yield from self._service.find(left.marker, since=self._since(left.at))).jobs
             else:
                 jobs = [*(yield from self._service.describe([left.job_id])).values()]
         except MediaxError as failure:
@@ -321,84 +285,112 @@ class Acquisition(Generic[R]):
             return
         unfinished = [job.id for job in jobs if not job.state.final]
         for job in (yield from cancel_flow(self._service, unfinished, self._note_left_behind)):
-            self._log.info("Left behind by a clear: %s", told(job))
+            self._log.info("From before the clear: %s", describe_outcome(job))
 
     def _note_left_behind(self, failure: MediaxError) -> None:
-        self._log.warning("What the clear left behind could not be canceled: %s", failure.what)
-
-    def _described(self, job_id: str) -> Flow[Job | None]:
-        try:
-            jobs = yield from self._service.describe([job_id])
-        except BadRequest as refused:
-            self._log.warning("The service does not know the recorded job %s: %s", job_id, refused.what)
-            return None
-        return jobs.get(job_id)
+        self._log.warning("The job from before the clear could not be canceled: %s", failure.what)
 
     def _serves(self, job: Job, record: Record | None = None) -> bool:
-        """Tell whether a job that exists is as good as a new one."""
-        if job.state is JobState.CANCELED:
+        """
+        Tell whether a job that exists is as good as a new one.
+
+        :raises JobCanceled: somebody else canceled it.
+        """
+        if job.state not in (JobState.FAILED, JobState.CANCELED):
+            return True
+        # A clear is the user's word that it should be paid for again. Without a record the two cannot be told apart,
+        # and only with "reuse" can a clear lead here at all.
+        cleared = self._identity.reuse if record is None else record.generation != self._identity.generation
+        if self._retry_failed or cleared:
             return False
-        if job.state is JobState.FAILED:
-            # A retry must not pay again for what failed; a clear is the user's word that it should. Without a
-            # record the two cannot be told apart, and only with "reuse" can a clear lead here at all.
-            cleared = self._identity.reuse if record is None else record.generation != self._identity.generation
-            return not (self._retry_failed or cleared)
+        if job.state is JobState.CANCELED:
+            if self._may_cancel and job.started_at is None:
+                return False  # an earlier attempt of this task gave it up; it has cost nothing
+            raise JobCanceled(f"The job ended as {job.state_name}", job_id=job.id, marker=self.marker)
         return True
 
-    def _look_up(self, *, since: float | None = None, must_know: bool, just_sent: bool = False) -> Flow[Job | None]:
+    def _look_up(
+        self,
+        *,
+        patience: Sequence[float] = PATIENCE,
+        record: Record | None = None,
+        just_sent: bool = False,
+    ) -> Flow[Job | None]:
         """
-        Ask the service for the marker.
+        Ask the service for the marker, and return the job to adopt; None means that it was not created.
 
-        :param since: when a submit was last on its way; until the lists have had time, asking goes on.
-        :param must_know: a job may exist, so "cannot say" is an error.
+        :param patience: when to ask, in seconds from now; the last answer decides.
         :param just_sent: this attempt's own submit is looked for, and found whatever became of it.
+        :raises LookupFailed: neither the last question nor two more brought a complete list.
         """
+        began = self._monotonic()
         doubt: MediaxError | None = None
-        shared = self._identity.key is not None
-        old = shared or (self._identity.reuse and since is None)
-        for wait in self._lookup_waits(since):
-            if wait > 0:
-                yield Pause(wait)
-            try:
-                # A shared key may have been used long ago, by a run that asked for something else.
-                listed = yield from self._service.find(
-                    self.marker, request=None if shared else self._request, since=None if old else self._since(since)
-                )
-            except MediaxError as failure:
-                self._log.warning("The service cannot say whether a job exists for %s: %s", self.marker, failure.what)
-                doubt = failure
-                continue
-            if (job := self._pick(listed.jobs, just_sent)) is not None:
+        for seconds in patience:
+            if (pause := began + seconds - self._monotonic()) > 0:
+                yield Pause(pause)
+            job, doubt = yield from self._ask(record, just_sent)
+            if job is not None:
                 return job
-            doubt = None if listed.complete else LookupFailed("The service listed fewer jobs than it holds")
-        if doubt is not None and must_know:
-            raise LookupFailed(
-                f"A job may exist for this task, and the service cannot say: {doubt.what}",
-                marker=self.marker,
-                status=doubt.status,
-                request_id=doubt.request_id,
-            ) from doubt
-        return None
+        for pause in PERSISTENCE:
+            if doubt is None:
+                break
+            yield Pause(pause)
+            job, doubt = yield from self._ask(record, just_sent)
+            if job is not None:
+                return job
+        if doubt is None:
+            return None
+        raise LookupFailed(
+            f"A job may exist for this task, and the service cannot say: {doubt.what}",
+            marker=self.marker,
+            status=doubt.status,
+            request_id=doubt.request_id,
+        ) from doubt
+
+    def _ask(self, record: Record | None, just_sent: bool) -> Flow[tuple[Job | None, MediaxError | None]]:
+        """Ask once; return the job to adopt, and what keeps the answer from proving that there is none."""
+        try:
+            listed = yield from self._listed(record)
+        except Stopped:
+            raise
+        except MediaxError as failure:
+            self._log.warning("The service cannot say whether a job exists for %s: %s", self.marker, failure.what)
+            return None, failure
+        job = self._pick(listed.jobs, record, just_sent)
+        return job, None if listed.complete else LookupFailed("The service listed fewer jobs than it holds")
+
+    def _listed(self, record: Record | None) -> Flow[JobList]:
+        # What is shared by a key, or by all clears of a task, may have been submitted long ago.
+        old = self._identity.key is not None or (self._identity.reuse and record is None)
+        since = None if old else self._since(record.at if record is not None else None)
+        return (yield from self._service.find(self.marker, request=self._request, since=since))
 
     def _since(self, sent: float | None) -> float | None:
         """Return when the job that is looked for can have been created at the earliest, by any clock."""
         known = [moment for moment in (sent, self._earliest) if moment is not None]
-        return min(known) - CLOCK_DOUBT if known else None
+        return min(*known, self._clock()) - CLOCK_DOUBT if known else None
 
-    def _lookup_waits(self, since: float | None) -> Iterator[float]:
-        """Yield the pauses before each question: those still to come, or one question at once."""
-        now = self._clock()
-        ahead = [] if since is None else [since + offset - now for offset in LOOKUP_SECONDS if since + offset > now]
-        waited = 0.0
-        for moment in ahead or [0.0]:
-            yield max(0.0, moment - waited)
-            waited = moment
+    def _pick(self, jobs: Sequence[Job], record: Record | None, just_sent: bool) -> Job | None:
+        """
+        Choose the newest job that serves; failed ones that do not are remembered as replaced.
 
-    def _pick(self, jobs: Sequence[Job], just_sent: bool) -> Job | None:
-        """Choose the newest job that serves; failed ones that do not are remembered as replaced."""
+        :raises RequestChanged: the key is another request's as well.
+        :raises JobCanceled: somebody else canceled the only job there is.
+        """
         candidates = [job for job in jobs if job.id not in self._abandoned]
+        if self._identity.key is not None and candidates:
+            fitting = [job for job in candidates if self._service.matches(job, self._request)]
+            if not fitting:
+                raise RequestChanged(
+                    "The idempotency_key of this task was used for another request before",
+                    job_id=candidates[0].id,
+                    marker=self.marker,
+                )
+            candidates = fitting
         alive = [job for job in candidates if job.state not in (JobState.FAILED, JobState.CANCELED)]
-        chosen = next(iter(alive), None) or next((job for job in candidates if just_sent or self._serves(job)), None)
+        chosen = next(iter(alive), None)
+        if chosen is None:
+            chosen = next((job for job in candidates if just_sent or self._serves(job, record)), None)
         others = [f"{job.id} ({job.state_name})" for job in candidates if job is not chosen]
         if others:
             self._log.warning("Further jobs carry the marker %s: %s", self.marker, ", ".join(others))
@@ -409,37 +401,66 @@ class Acquisition(Generic[R]):
     def _submit(self) -> Flow[Owned]:
         unknown: MediaxError | None = None
         for _ in range(SUBMITS_PER_ATTEMPT):
-            self._write(None)
+            self._write()
             try:
                 job = yield from self._service.submit(self._request, self.marker)
-            except _NOT_CREATED as refused:
-                self._forget_intent()
-                raise refused.about(marker=self.marker) from None
+            except Stopped:
+                raise
             except MediaxError as failure:
+                failure.about(marker=self.marker)
+                if failure.nothing_done:
+                    self._write(refused=True)
+                    raise
                 unknown = failure
-                self._log.warning("The outcome of the submit is not known (%s); looking it up", failure.what)
-                found = yield from self._look_up(since=self._clock(), must_know=True, just_sent=True)
+                found = yield from self._after(failure)
             else:
                 found = job
             if found is not None:
                 self._log.info("Job %s is submitted, marker %s", found.id, self.marker)
-                self._write(found.id)
+                self._write(job_id=found.id)
                 return Owned(found, self.marker, reattached=False)
         raise OutcomeUnknown(
             f"The job was submitted {SUBMITS_PER_ATTEMPT} times without an answer, and the service lists none",
             marker=self.marker,
         ) from unknown
 
-    def _forget_intent(self) -> None:
-        """Put back what was recorded before: nothing was bought, so nothing needs to be looked for."""
-        if self._store is None:
-            return
-        if self._before is None:
-            self._store.delete(RECORD_KEY)
-        else:
-            self._store.set(RECORD_KEY, asdict(self._before))
+    def _after(self, failure: MediaxError) -> Flow[Job | None]:
+        """
+        Look for the job of a submit whose outcome is not known; None means that it was not created.
 
-    def _write(self, job_id: str | None) -> None:
+        :raises MediaxError: the service refused the submit in words that prove nothing, and has no such job.
+        """
+        if not isinstance(failure, (BadRequest, AuthenticationFailed)):
+            self._log.warning("The outcome of the submit is not known (%s); looking it up", failure.what)
+            began = failure.sent_at if failure.sent_at is not None else self._monotonic()
+            return (yield from self._look_up(patience=self._patience_after(began), just_sent=True))
+        self._log.warning("The service refused the submit (%s); asking whether a job exists", failure.what)
+        try:
+            listed = yield from self._listed(None)
+        except (BadRequest, AuthenticationFailed):
+            raise failure from None  # it refuses everything; the intent stays
+        except Stopped:
+            raise
+        except MediaxError:
+            job = None
+        else:
+            job = self._pick(listed.jobs, None, just_sent=True)
+        job = job or (yield from self._look_up(just_sent=True))
+        if job is None:
+            raise failure
+        return job
+
+    def _patience_after(self, began: float) -> list[float]:
+        """
+        Return when to ask after an own submit without an answer: it may still be carried out for a while.
+
+        :param began: when its sending began, by the monotonic clock.
+        """
+        last = max(LIST_LAG, began + self._longest_send + LIST_LAG - self._monotonic())
+        between = [LIST_LAG * times for times in range(1, math.ceil(last / LIST_LAG))]
+        return [*PATIENCE[:-1], *between, last]
+
+    def _write(self, *, job_id: str | None = None, refused: bool = False) -> None:
         """
         Store the record and, for an intent, see that it is really there.
 
@@ -453,11 +474,12 @@ class Acquisition(Generic[R]):
             fields=self._fields,
             at=self._clock(),
             job_id=job_id,
+            refused=refused,
             abandoned=self._abandoned,
             earlier=self._earlier,
         )
-        self._store.set(RECORD_KEY, asdict(record))
-        if job_id is None and Record.read(self._store.get(RECORD_KEY)) != record:
+        self._store.set(RECORD_KEY, record.written())
+        if job_id is None and not refused and Record.read(self._store.get(RECORD_KEY)) != record:
             raise LookupFailed(
                 "The intent to submit could not be recorded, because another attempt of this task has taken over",
                 marker=self.marker,

@@ -56,6 +56,14 @@ class JobService(ABC, Generic[R]):
         """
 
     @abstractmethod
+    def matches(self, job: Job, request: R) -> bool:
+        """
+        Tell whether a job could be the one that a request asks for.
+
+        Only what was sent and what the service echoes is compared: what is not echoed is no contradiction.
+        """
+
+    @abstractmethod
     def describe(self, ids: Sequence[str]) -> Flow[Mapping[str, Job]]:
         """Read up to :attr:`describe_limit` jobs; an id that the service does not know is absent."""
 

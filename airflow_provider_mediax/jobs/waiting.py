@@ -7,6 +7,7 @@ A :class:`Wait` is fed answers and failures and says what to do. Worker (through
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -29,7 +30,7 @@ JITTER = 0.1
 FAILURE_BUDGET = 10
 """Failures in a row that are borne; with growing pauses between them about eight minutes of outage."""
 
-Status: TypeAlias = Literal["final", "timeout", "error"]
+Status: TypeAlias = Literal["final", "answered", "timeout", "error"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +40,14 @@ class Outcome:
 
     :param states: the service's word for each job's state, as far as it is known.
     :param error: why it was given up.
+    :param jobs: the jobs as they were described last; the answer that says that one has ended need not be asked for
+        again.
     """
 
     status: Status
     states: Mapping[str, str]
     error: MediaxError | None = None
+    jobs: Mapping[str, Job] = field(default_factory=dict, repr=False)
 
 
 @dataclass(kw_only=True)
@@ -55,6 +59,7 @@ class Wait:
     :param poll_interval: seconds; the first interval, and the shortest.
     :param started: epoch seconds from which the growth of the interval counts.
     :param finish_at: number of final jobs that ends the wait.
+    :param answers: number of answers that end the wait, whatever they say; the first of a few is asked for at once.
     :param rng: source of jitter, 0 to 1.
     """
 
@@ -63,16 +68,19 @@ class Wait:
     poll_interval: float
     started: float
     finish_at: int = 1
+    answers: float = math.inf
     rng: Callable[[], float] = random.random
     due: float = field(init=False)
     states: dict[str, str] = field(init=False, default_factory=dict)
     _final: set[str] = field(init=False, default_factory=set)
     _failures: int = field(init=False, default=0)
-    _answered: bool = field(init=False, default=False)
+    _answered: int = field(init=False, default=0)
+    jobs: dict[str, Job] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         """Spread the first poll, so that waits taken over together do not ask together."""
-        self.due = self.started + self.rng() * self.poll_interval
+        spread = self.rng() * self.poll_interval if self.answers == math.inf else 0.0
+        self.due = self.started + spread
 
     @property
     def open_ids(self) -> list[str]:
@@ -87,9 +95,10 @@ class Wait:
     def on_jobs(self, jobs: Iterable[Job], now: float) -> list[Job]:
         """Take the service's answer in, and return the jobs whose state has changed."""
         self._failures = 0
-        self._answered = True
+        self._answered += 1
         changed = []
         for job in jobs:
+            self.jobs[job.id] = job
             if self.states.get(job.id) != job.state_name:
                 changed.append(job)
                 self.states[job.id] = job.state_name
@@ -119,8 +128,10 @@ class Wait:
     def ended(self, now: float) -> Outcome | None:
         """Tell whether the wait is over: enough jobs are final, or the deadline has passed."""
         if len(self._final) >= min(self.finish_at, len(self.job_ids)):
-            return Outcome("final", dict(self.states))
-        return Outcome("timeout", dict(self.states)) if now >= self.deadline else None
+            return Outcome("final", dict(self.states), jobs=self.jobs)
+        if self._answered >= self.answers:
+            return Outcome("answered", dict(self.states), jobs=self.jobs)
+        return Outcome("timeout", dict(self.states), jobs=self.jobs) if now >= self.deadline else None
 
     def _interval(self, now: float) -> float:
         longest = max(LONGEST_INTERVAL, self.poll_interval)

@@ -18,7 +18,13 @@ from airflow_provider_mediax.exceptions import (
 )
 from airflow_provider_mediax.protocol.ci_requests import ROLES, TAG, AudioConfig, is_id
 from airflow_provider_mediax.protocol.ci_xml import read_xml
-from airflow_provider_mediax.protocol.exchange import JsonObject, Reply
+from airflow_provider_mediax.protocol.exchange import (
+    JsonObject,
+    Reply,
+    outcome_unknown,
+    plain_words,
+    redirect_target,
+)
 from airflow_provider_mediax.protocol.job import Job, JobState, member, objects, text
 from airflow_provider_mediax.protocol.results import ResultView
 from airflow_provider_mediax.protocol.urls import CosAddress, shown_text
@@ -49,7 +55,7 @@ _ACTIVATE = (
 _INPUT = "Check that the source is an object of the bucket, and that the role CI_QCSRole may read it."
 _CODES: Mapping[str, tuple[type[MediaxError], str]] = MappingProxyType(
     {
-        "SlowDown": (Throttled, Throttled.advice),
+        "SlowDown": (Throttled, Throttled.default_advice),
         "MissingAuthorization": (AuthenticationFailed, _KEYS),
         "InvalidAuthorization": (AuthenticationFailed, _KEYS),
         "SecretidNotExist": (AuthenticationFailed, _KEYS),
@@ -80,11 +86,11 @@ _CODES: Mapping[str, tuple[type[MediaxError], str]] = MappingProxyType(
         "ResourceAccessDenied": (BadRequest, _INPUT),
         "ResourceDownloadFailed": (BadRequest, _INPUT),
         "WriteTargetBucketDenied": (BadRequest, "Check that the role CI_QCSRole may write to the output bucket."),
-        "InvalidArgument": (BadRequest, "Mend the request."),
-        "InvalidContent": (BadRequest, "Mend the request."),
-        "MissingContent": (BadRequest, "Mend the request."),
-        "InvalidContentType": (BadRequest, "Mend the request."),
-        "InvalidUrl": (BadRequest, "Mend the request."),
+        "InvalidArgument": (BadRequest, "Correct the request."),
+        "InvalidContent": (BadRequest, "Correct the request."),
+        "MissingContent": (BadRequest, "Correct the request."),
+        "InvalidContentType": (BadRequest, "Correct the request."),
+        "InvalidUrl": (BadRequest, "Correct the request."),
     }
 )
 _WILDCARD = re.compile(r"\$\{[^}]*\}")
@@ -172,7 +178,8 @@ def read_job(raw: JsonObject, where: str) -> Job:
         created_at=read_time(raw.get("CreationTime")),
         started_at=read_time(raw.get("StartTime")),
         completed_at=read_time(raw.get("EndTime")) if state.final else None,
-        raw=raw,
+        # The callback's address comes back too, and may hold a password.
+        raw={name: value for name, value in raw.items() if not name.startswith("CallBack")},
     )
 
 
@@ -315,26 +322,33 @@ def refusal(action: str, reply: Reply, envelope: JsonObject, hide: Callable[[str
     :param hide: blanks what must not be repeated.
     """
     code = text(envelope.get("Code"))
-    said = text(envelope.get("Message")) or "no reason given"
+    said = text(envelope.get("Message")) or (not envelope and plain_words(reply)) or "no reason given"
     status = reply.status
     kind, advice = _CODES.get(code or "", (None, ""))
     if status == 429:
-        kind, advice = Throttled, Throttled.advice
-    elif (status >= 500 or status == 408) and kind is not Throttled:
+        kind, advice = Throttled, Throttled.default_advice
+    elif outcome_unknown(status) and kind is not Throttled:
         # Whatever it says of the request: what became of it is not known.
         kind, advice = Unavailable, ""
     elif kind is None and status in (401, 403):
         kind, advice = AuthenticationFailed, _KEYS
     elif kind is None:
-        kind = BadRequest if status >= 400 else ProtocolError
+        kind = BadRequest if status >= 300 else ProtocolError
+        advice = "" if envelope else "Check cos_endpoint, cos_region and proxy of the connection."
+    what = f"Cloud Infinite answered {action} with: {hide(said)[:500]}"
+    if 300 <= status < 400 and not envelope:
+        what = f"{action} was not carried out: the answer leads to {redirect_target(reply)}"
     request_id = request_id_of(reply, envelope)
-    return kind(
-        f"Cloud Infinite answered {action} with: {hide(said)[:500]}",
+    error = kind(
+        what,
         advice=advice,
         status=status,
         code=code and hide(code)[:100],
         request_id=request_id and hide(request_id)[:100],
     )
+    # A redirect was not carried out, whatever code it bears.
+    error.nothing_done = kind.nothing_done or 300 <= status < 400
+    return error
 
 
 def request_id_of(reply: Reply, content: JsonObject) -> str | None:

@@ -118,8 +118,11 @@ class CloudInfinite:
         content = self._read(action, reply)
         found, all_read = read_jobs(content, f"The answer to {action}")
         jobs = {job.id: job for job in found if job.id in ids}
-        if not all_read and set(ids) - set(jobs) - set(texts(content.get("NonExistJobIds"))):
+        missing = set(ids) - set(jobs) - set(texts(content.get("NonExistJobIds")))
+        if missing and not all_read:
             raise ProtocolError(f"The answer to {action} holds a job that cannot be read")
+        if missing and (others := [job.id for job in found if job.id not in ids]):
+            raise ProtocolError(f"The answer to {action} is about another job, {others[0]}")
         return jobs
 
     def list_jobs(
@@ -305,6 +308,8 @@ class CloudInfinite:
         jobs, _ = read_jobs(self._read(action, reply), f"The answer to {action}")
         if not jobs:
             raise ProtocolError(f"The answer to {action} holds no job id", status=reply.status if reply else None)
+        if jobs[0].marker not in (None, marker):
+            raise ProtocolError(f"The answer to {action} is about another job, {jobs[0].id}", marker=marker)
         return jobs[0]
 
     def _queue_id(self, refused: BadRequest) -> Flow[str]:
@@ -365,10 +370,10 @@ class CloudInfinite:
         except ProtocolError as unreadable:
             unreadable.status = reply.status
             unreadable.request_id = reply.headers.get("x-ci-request-id")
-            if reply.status < 400:
+            if reply.status < 300:
                 raise
             root, content = "", {}
-        if root == "Error" or reply.status >= 400:
+        if root == "Error" or reply.status >= 300:
             raise refusal(action, reply, content if root == "Error" else {}, self._hide)
         if root != "Response":
             request_id = request_id_of(reply, {})

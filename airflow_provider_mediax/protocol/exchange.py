@@ -8,12 +8,17 @@ and is sent nothing once the time has passed. The same flow therefore serves a w
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, TypeAlias, TypeVar
+from urllib.parse import urlsplit
 
 T = TypeVar("T")
+
+_WORDS_READ = 2000
+"""Bytes of an error page that are looked at."""
 
 JsonObject: TypeAlias = dict[str, Any]
 """A decoded JSON object; its members are whatever the service sent."""
@@ -85,6 +90,28 @@ class Reply:
     status: int
     headers: Mapping[str, str]
     body: bytes
+
+
+def outcome_unknown(status: int) -> bool:
+    """Tell whether an error answer leaves open what became of the request, so that it may have been carried out."""
+    return status >= 500 or status in (408, 409, 425, 499)
+
+
+def redirect_target(reply: Reply) -> str:
+    """Return the host that a redirect leads to, which says who answered in the service's place."""
+    try:
+        return urlsplit(reply.headers.get("location", "")).hostname or "another path of the same host"
+    except ValueError:
+        return "an unreadable address"
+
+
+def plain_words(reply: Reply) -> str | None:
+    """Return what an answer in plain text or HTML says, in one line; None if it says nothing."""
+    said = reply.body[:_WORDS_READ].decode("utf-8", "replace")
+    if title := re.search(r"(?is)<title[^>]*>(.*?)</title>", said):
+        said = title[1]
+    said = " ".join(re.sub(r"<[^>]*>", " ", said).split())
+    return "".join(character if character.isprintable() else "?" for character in said) or None
 
 
 @dataclass(frozen=True, slots=True)

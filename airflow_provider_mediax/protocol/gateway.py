@@ -24,7 +24,18 @@ from airflow_provider_mediax.exceptions import (
     Throttled,
     Unavailable,
 )
-from airflow_provider_mediax.protocol.exchange import Call, Flow, JsonObject, Repeat, Reply, Sign, unsigned
+from airflow_provider_mediax.protocol.exchange import (
+    Call,
+    Flow,
+    JsonObject,
+    Repeat,
+    Reply,
+    Sign,
+    outcome_unknown,
+    plain_words,
+    redirect_target,
+    unsigned,
+)
 from airflow_provider_mediax.protocol.job import Job, JobList, JobState, from_epoch_ms, member, objects, text
 from airflow_provider_mediax.protocol.json_body import parse_json
 from airflow_provider_mediax.protocol.urls import shown_text
@@ -148,17 +159,28 @@ class Gateway:
 
         :param request: ``inputs``, ``outputs`` and options of ``createJobRequest``.
         :param marker: sent as ``customId``, shorter than 64 characters.
+        :raises ProtocolError: the answer is about another ``customId``: what became of this job is not known.
         """
         if not 0 < len(marker) < MARKER_LIMIT:
             raise BadRequest.field("customId", marker, f"it must be shorter than {MARKER_LIMIT} characters.")
         payload = {"customId": marker, **request}
         reply = yield self._call("CreateJob", payload, repeat=Repeat.NEVER)
-        return read_job(member(self._read("CreateJob", reply, "createJobResponse"), "job"), "CreateJob")
+        job = read_job(member(self._read("CreateJob", reply, "createJobResponse"), "job"), "CreateJob")
+        if job.marker not in (None, marker):
+            raise ProtocolError(f"The answer to CreateJob is about another job, {job.id}", marker=marker)
+        return job
 
     def get_job(self, job_id: str) -> Flow[Job]:
-        """Read one job (section 5.2)."""
+        """
+        Read one job (section 5.2).
+
+        :raises ProtocolError: the answer is about another job.
+        """
         reply = yield self._call("GetJob", {"id": job_id})
-        return read_job(member(self._read("GetJob", reply, "getJobResponse"), "job"), "GetJob")
+        job = read_job(member(self._read("GetJob", reply, "getJobResponse"), "job"), "GetJob")
+        if job.id != job_id:
+            raise ProtocolError(f"The answer to GetJob is about another job, {job.id}", job_id=job_id)
+        return job
 
     def list_jobs(self, marker: str) -> Flow[JobList]:
         """
@@ -270,16 +292,16 @@ class Gateway:
             envelope = parse_json(reply.body, f"The answer to {action}")
         except ProtocolError as unreadable:
             unreadable.status = reply.status
-            if reply.status < 400:
+            if reply.status < 300:
                 raise
-            envelope = {}
+            envelope = {"message": plain_words(reply)}
         envelope = envelope if isinstance(envelope, dict) else {}
         hide = self._hider(secrets)
         request_id = text(envelope.get("requestId")) or reply.headers.get("x-request-id")
         request_id = request_id and hide(request_id)[:100]
         # An error outranks everything, whatever the status; by its presence, since an empty one is an error too.
-        if reply.status >= 400 or "errorResponse" in envelope:
-            raise _refusal(action, reply.status, envelope, request_id, hide)
+        if reply.status >= 300 or "errorResponse" in envelope:
+            raise _refusal(action, reply, envelope, request_id, hide)
         for name in members:
             if isinstance(found := envelope.get(name), dict):
                 return found
@@ -327,7 +349,8 @@ def read_job(raw: JsonObject, action: str) -> Job:
         created_at=from_epoch_ms(timing.get("createdAt")),
         started_at=from_epoch_ms(timing.get("startedAt")),
         completed_at=from_epoch_ms(timing.get("completedAt")),
-        raw=raw,
+        # The callback's address comes back too, and may hold a password.
+        raw={name: value for name, value in raw.items() if name != "callback"},
     )
 
 
@@ -350,9 +373,14 @@ def _fits_header(value: str) -> bool:
 
 
 def _refusal(
-    action: str, status: int, envelope: JsonObject, request_id: str | None, hide: Callable[[str], str]
+    action: str, reply: Reply, envelope: JsonObject, request_id: str | None, hide: Callable[[str], str]
 ) -> MediaxError:
-    """Turn an error answer into a typed error; the class depends on the status alone, never on a text."""
+    """
+    Turn an error answer into a typed error; the class depends on the status alone, never on a text.
+
+    What ``errorResponse`` proves is undocumented, so a job may exist in spite of it.
+    """
+    status = reply.status
     platform = "errorResponse" in envelope
     stated = member(envelope, "errorResponse") if platform else envelope
     message = text(stated.get("message")) or text(envelope.get("message")) or "no reason given"
@@ -362,14 +390,17 @@ def _refusal(
     kind: type[MediaxError] = BadRequest
     advice = "Check host and job_path of the connection."
     if platform:
-        advice = "If the reason is the keys, check login and password of the connection; else mend the request."
+        advice = "If the reason is the keys, check login and password of the connection; else correct the request."
     if status in (401, 403):
         kind = AuthenticationFailed
         advice = f"Check {'login and password' if platform else 'the three gateway fields'} of the connection."
     elif status == 429:
-        kind, advice = Throttled, Throttled.advice
-    elif status >= 500:
+        kind, advice = Throttled, Throttled.default_advice
+    elif outcome_unknown(status):
         kind, advice = Unavailable, ""
+    elif status < 400 and not platform:
+        said = f"{action} was not carried out: the answer leads to {redirect_target(reply)}"
     error = kind(said, advice=advice, **facts)
     error.layer = "platform" if platform else "gateway"
+    error.nothing_done = kind.nothing_done and (not platform or status == 429)
     return error

@@ -13,7 +13,7 @@ from airflow_provider_mediax.sensors.base import WaitingSensor
 if TYPE_CHECKING:
     from airflow_provider_mediax.exceptions import MediaxError
     from airflow_provider_mediax.hooks.job import JobHook
-    from airflow_provider_mediax.jobs.ownership import Owner
+    from airflow_provider_mediax.jobs.stored import Owner
     from airflow_provider_mediax.protocol.exchange import JsonObject
     from airflow_provider_mediax.protocol.job import Job
     from airflow_provider_mediax.triggers.job import JobTrigger
@@ -74,7 +74,7 @@ class JobSensor(WaitingSensor):
 
     def read_event(self, event: object) -> tuple[str, MediaxError | None]:
         """Return what an event says of our job; of another one it says nothing."""
-        from airflow_provider_mediax.triggers.job import JobEvent
+        from airflow_provider_mediax.jobs.stored import JobEvent
 
         job_id, _ = self._target()
         said = JobEvent.read(event, job_id)
@@ -82,14 +82,12 @@ class JobSensor(WaitingSensor):
 
     def _target(self) -> tuple[str, Owner | None]:
         """Return the id to wait for and, if a manifest was given, whose job it is."""
-        from airflow_provider_mediax.jobs.ownership import Owner
+        from airflow_provider_mediax.jobs.stored import owner_in, read_manifest
 
         given = parsed_literal(self.job_id)
         if isinstance(given, Mapping):
-            if not given.get("job_id"):
-                raise BadRequest.field("job_id", sorted(given), "a manifest must hold a job_id.")
-            stored = given.get("owner")
-            return str(given["job_id"]), Owner(**stored) if isinstance(stored, Mapping) else None
+            manifest = read_manifest("job_id", given)
+            return manifest["job_id"], owner_in(manifest)
         job_id = str(self.job_id or "").strip()
         if not job_id or job_id == "None":
             raise BadRequest.field("job_id", self.job_id, "it must be a job's id or a manifest.")

@@ -15,9 +15,6 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseOperator
 
-SCHEMA = 1
-"""Of arguments and events; both may lie in the database while the code is upgraded."""
-
 NET_SECONDS = 600.0
 """How much later than the deadline Airflow's timeout of a deferral is set."""
 

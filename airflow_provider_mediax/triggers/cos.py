@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from airflow_provider_mediax import exceptions
-from airflow_provider_mediax.exceptions import AuthenticationFailed, BadRequest, MediaxError, ProtocolError, Unavailable
+from airflow_provider_mediax.exceptions import AuthenticationFailed, BadRequest, MediaxError, ProtocolError
 from airflow_provider_mediax.hooks.connection import MediaxConnection
 from airflow_provider_mediax.hooks.cos import CosHook
+from airflow_provider_mediax.jobs.stored import SCHEMA, Unreadable, error_facts, error_from, readable
 from airflow_provider_mediax.protocol.urls import CosAddress, cos_address
-from airflow_provider_mediax.triggers.base import SCHEMA, OneEventTrigger
+from airflow_provider_mediax.triggers.base import OneEventTrigger
 
 FAILURES = 10
 """How many failures in a row a wait bears; an answer makes up for all of them."""
@@ -164,17 +164,20 @@ class CosKeyEvent:
 
     def payload(self) -> dict[str, Any]:
         """Return what is stored, in plain text; an error is reduced to its class and codes."""
-        facts = {"class": type(self.error).__name__, **self.error.facts()} if self.error is not None else None
-        addresses = list(self.addresses[:EVENT_ADDRESSES])
-        return {"schema": SCHEMA, "status": self.status, "addresses": addresses, "error": facts}
+        return {
+            "schema": SCHEMA,
+            "status": self.status,
+            "addresses": list(self.addresses[:EVENT_ADDRESSES]),
+            "error": error_facts(self.error),
+        }
 
     @classmethod
     def read(cls, payload: object) -> CosKeyEvent:
         """Read an event; one that makes no sense says nothing."""
-        if not isinstance(payload, Mapping):
+        said = readable(payload)
+        if isinstance(said, Unreadable):
             return cls("unreadable")
-        facts = payload.get("error")
-        return cls(str(payload.get("status")), error=_error(facts) if isinstance(facts, Mapping) else None)
+        return cls(str(said.get("status")), error=error_from(said.get("error")))
 
 
 class _Desk:
@@ -218,12 +221,3 @@ _DESKS: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, _Desk]] = WeakKey
 def _desk(conn_id: str) -> _Desk:
     desks = _DESKS.setdefault(asyncio.get_running_loop(), {})
     return desks.setdefault(conn_id, _Desk(conn_id))
-
-
-def _error(facts: Mapping[str, Any]) -> MediaxError:
-    kind = getattr(exceptions, str(facts.get("class")), None)
-    if not (isinstance(kind, type) and issubclass(kind, MediaxError)):
-        kind = Unavailable
-    known = {name: facts.get(name) for name in ("request_id", "status", "code")}
-    what = f"Waiting for objects was given up ({facts.get('class')}; the trigger's log says more)"
-    return kind(what, **known)

@@ -5,20 +5,19 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from airflow_provider_mediax import exceptions
 from airflow_provider_mediax.exceptions import MediaxError, ProtocolError
 from airflow_provider_mediax.hooks.cloud_infinite import CloudInfiniteHook
 from airflow_provider_mediax.hooks.job import JobHook
 from airflow_provider_mediax.hooks.mediax import MediaxHook
-from airflow_provider_mediax.jobs.cancellation import cancel_flow, told
+from airflow_provider_mediax.jobs.cancellation import cancel_flow, describe_outcome
+from airflow_provider_mediax.jobs.stored import SCHEMA, UNREADABLE_EVENT, JobEvent
 from airflow_provider_mediax.jobs.waiting import Outcome, Wait
 from airflow_provider_mediax.jobs.watcher import Watcher, watcher_for
 from airflow_provider_mediax.protocol.job import Job
-from airflow_provider_mediax.triggers.base import SCHEMA, OneEventTrigger
+from airflow_provider_mediax.triggers.base import OneEventTrigger
 from airflow_provider_mediax.triggers.kill import is_over, see_through
 
 HOOKS: Mapping[str, type[JobHook]] = MappingProxyType(
@@ -81,7 +80,10 @@ class JobTrigger(OneEventTrigger):
         self.cancel_on_kill = cancel_on_kill
 
     async def wait(self) -> dict[str, Any]:
-        """Wait for the outcome and put it into words."""
+        """Wait for the outcome and put it into words; of arguments that a later version stored, say nothing."""
+        if self.schema > SCHEMA:
+            self.log.warning("A later version of the provider made this trigger; upgrade this triggerer too")
+            return UNREADABLE_EVENT.payload()
         outcome = await self._outcome()
         return JobEvent(outcome.status, outcome.states, outcome.error).payload()
 
@@ -96,7 +98,7 @@ class JobTrigger(OneEventTrigger):
         if not HOOKS[self.service].cancellable:
             self.log.warning("This wait ends; %s goes on, because the service has no call to cancel it", named)
         elif not self.cancel_on_kill:
-            self.log.warning("This wait ends; %s goes on, as it was asked to", named)
+            self.log.warning("This wait ends; %s goes on, because cancel_on_kill is off or other tasks may share it", named)
         else:
             await see_through(self._cancel_if_over(named))
 
@@ -109,7 +111,7 @@ class JobTrigger(OneEventTrigger):
             self.log.info("The task is over; canceling %s", named)
             jobs = await self._watcher.run(lambda service: cancel_flow(service, self.job_ids, self._note_uncanceled))
             for job in jobs:
-                self.log.info(told(job))
+                self.log.info(describe_outcome(job))
         except TimeoutError:
             self.log.warning("Airflow did not say what became of the task; %s is left as it is", named)
         except Exception:
@@ -144,50 +146,3 @@ class JobTrigger(OneEventTrigger):
                 else:
                     self.log.warning("Asking for the job failed, trying again: %s", news.what)
         raise RuntimeError("the watcher ended without an outcome")
-
-
-@dataclass(frozen=True, slots=True)
-class JobEvent:
-    """
-    What a trigger's event says: a hint, since on resume the job itself is read.
-
-    :param states: the service's word for each job's state, as far as it was known.
-    :param error: why the wait was given up.
-    """
-
-    status: str
-    states: Mapping[str, str]
-    error: MediaxError | None
-
-    def payload(self) -> dict[str, Any]:
-        """
-        Return what is stored, in plain text.
-
-        An error is reduced to its class and ids: its words may say more than a database should know.
-        """
-        error = self.error
-        facts = {"class": type(error).__name__, **error.facts()} if error is not None else None
-        return {"schema": SCHEMA, "status": self.status, "states": dict(self.states), "error": facts}
-
-    @classmethod
-    def read(cls, payload: object, job_id: str) -> JobEvent:
-        """
-        Read an event that is to be about a job; one that is not, or makes no sense, says nothing.
-
-        On sqlite, which uses row ids again, an event can reach another task than the one it was meant for.
-        """
-        nothing = cls("unreadable", {}, None)
-        if not isinstance(payload, Mapping):
-            return nothing
-        states, facts = payload.get("states"), payload.get("error")
-        if not isinstance(states, Mapping) or (states and job_id not in states):
-            return nothing
-        return cls(str(payload.get("status")), states, _error(facts) if isinstance(facts, Mapping) else None)
-
-
-def _error(facts: Mapping[str, Any]) -> MediaxError:
-    kind = getattr(exceptions, str(facts.get("class")), None)
-    if not (isinstance(kind, type) and issubclass(kind, MediaxError)):
-        kind = exceptions.Unavailable
-    known = {name: facts.get(name) for name in ("job_id", "marker", "request_id", "status", "code")}
-    return kind(f"Waiting for the job was given up ({facts.get('class')}; the trigger's log says more)", **known)

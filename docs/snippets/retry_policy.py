@@ -3,7 +3,7 @@
 # [START retry_policy]
 from airflow.sdk import DAG
 
-from airflow_provider_mediax.exceptions import RETRY_POLICY
+from airflow_provider_mediax.retries import RETRY_POLICY
 from airflow_provider_mediax.operators.music import MusicTagOperator
 
 with DAG("retry_policy", schedule=None) as dag:

@@ -28,7 +28,7 @@ def write_dags(stack: Stack, name: str, tags: str, separation: str, *, prelude: 
 {prelude}
 from datetime import timedelta
 from airflow.sdk import DAG
-from airflow_provider_mediax.exceptions import RETRY_POLICY
+from airflow_provider_mediax.retries import RETRY_POLICY
 from airflow_provider_mediax.operators.music import MusicTagOperator
 from airflow_provider_mediax.operators.voice_separation import VoiceSeparationOperator
 """

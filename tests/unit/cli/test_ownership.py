@@ -9,7 +9,7 @@ import pytest
 from airflow_provider_mediax.cli.ownership import OVER, SENSORS, Listed, Trace, in_span, orphans
 from airflow_provider_mediax.jobs.cloud_infinite import CloudInfiniteService
 from airflow_provider_mediax.jobs.mediax import MediaxService
-from airflow_provider_mediax.jobs.ownership import Earlier, Owner, Record
+from airflow_provider_mediax.jobs.stored import Earlier, Owner, Record
 from airflow_provider_mediax.protocol.job import Job, JobState
 from airflow_provider_mediax.sensors import job as sensors
 

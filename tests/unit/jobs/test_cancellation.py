@@ -9,7 +9,8 @@ import pytest
 
 from airflow_provider_mediax.exceptions import BadRequest, Unavailable
 from airflow_provider_mediax.jobs.cancellation import cancel_flow, told
-from airflow_provider_mediax.jobs.ownership import RECORD_KEY, Acquisition, Identity, Owned, Owner, Record
+from airflow_provider_mediax.jobs.ownership import Acquisition, Identity, Owned
+from airflow_provider_mediax.jobs.stored import RECORD_KEY, Owner, Record
 from airflow_provider_mediax.protocol.job import JobState
 from tests.unit.jobs.platform import Store
 from tests.unit.jobs.shop import Order, Shop

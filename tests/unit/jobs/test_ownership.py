@@ -18,7 +18,8 @@ from airflow_provider_mediax.exceptions import (
     Throttled,
     Unreachable,
 )
-from airflow_provider_mediax.jobs.ownership import RECORD_KEY, Acquisition, Identity, Owned, Owner, Record
+from airflow_provider_mediax.jobs.ownership import Acquisition, Identity, Owned
+from airflow_provider_mediax.jobs.stored import RECORD_KEY, Owner, Record
 from airflow_provider_mediax.protocol.request import CapabilityRequest, MediaxInput
 from tests.unit.jobs.platform import CANCELED, COMPLETED, ERROR, Platform, Store, service, tags_of
 

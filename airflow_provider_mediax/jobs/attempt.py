@@ -1,0 +1,404 @@
+"""
+One attempt of a task at its job: acquire it, wait for it, collect it, and cancel it when the task is killed.
+
+An operator is the Airflow adapter of this: it coerces arguments, opens the hook, defers, and stores what is handed to
+it. Nothing here knows Airflow.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
+
+from airflow_provider_mediax.client.retry import ONE_TRY, PATIENT, Patience
+from airflow_provider_mediax.exceptions import (
+    AnswerTooLarge,
+    BadRequest,
+    MediaxError,
+    ProtocolError,
+    ResultMissing,
+    Stopped,
+    WaitTimeout,
+)
+from airflow_provider_mediax.jobs.cancellation import cancel_flow, describe_outcome
+from airflow_provider_mediax.jobs.ending import require_success
+from airflow_provider_mediax.jobs.ownership import Acquisition, Identity, Log, Owned, RecordStore
+from airflow_provider_mediax.jobs.service import JobService, R
+from airflow_provider_mediax.jobs.stored import (
+    JOB_ID_KEY,
+    MANIFEST_KEY,
+    WAIT_KEY,
+    JobEvent,
+    Owner,
+    Pending,
+    Unreadable,
+)
+from airflow_provider_mediax.jobs.waiting import Wait, absolute_deadline, wait_flow
+from airflow_provider_mediax.protocol.exchange import Flow, JsonObject
+from airflow_provider_mediax.protocol.job import Job, JobState
+
+T = TypeVar("T")
+
+CANCEL_SECONDS = 3.0
+"""How long a kill in a worker takes at most: Airflow sends SIGKILL 5 s after SIGTERM."""
+
+LAST_READ_SECONDS = 60.0
+"""How long a job is asked for after its deadline, if the answers fail: it may have ended in time."""
+
+
+class ServiceHook(Protocol[R]):
+    """A hook of a job service, as far as an attempt needs it."""
+
+    @property
+    def service(self) -> JobService[R]:
+        """The service with the connection's keys."""
+
+    @property
+    def longest_send(self) -> float:
+        """Seconds from the begin of a submit after which the service has received it or never will."""
+
+    def run(self, flow: Flow[T], patience: Patience = PATIENT) -> T:
+        """Carry a flow out."""
+
+    def run_apart(self, flow: Flow[T], seconds: float) -> T:
+        """Carry a flow out within ``seconds``, with a session of its own."""
+
+    def manifest(self, job: Job, owner: Owner | None, *, reattached: bool) -> JsonObject:
+        """Describe a job."""
+
+    def check_outputs(self, job: Job) -> None:
+        """
+        Look for the files that a finished job promises.
+
+        :raises ResultMissing: one is missing or empty.
+        """
+
+
+class Notes(Protocol):
+    """What Airflow keeps for the attempt from its deferral to its resume, and for other tasks (XCom)."""
+
+    def write(self, key: str, value: Any) -> None:
+        """Keep a value."""
+
+    def read(self, key: str) -> Any:
+        """Return what this attempt has kept, None if nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskInstance:
+    """
+    What an attempt needs to know of the task instance that it runs for.
+
+    :param generation: ``max_tries``, which moves with every clear.
+    :param started: epoch seconds at which this try of the task started.
+    :param execution_timeout: seconds that Airflow gives the try, None for no limit.
+    :param earliest: epoch seconds before which no try of the task can have begun.
+    """
+
+    owner: Owner
+    try_number: int
+    generation: int
+    started: float
+    execution_timeout: float | None = None
+    earliest: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """The arguments that all job operators share, rendered and coerced; see ``operators.base``."""
+
+    deferrable: bool = False
+    wait_for_completion: bool = True
+    poll_interval: float = 5.0
+    wait_timeout: float = 86400.0
+    cancel_on_kill: bool = True
+    reuse: bool = False
+    retry_failed_jobs: bool = False
+    verify_outputs: bool = True
+    idempotency_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Deferral:
+    """The attempt is to be continued by :meth:`Attempt.resume` after a trigger has waited for the job."""
+
+    pending: Pending
+    cancel_on_kill: bool
+
+
+class Attempt(Generic[R]):
+    """
+    One attempt of a task.
+
+    :param hook: the service, with the task's stop signal.
+    :param build: makes the request from the task's arguments; called only if a job may have to be submitted.
+    :param notes: what outlives a deferral.
+    :param store: Airflow's task state store, None where there is none (3.1).
+    :param clock: epoch seconds.
+    """
+
+    def __init__(
+        self,
+        hook: ServiceHook[R],
+        build: Callable[[], R],
+        terms: Terms,
+        task: TaskInstance,
+        *,
+        namespace: str | None,
+        notes: Notes,
+        store: RecordStore | None,
+        log: Log,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._hook = hook
+        self._build = build
+        self._terms = terms
+        self._task = task
+        self._namespace = namespace
+        self._notes = notes
+        self._store = store
+        self._log = log
+        self._clock = clock
+        self._observed: tuple[str, str] | None = None
+        self._held: str | None = None
+        self._given_up = False
+
+    def begin(self, *, resumed: bool = False) -> JsonObject | Deferral:
+        """
+        Get the job, and wait for it.
+
+        :param resumed: the attempt goes on after a deferral and has lost what it waited for.
+        :return: the manifest, or the order to defer.
+        :raises BadRequest: before anything is sent.
+        """
+        owned = self._acquire(resumed)
+        job = owned.job
+        self._held = job.id
+        self.observe(job)
+        self._notes.write(JOB_ID_KEY, job.id)
+        if not self._terms.wait_for_completion:
+            return self._hook.manifest(job, self._task.owner, reattached=owned.reattached)
+        pending = Pending(
+            job_id=job.id,
+            marker=owned.marker,
+            deadline=absolute_deadline(
+                self._clock(),
+                self._terms.wait_timeout,
+                task_started=self._task.started,
+                execution_timeout=self._task.execution_timeout,
+            ),
+            reattached=owned.reattached,
+        )
+        if not owned.reattached:  # what was adopted has just been described
+            job = self._first_look(pending, job)
+        return self._go_on(pending, job)
+
+    def resume(self, event: object) -> JsonObject | Deferral:
+        """
+        Go on after a trigger's event.
+
+        The event is a hint: the job is read again, and its own state decides.
+        """
+        pending = Pending.read(self._notes.read(WAIT_KEY))
+        if not isinstance(pending, Pending):
+            why = f"cannot be read ({pending.reason})" if isinstance(pending, Unreadable) else "is lost"
+            self._log.warning("What this task waited for %s; looking its job up", why)
+            return self.begin(resumed=True)
+        self._held = pending.job_id
+        said = JobEvent.read(event, pending.job_id)
+        job = self._read(pending)
+        if not job.state.final:
+            if said.status == "timeout" or self._clock() >= pending.deadline:
+                job = self._at_deadline(pending, job)
+            elif isinstance(said.error, AnswerTooLarge):
+                job = self._wait_here(pending)  # a worker reads more than a triggerer
+            elif said.error is not None:
+                raise _retryable(said.error, pending)
+            else:
+                self._log.warning("The event says nothing about the end of job %s; waiting on", pending.job_id)
+        return self._go_on(pending, job)
+
+    def kill(self) -> None:
+        """
+        Cancel the job where the service can; for a signal handler.
+
+        A submit that is on its way is left alone: whatever comes next finds it by its marker.
+        """
+        job_id = self._held
+        if job_id is None:
+            return
+        if not self.may_cancel:
+            reason = "the service has no call to cancel it"
+            if self._hook.service.cancellable:
+                reason = "cancel_on_kill is off" if not self._terms.cancel_on_kill else "other tasks may share it"
+            self._log.warning("Job %s goes on and costs money, because %s", job_id, reason)
+            return
+        troubles: list[MediaxError] = []
+        self._given_up = True
+        try:
+            jobs = self._hook.run_apart(cancel_flow(self._hook.service, [job_id], troubles.append), CANCEL_SECONDS)
+        except TimeoutError:
+            self._log.warning("Whether job %s could be canceled is not known: no answer yet", job_id)
+            return
+        for error in troubles:  # logged here: the other thread might wait for a lock that this one holds
+            self._note_uncanceled(error)
+        for job in jobs:
+            self._log.info(describe_outcome(job))
+
+    def release(self) -> None:
+        """Forget the job: from here on a kill of this process does not concern it."""
+        self._held = None
+
+    @property
+    def may_cancel(self) -> bool:
+        """Whether the end of this task may end its job: other tasks may wait for one that is shared by a key."""
+        terms = self._terms
+        return self._hook.service.cancellable and terms.cancel_on_kill and terms.idempotency_key is None
+
+    def observe(self, job: Job) -> None:
+        """Note a change of the job's state: the one place that every change passes."""
+        if self._observed != (job.id, job.state_name):
+            self._observed = (job.id, job.state_name)
+            self._log.info(job.summary)
+
+    def _acquire(self, resumed: bool) -> Owned:
+        terms, task = self._terms, self._task
+        identity = Identity(
+            namespace=self._namespace,
+            owner=task.owner,
+            generation=task.generation,
+            reuse=terms.reuse,
+            key=terms.idempotency_key,
+        )
+        acquisition = Acquisition(
+            self._hook.service,
+            self._build(),
+            identity,
+            store=self._store,
+            try_number=task.try_number,
+            resumed=resumed,
+            longest_send=self._hook.longest_send,
+            earliest=task.earliest,
+            retry_failed=terms.retry_failed_jobs,
+            may_cancel=self.may_cancel,
+            clock=self._clock,
+            log=self._log,
+        )
+        try:
+            return self._hook.run(acquisition.run())
+        except MediaxError as error:
+            raise error.about(marker=acquisition.marker) from error.__cause__
+
+    def _go_on(self, pending: Pending, job: Job) -> JsonObject | Deferral:
+        """Return the manifest of a job that is final, or wait for it in the triggerer or here."""
+        if not job.state.final:
+            if self._terms.deferrable:
+                self._notes.write(WAIT_KEY, pending.written())
+                self._held = None  # from here on the trigger's
+                return Deferral(pending, self.may_cancel)
+            job = self._wait_here(pending)
+        return self._collect(pending, job)
+
+    def _collect(self, pending: Pending, job: Job) -> JsonObject:
+        try:
+            if job.state is JobState.CANCELED and self._given_up:
+                raise WaitTimeout("This attempt canceled the job, which had not started, when it had to end")
+            require_success(job)
+            manifest = self._hook.manifest(job, self._task.owner, reattached=pending.reattached)
+            if self._terms.verify_outputs:
+                self._verify(job, manifest)
+        except MediaxError as error:
+            raise error.about(job_id=pending.job_id, marker=pending.marker) from error.__cause__
+        self._held = None
+        return manifest
+
+    def _verify(self, job: Job, manifest: JsonObject) -> None:
+        try:
+            self._hook.check_outputs(job)
+        except ResultMissing:
+            self._notes.write(MANIFEST_KEY, manifest)
+            raise
+
+    def _wait_here(self, pending: Pending) -> Job:
+        job = self._asked_until(pending, pending.deadline)
+        return job if job.state.final else self._at_deadline(pending, job)
+
+    def _read(self, pending: Pending) -> Job:
+        """Describe the job once, bearing failures like the wait did: to the deadline, and for a moment after it."""
+        return self._asked_until(pending, max(pending.deadline, self._clock() + LAST_READ_SECONDS), answers=1)
+
+    def _asked_until(self, pending: Pending, deadline: float, answers: float = math.inf) -> Job:
+        """
+        Ask for the job until it is final.
+
+        :param deadline: epoch seconds; then the job is returned as it is.
+        :param answers: how many answers are enough, whatever they say.
+        :raises MediaxError: the service failed more often than a wait bears, or said nothing up to the deadline.
+        """
+        wait = Wait(
+            job_ids=[pending.job_id],
+            deadline=deadline,
+            poll_interval=self._terms.poll_interval,
+            started=self._clock(),
+            answers=answers,
+        )
+        waiting = wait_flow(
+            self._hook.service, wait, clock=self._clock, on_change=self.observe, on_trouble=self._note_trouble
+        )
+        outcome = self._hook.run(waiting, ONE_TRY)
+        job = outcome.jobs.get(pending.job_id)
+        if outcome.error is not None or job is None:
+            error = outcome.error or ProtocolError("The service did not describe the job up to the deadline")
+            raise _retryable(error, pending)
+        return job
+
+    def _first_look(self, pending: Pending, job: Job) -> Job:
+        """
+        Ask for a new job once before the slot is given up.
+
+        A failure here ends nothing, because the wait that follows bears failures.
+        """
+        try:
+            described = self._hook.run(self._hook.service.describe([pending.job_id])).get(pending.job_id)
+        except Stopped:
+            raise
+        except MediaxError as error:
+            self._note_trouble(error)
+            return job
+        if described is None:
+            return job
+        self.observe(described)
+        return described
+
+    def _at_deadline(self, pending: Pending, job: Job) -> Job:
+        """
+        Cancel a job that has not started, where the service can; return one that has come to its end by itself.
+
+        :raises WaitTimeout: it goes on, or this attempt has canceled it.
+        """
+        if self.may_cancel and job.started_at is None:
+            self._given_up = True
+            for job in self._hook.run(cancel_flow(self._hook.service, [pending.job_id], self._note_uncanceled)):
+                self.observe(job)
+        if not job.state.final:
+            what = f"The job is still {job.state_name} at the deadline of this attempt"
+            raise WaitTimeout(what, job_id=pending.job_id, marker=pending.marker)
+        return job
+
+    def _note_trouble(self, error: MediaxError) -> None:
+        self._log.warning("Asking for the job failed, trying again: %s", error.what)
+
+    def _note_uncanceled(self, error: MediaxError) -> None:
+        self._log.warning("Canceling the job failed: %s", error.what)
+
+
+def _retryable(error: MediaxError, pending: Pending) -> MediaxError:
+    """Return what a wait was given up for: a refusal to describe a job is no reason to lose one that exists."""
+    if isinstance(error, BadRequest):
+        refused = ProtocolError(f"The service will not describe the job: {error.what}", **error.facts())
+        refused.__cause__ = error
+        error = refused
+    return error.about(job_id=pending.job_id, marker=pending.marker)

@@ -1,0 +1,336 @@
+"""
+Everything that outlives a process, in one place: what is written, and how it is read by other versions of the code.
+
+Records, waits, events, trigger arguments and manifests lie in Airflow's database while the code is upgraded. Each
+carries its ``schema``. A reader takes what its own and earlier versions wrote; of a later ``schema``, and of what
+somebody cut or edited, it says that it is unreadable, which is not the same as "there is nothing".
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from airflow_provider_mediax import exceptions
+from airflow_provider_mediax.exceptions import BadRequest, MediaxError
+from airflow_provider_mediax.protocol.exchange import JsonObject
+
+if TYPE_CHECKING:
+    from airflow_provider_mediax.jobs.service import JobService
+    from airflow_provider_mediax.protocol.job import Job
+
+T = TypeVar("T")
+
+SCHEMA = 1
+"""Of everything that is written here. A reader that meets a later one must not guess what it means."""
+
+RECORD_KEY = "mediax_job"
+"""Where the record lies in Airflow's task state store."""
+
+JOB_ID_KEY = "job_id"
+"""XCom of the job's id, pushed before a task defers: for other tasks, and for what follows a lost deferral."""
+
+WAIT_KEY = "mediax_wait"
+"""XCom of what the wait needs after a resume: Airflow loses a deferral's arguments when its own timeout strikes."""
+
+MANIFEST_KEY = "manifest"
+"""XCom of the manifest of a job whose result is missing."""
+
+INLINE_LIMIT = 48 * 1024
+"""Bytes of JSON that a result may have inside the manifest."""
+
+
+def digest(value: Any) -> str:
+    """Return the SHA-256 of a value's canonical JSON, in hex."""
+    canonical = json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return sha256(canonical.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+_NOT_GIVEN = digest(None)[:16]
+"""What the first records hold for a field that was not given."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """
+    Something is stored, and this code cannot tell what it says.
+
+    :param reason: why not, for the log.
+    """
+
+    reason: str
+
+
+def readable(stored: object) -> Mapping[str, Any] | Unreadable:
+    """Return what is stored if its schema is known here."""
+    if not isinstance(stored, Mapping):
+        return Unreadable(f"it is a {type(stored).__name__}, not an object")
+    schema = stored.get("schema")
+    if not isinstance(schema, int) or isinstance(schema, bool) or schema < 1:
+        return Unreadable("it names no schema")
+    if schema > SCHEMA:
+        return Unreadable(f"a later version wrote it (schema {schema}, known up to {SCHEMA})")
+    return stored
+
+
+def _parsed(stored: object, parse: Callable[[Mapping[str, Any]], T]) -> T | Unreadable:
+    known = readable(stored)
+    if isinstance(known, Unreadable):
+        return known
+    try:
+        return parse(known)
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as damage:
+        return Unreadable(f"a member is missing or damaged ({type(damage).__name__})")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Owner:
+    """The task instance that a job belongs to, whatever its try."""
+
+    dag_id: str
+    run_id: str
+    task_id: str
+    map_index: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Earlier:
+    """What a clear has left behind: the job of an earlier generation, or only the intent to submit one."""
+
+    generation: int
+    marker: str
+    job_id: str | None
+
+    @classmethod
+    def parse(cls, stored: Mapping[str, Any]) -> Earlier:
+        """Read one member of a record's ``earlier``."""
+        return cls(
+            generation=int(stored["generation"]), marker=str(stored["marker"]), job_id=_id_or_none(stored.get("job_id"))
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """
+    What the task state store knows of a job: an intent before the submit, completed by its id after the answer.
+
+    :param fields: digest of each field of the request, so that a change can be named without storing values.
+    :param at: epoch seconds of the intent.
+    :param job_id: None as long as it is only an intent.
+    :param refused: the attempt ended with a refusal which proves that its submit created nothing.
+    :param abandoned: ids of failed jobs that were replaced on purpose.
+    :param earlier: the generations before this one, oldest first.
+    """
+
+    schema: int = SCHEMA
+    generation: int
+    marker: str
+    fields: dict[str, str]
+    at: float
+    job_id: str | None = None
+    refused: bool = False
+    abandoned: list[str] = field(default_factory=list)
+    earlier: list[Earlier] = field(default_factory=list)
+
+    @classmethod
+    def read(cls, stored: object) -> Record | Unreadable | None:
+        """Read a stored record; None if there is none."""
+        return None if stored is None else _parsed(stored, cls._parse)
+
+    @classmethod
+    def _parse(cls, stored: Mapping[str, Any]) -> Record:
+        digests = {str(name): str(value) for name, value in dict(stored["fields"]).items()}
+        return cls(
+            generation=int(stored["generation"]),
+            marker=str(stored["marker"]),
+            fields={name: value for name, value in digests.items() if value != _NOT_GIVEN},
+            at=_finite(stored["at"]),
+            job_id=_id_or_none(stored["job_id"]),
+            refused=stored.get("refused") is True,
+            abandoned=[str(job_id) for job_id in stored.get("abandoned") or ()],
+            earlier=[Earlier.parse(left) for left in stored.get("earlier") or ()],
+        )
+
+    def written(self) -> JsonObject:
+        """Return what is stored."""
+        return asdict(self)
+
+    def as_earlier(self) -> Earlier:
+        """Return what the next generation's record keeps of this one."""
+        return Earlier(generation=self.generation, marker=self.marker, job_id=self.job_id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pending:
+    """
+    What a deferred task waits for, as an XCom: Airflow loses a deferral's own arguments when its timeout strikes.
+
+    :param deadline: epoch seconds; the same for the whole attempt.
+    :param reattached: whether the job was there before this attempt.
+    """
+
+    schema: int = SCHEMA
+    job_id: str
+    marker: str
+    deadline: float
+    reattached: bool
+
+    @classmethod
+    def read(cls, stored: object) -> Pending | Unreadable | None:
+        """Read what was stored; None if nothing was."""
+        return None if stored is None else _parsed(stored, cls._parse)
+
+    @classmethod
+    def _parse(cls, stored: Mapping[str, Any]) -> Pending:
+        return cls(
+            job_id=str(stored["job_id"]),
+            marker=str(stored["marker"]),
+            deadline=_finite(stored["deadline"]),
+            reattached=bool(stored["reattached"]),
+        )
+
+    def written(self) -> JsonObject:
+        """Return what is stored."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class JobEvent:
+    """
+    What a trigger's event says: a hint, since on resume the job itself is read.
+
+    :param status: ``final``, ``timeout`` or ``error``; ``unreadable`` if it says nothing.
+    :param states: the service's word for each job's state, as far as it was known.
+    :param error: why the wait was given up.
+    """
+
+    status: str
+    states: Mapping[str, str] = field(default_factory=dict)
+    error: MediaxError | None = None
+
+    def payload(self) -> JsonObject:
+        """
+        Return what is stored, in plain text.
+
+        An error is reduced to its class and ids: its words may say more than a database should know.
+        """
+        return {
+            "schema": SCHEMA,
+            "status": self.status,
+            "states": dict(self.states),
+            "error": error_facts(self.error),
+        }
+
+    @classmethod
+    def read(cls, payload: object, job_id: str) -> JobEvent:
+        """
+        Read an event that is to be about a job; one that is not, or is unreadable, says nothing.
+
+        On sqlite, which uses row ids again, an event can reach another task than the one it was meant for.
+        """
+        said = readable(payload)
+        states = None if isinstance(said, Unreadable) else said.get("states")
+        if isinstance(said, Unreadable) or not isinstance(states, Mapping) or (states and job_id not in states):
+            return UNREADABLE_EVENT
+        return cls(str(said.get("status")), dict(states), error_from(said.get("error")))
+
+
+UNREADABLE_EVENT = JobEvent("unreadable")
+"""Whoever gets it waits on: it ends nothing."""
+
+
+def error_facts(error: MediaxError | None) -> JsonObject | None:
+    """Return what an event may say of an error: its class, ids, status and code."""
+    return None if error is None else {"class": type(error).__name__, **error.facts()}
+
+
+def error_from(facts: object) -> MediaxError | None:
+    """Return the error that an event tells of; a class that is not known here is a passing fault."""
+    if not isinstance(facts, Mapping):
+        return None
+    kind = getattr(exceptions, str(facts.get("class")), None)
+    if not (isinstance(kind, type) and issubclass(kind, MediaxError)):
+        kind = exceptions.Unavailable
+    known = {name: facts.get(name) for name in ("job_id", "marker", "request_id", "status", "code")}
+    return kind(f"Waiting was given up after an error ({facts.get('class')}; the log of the trigger says more)", **known)
+
+
+def manifest(service: JobService[Any], job: Job, owner: Owner | None, *, reattached: bool) -> JsonObject:
+    """
+    Describe a job by what the service says of it and what the connection knows.
+
+    :param owner: the task instance that it belongs to; None if that is not known.
+    """
+    view = service.view(job)
+    return {
+        "schema": SCHEMA,
+        "service": service.name,
+        "capability": view.capability,
+        "job_id": job.id,
+        "marker": job.marker,
+        "state": job.state_name,
+        "reattached": reattached,
+        "owner": asdict(owner) if owner else None,
+        "input": view.input,
+        "created_at": _iso(job.created_at),
+        "started_at": _iso(job.started_at),
+        "completed_at": _iso(job.completed_at),
+        "result": view.result,
+        "files": view.files,
+    }
+
+
+def read_manifest(name: str, given: object) -> Mapping[str, Any]:
+    """
+    Return a manifest that this code understands.
+
+    :param name: the argument that it was given as.
+    :raises BadRequest: it is none, or a later version wrote it.
+    """
+    known = readable(given)
+    if isinstance(known, Unreadable):
+        rule = f"it must be what an operator or a sensor of a job returned, but {known.reason}."
+        raise BadRequest.field(name, given, rule)
+    for member, kind in (("job_id", str), ("capability", str), ("result", Mapping)):
+        if not isinstance(known.get(member), kind):
+            rule = f"it must be what an operator or a sensor of a job returned, but its {member} is missing."
+            raise BadRequest.field(name, sorted(map(str, known)), rule)
+    return known
+
+
+def owner_in(stored: Mapping[str, Any]) -> Owner | None:
+    """Return whose job a manifest describes; None if it does not say so readably."""
+    said = stored.get("owner")
+    try:
+        return Owner(**said) if isinstance(said, Mapping) else None
+    except TypeError:
+        return None
+
+
+def too_large(result: JsonObject) -> bool:
+    """Tell whether a result is too large to travel inside the manifest."""
+    return len(json.dumps(result, ensure_ascii=False).encode("utf-8", "surrogatepass")) > INLINE_LIMIT
+
+
+def _id_or_none(value: object) -> str | None:
+    if value is None:
+        return None
+    if not isinstance(value, str) or not value:
+        raise ValueError("no job id")
+    return value
+
+
+def _finite(value: object) -> float:
+    number = float(value) if isinstance(value, (int, float)) else math.nan
+    if not math.isfinite(number):
+        raise ValueError("no moment")
+    return number
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z") if moment else None
