@@ -87,9 +87,7 @@ def _other_kind(asked: object, echoed: object) -> bool:
 
 def _descriptors(outputs: object) -> list[JsonObject]:
     descriptors = [member(output, "smartContentDescriptor") for output in objects(outputs)]
-    return [
-        {name: value for name, value in descriptor.items() if name != PREFIX_MEMBER} for descriptor in descriptors
-    ]
+    return [{name: value for name, value in descriptor.items() if name != PREFIX_MEMBER} for descriptor in descriptors]
 
 
 def default_destination(marker: str) -> str:

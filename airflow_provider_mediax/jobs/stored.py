@@ -257,7 +257,9 @@ def error_from(facts: object) -> MediaxError | None:
     if not (isinstance(kind, type) and issubclass(kind, MediaxError)):
         kind = exceptions.Unavailable
     known = {name: facts.get(name) for name in ("job_id", "marker", "request_id", "status", "code")}
-    return kind(f"Waiting was given up after an error ({facts.get('class')}; the log of the trigger says more)", **known)
+    return kind(
+        f"Waiting was given up after an error ({facts.get('class')}; the log of the trigger says more)", **known
+    )
 
 
 def manifest(service: JobService[Any], job: Job, owner: Owner | None, *, reattached: bool) -> JsonObject:

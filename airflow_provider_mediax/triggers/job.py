@@ -98,7 +98,9 @@ class JobTrigger(OneEventTrigger):
         if not HOOKS[self.service].cancellable:
             self.log.warning("This wait ends; %s goes on, because the service has no call to cancel it", named)
         elif not self.cancel_on_kill:
-            self.log.warning("This wait ends; %s goes on, because cancel_on_kill is off or other tasks may share it", named)
+            self.log.warning(
+                "This wait ends; %s goes on, because cancel_on_kill is off or other tasks may share it", named
+            )
         else:
             await see_through(self._cancel_if_over(named))
 
