@@ -14,6 +14,9 @@ from typing import Any, ClassVar
 LONGEST_SENTENCE = 200
 """Characters of ``str(error)`` at most; :attr:`MediaxError.what` has all that is known."""
 
+LONGEST_VALUE = 80
+"""Characters of a refused value that are shown, so that the rule is read as well."""
+
 
 class MediaxError(Exception):
     """
@@ -112,7 +115,9 @@ class BadRequest(MediaxError):
         :param rule: what the value must be.
         """
         shown = repr(value)
-        return cls(f"{name}={shown if len(shown) <= 200 else shown[:197] + '...'} is refused: {rule}", advice="")
+        if len(shown) > LONGEST_VALUE:
+            shown = shown[: LONGEST_VALUE - 3] + "..."
+        return cls(f"{name}={shown} is refused: {rule}", advice="")
 
 
 class NotFound(BadRequest, FileNotFoundError):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from abc import abstractmethod
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NoReturn
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from airflow.providers.common.compat.sdk import (
-    AirflowException,
+    AirflowFailException,
     AirflowSensorTimeout,
     AirflowSkipException,
     BaseSensorOperator,
@@ -16,11 +16,15 @@ from airflow.providers.common.compat.sdk import (
     conf,
 )
 
+from airflow_provider_mediax.exceptions import MediaxError
+from airflow_provider_mediax.operators.failures import explained
+
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
-    from airflow_provider_mediax.exceptions import MediaxError
     from airflow_provider_mediax.triggers.base import OneEventTrigger
+
+T = TypeVar("T")
 
 
 class WaitingSensor(BaseSensorOperator):
@@ -58,38 +62,54 @@ class WaitingSensor(BaseSensorOperator):
         """Return status and error of a trigger's event."""
 
     def prepare(self) -> None:
-        """Refuse, before the first look, what no waiting could mend."""
+        """Refuse, before the first look, what no waiting can change."""
 
     def execute(self, context: Context) -> Any:
         """Wait in the triggerer, or poke in the worker."""
-        try:
-            self.prepare()
-            found = self.look() if self.deferrable else None
-        except AirflowException as error:
-            # What Airflow does around poke and resume; this look belongs to neither.
-            if self.soft_fail or self.never_fail:
-                raise AirflowSkipException(f"Skipped by soft_fail or never_fail: {error}") from error
-            raise
+        self._tried(self.prepare)
         if not self.deferrable:
             return super().execute(context)
+        found = self._tried(self.look)
         return self._defer(context) if found is None else found
 
     def poke(self, context: Context) -> PokeReturnValue:
         """Ask once."""
-        found = self.look()
+        with explained(self.log):
+            found = self.look()
         return PokeReturnValue(is_done=found is not None, xcom_value=found)
 
     def resume(self, context: Context, event: object = None) -> Any:
         """Go on after the trigger's event, which is a hint: what was waited for is looked for again."""
-        found = self.look()
+        found = self._tried(self.look)
         if found is not None:
             return found
-        status, error = self.read_event(event)
-        if error is not None:
-            raise error
+        status = self._tried(lambda: self._status(event))
         if status == "timeout" or time.time() >= self._deadline(context):
             raise AirflowSensorTimeout(f"What {self.task_id} waits for is not there after {self.timeout:g} s.")
         return self._defer(context)
+
+    def _status(self, event: object) -> str:
+        """Return what a trigger's event says, or raise the error that it tells of."""
+        status, error = self.read_event(event)
+        if error is not None:
+            raise error
+        return status
+
+    def _tried(self, step: Callable[[], T]) -> T | None:
+        """Take a step as Airflow takes a poke: None if it failed and ``silent_fail`` bears that."""
+        try:
+            with explained(self.log):
+                return step()
+        except AirflowFailException as error:
+            if self.soft_fail or self.never_fail:
+                raise AirflowSkipException(f"Skipped by soft_fail or never_fail: {error}") from error
+            raise
+        except MediaxError as error:
+            if self.silent_fail:
+                return None
+            if self.never_fail:
+                raise AirflowSkipException(f"Skipped by never_fail: {error}") from error
+            raise
 
     def _deadline(self, context: Context) -> float:
         """Return when the wait ends: counted from the start of this try, which a deferral does not move."""

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 from airflow.sdk.module_loading import import_string
+from airflow_provider_mediax.jobs.manifest import manifest
 
 from airflow_provider_mediax.hooks.mediax import MediaxHook
-from airflow_provider_mediax.jobs.manifest import manifest
 from airflow_provider_mediax.jobs.ownership import RECORD_KEY, Acquisition, Identity, Owner, Record
 from airflow_provider_mediax.operators.base import Pending
 from airflow_provider_mediax.protocol.capabilities import MusicAsr, MusicBeat

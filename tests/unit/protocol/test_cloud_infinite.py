@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
@@ -103,7 +104,8 @@ class TestCalls:
 class TestSubmit:
     @pytest.mark.parametrize("name", ["submit_params_response.xml", "submit_old_params_response.xml"])
     def test_the_job_is_returned(self, name):
-        job, (call,) = drive(ci().submit(request(), MARKER), xml(published(name).decode()))
+        body = re.sub("<UserData>[^<]*</UserData>", f"<UserData>{MARKER} mine</UserData>", published(name).decode())
+        job, (call,) = drive(ci().submit(request(), MARKER), xml(body))
         assert job.state_name == "Submitted"
         assert (call.method, urlsplit(call.url).path) == ("POST", "/jobs")
         assert b"<QueueId>" not in call.body
@@ -116,8 +118,16 @@ class TestSubmit:
         assert b"<QueueId>p2</QueueId>" in calls[2].body
 
     def test_a_queue_that_was_given_is_not_replaced(self):
-        with pytest.raises(BadRequest, match="queue_id"):
+        with pytest.raises(BadRequest) as refused:
             drive(ci().submit(request(queue_id="p9"), MARKER), error("QueueNotFound"))
+        assert "queue_id" in refused.value.advice
+
+    def test_an_answer_about_another_job_leaves_the_outcome_open(self):
+        other = job_xml("j9").replace(MARKER, "mx1-other")
+        assert "mx1-other" in other
+        with pytest.raises(ProtocolError, match="another job, j9") as raised:
+            drive(ci().submit(request(), MARKER), answer(other))
+        assert not raised.value.nothing_done
 
     @pytest.mark.parametrize("said", [answer(), error("AccessDenied", 401)])
     def test_the_first_refusal_counts_where_no_queue_can_be_had(self, said):
@@ -182,7 +192,16 @@ class TestDescribe:
             drive(ci().describe(["j1", "j2"]), answer(job_xml("j1"), job_xml("")))
 
     def test_other_jobs_are_left_out(self):
-        assert drive(ci().describe(["j1"]), answer(job_xml("j9")))[0] == {}
+        both = answer(job_xml("j1"), job_xml("j9"))
+        assert set(drive(ci().describe(["j1"]), both)[0]) == {"j1"}
+
+    def test_an_answer_about_another_job_is_not_taken_for_this_one(self):
+        with pytest.raises(ProtocolError, match="another job, j9"):
+            drive(ci().describe(["j1"]), answer(job_xml("j9")))
+
+    def test_a_job_that_the_service_does_not_know_is_absent(self):
+        unknown = answer("<NonExistJobIds>j1</NonExistJobIds>")
+        assert drive(ci().describe(["j1"]), unknown)[0] == {}
 
 
 class TestList:
@@ -273,8 +292,9 @@ class TestFind:
             drive(ci().find(MARKER), error("QueueNotFound"), QUEUES, error("QueueNotFound"))
 
     def test_other_refusals_are_not_about_the_queue(self):
-        with pytest.raises(BadRequest, match="Smart Audio"):
+        with pytest.raises(BadRequest) as refused:
             drive(ci().find(MARKER), error("MediaBucketUnBinded"))
+        assert "Smart Audio" in refused.value.advice
 
     def test_a_list_without_end_is_not_complete(self, monkeypatch):
         monkeypatch.setattr(cloud_infinite, "MOST_PAGES", 3)
@@ -405,7 +425,8 @@ class TestErrors:
             (xml("", 408), Unavailable),
             (error("TemporaryRedirect", 307), Unavailable),
             (error("SomethingNew", 200), ProtocolError),
-            (xml("", 302), ProtocolError),
+            (xml("", 302), BadRequest),
+            *((error("SomethingNew", status), Unavailable) for status in (409, 425, 499)),
             (xml("{}", 200), ProtocolError),
         ],
         ids=lambda value: f"{value.status} {value.body[:40]!r}" if isinstance(value, Reply) else value.__name__,
@@ -430,10 +451,30 @@ class TestErrors:
         assert unavailable.value.request_id == "r-7"
 
     def test_a_code_comes_with_advice(self):
-        with pytest.raises(BadRequest, match="CI_QCSRole"):
+        with pytest.raises(BadRequest) as refused:
             drive(ci().submit(request(), MARKER), error("CIRoleNotExist"))
-        with pytest.raises(AuthenticationFailed, match="ci:CreateMediaJobs and cam:PassRole"):
+        assert "CI_QCSRole" in refused.value.advice
+        with pytest.raises(AuthenticationFailed) as denied:
             drive(ci().submit(request(), MARKER), error("AccessDenied", 403))
+        assert "ci:CreateMediaJobs and cam:PassRole" in denied.value.advice
+
+    @pytest.mark.parametrize("status", [301, 302, 307, 308])
+    def test_a_redirect_proves_a_refusal_and_names_the_host_it_leads_to(self, status):
+        portal = Reply(status, {"location": "https://portal.example.com/login?session=1"}, b"<html></html>")
+        with pytest.raises(BadRequest, match=r"leads to portal\.example\.com") as raised:
+            drive(ci().submit(request(), MARKER), portal)
+        assert raised.value.nothing_done
+        assert "session" not in raised.value.reason
+
+    def test_an_error_page_keeps_its_words_and_the_advice_names_fields_of_cos(self):
+        page = Reply(403, {}, b"<html><head><title>Blocked by policy 7</title></head><body>x</body></html>")
+        with pytest.raises(AuthenticationFailed, match="Blocked by policy 7") as raised:
+            drive(ci().describe(["j1"]), page)
+        assert "cos_secret_id" in raised.value.advice
+        with pytest.raises(BadRequest, match="no such page") as missing:
+            drive(ci().describe(["j1"]), Reply(404, {}, b"no such page"))
+        assert "job_path" not in missing.value.advice
+        assert "cos_endpoint" in missing.value.advice
 
     def test_an_error_repeats_no_secret(self):
         keys = CosKeys(secret_id="AKIDexample", secret_key="keyexample", token="tokenexample")

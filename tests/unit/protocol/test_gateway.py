@@ -16,7 +16,7 @@ from airflow_provider_mediax.exceptions import (
     Throttled,
     Unavailable,
 )
-from airflow_provider_mediax.protocol.exchange import Flow, Repeat
+from airflow_provider_mediax.protocol.exchange import Flow, Repeat, Reply
 from airflow_provider_mediax.protocol.gateway import (
     Gateway,
     GatewayKeys,
@@ -262,7 +262,7 @@ def test_custom_id_may_have_63_characters() -> None:
 
 @pytest.mark.parametrize("capability", ["musicTagV2", "musicASR"])
 def test_documented_answers_give_jobs(capability: str) -> None:
-    created = play(GATEWAY.create_job({}, MARKER), reply(example(capability, "create_response"))).result
+    created = play(GATEWAY.create_job({}, "{customId}"), reply(example(capability, "create_response"))).result
     assert (created.id, created.state, created.state_name) == (
         "13f342e4-6866-450e-b44e-3151431c578b",
         JobState.OPEN,
@@ -270,10 +270,13 @@ def test_documented_answers_give_jobs(capability: str) -> None:
     )
     assert (created.started_at, created.completed_at) == (None, None)
     assert created.created_at == datetime(2020, 10, 23, 5, 59, 23, tzinfo=UTC)
-    got = play(GATEWAY.get_job("a95e9d74"), reply(example(capability, "get_response"))).result
+    got = play(
+        GATEWAY.get_job("a95e9d74-6602-4405-a3fc-6408a76bcc98"), reply(example(capability, "get_response"))
+    ).result
     assert (got.state, got.state_name, got.marker) == (JobState.SUCCEEDED, "COMPLETED", "{customId}")
     assert got.completed_at == datetime(2021, 1, 13, 4, 53, 38, tzinfo=UTC)
-    assert got.raw == example(capability, "get_response")["getJobResponse"]["job"]
+    documented = example(capability, "get_response")["getJobResponse"]["job"]
+    assert got.raw == {name: value for name, value in documented.items() if name != "callback"}
     found = play(GATEWAY.list_jobs("{customId}"), reply(example(capability, "list_response"))).result
     assert found.complete
     assert [job.id for job in found.jobs] == [got.id]
@@ -425,8 +428,60 @@ def test_gateway_error_gives_the_class_of_the_status_whatever_the_body(
 
 
 def test_gateway_says_its_reason() -> None:
-    with pytest.raises(AuthenticationFailed, match=r"HMAC signature does not match.*three gateway fields"):
+    with pytest.raises(AuthenticationFailed, match="HMAC signature does not match") as raised:
         play(GATEWAY.get_job("1"), reply({"message": "HMAC signature does not match."}, 401))
+    assert "three gateway fields" in raised.value.advice
+
+
+@pytest.mark.parametrize("body", [b"HMAC does not match", b"<html><title>HMAC does\n not match</title></html>"])
+def test_a_gateway_error_that_is_no_json_keeps_its_words(body: bytes) -> None:
+    with pytest.raises(AuthenticationFailed, match="HMAC does not match"):
+        play(GATEWAY.get_job("1"), Reply(401, {}, body))
+
+
+@pytest.mark.parametrize("status", [408, 409, 425, 499, 500, 503])
+@pytest.mark.parametrize("body", [{}, {"errorResponse": {"message": "on demand"}}])
+def test_an_answer_that_leaves_the_outcome_open_proves_nothing(status: int, body: dict[str, object]) -> None:
+    with pytest.raises(Unavailable) as raised:
+        play(GATEWAY.create_job({}, MARKER), reply(body, status))
+    assert not raised.value.nothing_done
+
+
+@pytest.mark.parametrize("status", [200, 400, 401, 403])
+def test_an_error_of_the_platform_does_not_prove_that_there_is_no_job(status: int) -> None:
+    with pytest.raises((BadRequest, AuthenticationFailed)) as raised:
+        play(GATEWAY.create_job({}, MARKER), reply({"errorResponse": {"message": "on demand"}}, status))
+    assert (raised.value.layer, raised.value.nothing_done) == ("platform", False)
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 429])
+def test_a_refusal_of_the_gateway_proves_that_there_is_no_job(status: int) -> None:
+    with pytest.raises(MediaxError) as raised:
+        play(GATEWAY.create_job({}, MARKER), reply({"message": "on demand"}, status))
+    assert raised.value.nothing_done
+
+
+def test_a_redirect_proves_a_refusal_and_names_the_host_it_leads_to() -> None:
+    with pytest.raises(BadRequest, match=r"leads to portal\.example\.com") as raised:
+        play(GATEWAY.create_job({}, MARKER), Reply(302, {"location": "https://portal.example.com/?s=1"}, b""))
+    assert raised.value.nothing_done
+
+
+def test_an_answer_about_another_job_leaves_the_outcome_of_a_submit_open() -> None:
+    other = {"createJobResponse": {"job": {"id": "9", "state": 1, "customId": "mx1-other"}}}
+    with pytest.raises(ProtocolError, match="another job, 9") as raised:
+        play(GATEWAY.create_job({}, MARKER), reply(other))
+    assert not raised.value.nothing_done
+
+
+def test_a_description_of_another_job_is_not_taken_for_the_one_asked_for() -> None:
+    with pytest.raises(ProtocolError, match="another job, 9"):
+        play(GATEWAY.get_job("1"), reply({"getJobResponse": {"job": {"id": "9", "state": 3}}}))
+
+
+def test_the_address_of_a_callback_is_not_kept() -> None:
+    job = {"id": "1", "state": 1, "callback": "https://user:password@example.com/hook"}
+    assert "callback" not in play(GATEWAY.get_job("1"), reply({"getJobResponse": {"job": job}})).result.raw
 
 
 @pytest.mark.parametrize("said", [{}, None, [], "text", {"message": None}, {"message": ""}, {"message": {}}])

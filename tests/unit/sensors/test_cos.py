@@ -166,7 +166,7 @@ def test_a_timeout_is_airflows_and_an_error_is_typed(emulator):
         sensor("new").resume(context(), refused)
     assert caught.value.code == "AccessDenied"
     with pytest.raises(Unavailable):
-        sensor("new").resume(context(), {"error": {"class": "SystemExit"}})
+        sensor("new").resume(context(), {"schema": 1, "status": "error", "error": {"class": "SystemExit"}})
 
 
 async def test_the_trigger_waits_until_everything_is_there(emulator, in_a_thread):
