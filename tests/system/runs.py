@@ -161,6 +161,12 @@ class Run:
         os.kill(task, signal.SIGKILL)
         return task
 
+    def terminate_task(self, name: str) -> int:
+        """SIGTERM the process in which the task runs, as a worker does that shuts down; return its id."""
+        task, _ = self._processes(name)
+        os.kill(task, signal.SIGTERM)
+        return task
+
     def kill_worker(self, name: str) -> tuple[int, int]:
         """
         SIGKILL the task's process and its supervisor, as the end of a machine does; return both ids.

@@ -104,7 +104,7 @@ def test_marking_a_deferred_task_leaves_a_job_that_runs(stack: Stack, copies: in
         run.wait_until("the trigger to run", lambda run: "Waiting for" in run.log("job"), 60 + 5 * copies)
         run.mark("job", "failed")
     for run in runs:
-        run.wait_until("the log to say so", lambda run: "goes on and is paid for" in run.log("job"))
+        run.wait_until("the log to say so", lambda run: "goes on and costs money" in run.log("job"))
     assert [cancel["accepted"] for cancel in stack.ledger().cancels] == [False] * copies
 
 
