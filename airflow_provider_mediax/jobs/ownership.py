@@ -312,20 +312,20 @@ class Acquisition(Generic[R]):
     def _look_up(
         self,
         *,
-        patience: Sequence[float] = PATIENCE,
+        patience: Sequence[float] | None = None,
         record: Record | None = None,
         just_sent: bool = False,
     ) -> Flow[Job | None]:
         """
         Ask the service for the marker, and return the job to adopt; None means that it was not created.
 
-        :param patience: when to ask, in seconds from now; the last answer decides.
+        :param patience: when to ask, in seconds from now; the last answer decides. None is :data:`PATIENCE`.
         :param just_sent: this attempt's own submit is looked for, and found whatever became of it.
         :raises LookupFailed: neither the last question nor two more brought a complete list.
         """
         began = self._monotonic()
         doubt: MediaxError | None = None
-        for seconds in patience:
+        for seconds in PATIENCE if patience is None else patience:
             if (pause := began + seconds - self._monotonic()) > 0:
                 yield Pause(pause)
             job, doubt = yield from self._ask(record, just_sent)

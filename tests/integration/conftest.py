@@ -288,6 +288,10 @@ def run_dag(execution_api: None) -> Callable[..., Run]:
 @pytest.fixture(autouse=True)
 def quick_look_ups(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ask soon: how long the service is really given is shown with a clock of its own in the unit tests."""
+    from airflow_provider_mediax.hooks.job import JobHook
     from airflow_provider_mediax.jobs import ownership
 
-    monkeypatch.setattr(ownership, "LOOKUP_SECONDS", (0.1, 0.2, 0.3, 0.4))
+    monkeypatch.setattr(ownership, "PATIENCE", (0.0, 0.1, 0.2, 0.3, 0.4))
+    monkeypatch.setattr(ownership, "LIST_LAG", 0.4)
+    monkeypatch.setattr(ownership, "PERSISTENCE", (0.1, 0.1))
+    monkeypatch.setattr(JobHook, "longest_send", 0.1)
