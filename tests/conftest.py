@@ -59,4 +59,5 @@ def own_pacing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Forget what earlier tests have taught this process about clocks and rates of services."""
     from airflow_provider_mediax.client import pacing
 
-    monkeypatch.setattr(pacing, "_shared", {})
+    monkeypatch.setattr(pacing, "_accounts", {})
+    monkeypatch.setattr(pacing, "_limits", {})

@@ -4,17 +4,37 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-from typing import TYPE_CHECKING, TypeVar
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from airflow_provider_mediax.client.answer import ACCEPT_ENCODING, Body
 from airflow_provider_mediax.client.pacing import Pacing
-from airflow_provider_mediax.client.retry import MAX_BODY, PATIENT, Patience, Send, TransportFailure, attempts
+from airflow_provider_mediax.client.retry import PATIENT, Patience, Send, TransportFailure, attempts, too_late
 from airflow_provider_mediax.client.transport import IDLE_SECONDS, USER_AGENT, Transport, names_host, tls_context
+from airflow_provider_mediax.exceptions import MediaxError, Unreachable
 from airflow_provider_mediax.protocol.exchange import Flow, Reply
 
 if TYPE_CHECKING:
     import aiohttp
 
 T = TypeVar("T")
+
+MAX_BODY = 4 * 1024 * 1024
+"""Bytes; to parse more would hold the event loop up, even from a thread: a worker reads it."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Progress:
+    """
+    How far a request has come.
+
+    :param connected: it has a connection, so that from now on any of it may be sent.
+    """
+
+    connected: bool = False
 
 
 class AsyncClient:
@@ -24,13 +44,21 @@ class AsyncClient:
         self._transport = transport
         self._pacing = pacing
         self._session: aiohttp.ClientSession | None = None
+        self._running = 0
+        self._closing = False
+        self._closed = asyncio.Event()
 
     async def run(self, flow: Flow[T], patience: Patience = PATIENT) -> T:
         """
         Carry a flow out and return its result.
 
+        :raises Unreachable: the client was closed before.
         :raises MediaxError: whatever the flow raises.
         """
+        if self._closing:
+            flow.close()
+            raise Unreachable("The client is closed, so nothing was sent")
+        self._running += 1
         steps = attempts(flow, self._pacing, patience)
         try:
             step = next(steps)
@@ -50,12 +78,14 @@ class AsyncClient:
             return result
         finally:
             steps.close()
+            self._running -= 1
+            await self._close_if_last()
 
     async def close(self) -> None:
-        """Close the session's connections."""
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
+        """Take no more flows, and close the session when the last running one has left; return then."""
+        self._closing = True
+        await self._close_if_last()
+        await self._closed.wait()
 
     async def __aenter__(self) -> AsyncClient:
         return self
@@ -63,45 +93,66 @@ class AsyncClient:
     async def __aexit__(self, *exc: object) -> None:
         await self.close()
 
+    async def _close_if_last(self) -> None:
+        if not self._closing or self._running or self._closed.is_set():
+            return
+        session, self._session = self._session, None
+        try:
+            if session is not None:
+                await session.close()
+        finally:
+            self._closed.set()
+
     async def _send(self, step: Send) -> Reply:
-        if not names_host(step.call.url):
+        """
+        Send once.
+
+        :raises TransportFailure: whatever happens instead of an answer within the bound.
+        """
+        call, progress = step.call, _Progress()
+        if not names_host(call.url):
             raise TransportFailure("the host cannot be looked up by that name", sent=False)
+        proxy = self._transport.proxy_for(call.url)
+        session = await self._ready()
+        import aiohttp
+
+        steps = aiohttp.ClientTimeout(
+            total=None,  # aiohttp rounds it up to whole seconds and does not say how far the request came
+            sock_connect=self._transport.connect_timeout,
+            sock_read=call.read_timeout or self._transport.read_timeout,
+        )
+        body = Body(MAX_BODY)
+        try:
+            async with (
+                asyncio.timeout(self._transport.bound(call.read_timeout)),
+                session.request(
+                    call.method,
+                    call.url,
+                    data=call.body,
+                    headers=dict(step.headers),
+                    timeout=steps,
+                    allow_redirects=False,
+                    proxy=proxy,
+                    trace_request_ctx=progress,
+                ) as response,
+            ):
+                async for part in response.content.iter_any():
+                    body.add(part)
+                return body.reply(response.status, response.headers.items())
+        except (TransportFailure, MediaxError):
+            raise
+        except TimeoutError:
+            raise too_late(sent=progress.connected) from None
+        except Exception as error:  # noqa: BLE001 - a hostile answer may raise anything in a library
+            raise TransportFailure(type(error).__name__, sent=progress.connected) from None
+
+    async def _ready(self) -> aiohttp.ClientSession:
         if self._session is None:
             # Half a second of importing and of reading certificates, for which the event loop must not stand still.
             await asyncio.to_thread(_prepare, self._transport)
-        import aiohttp
-
-        call = step.call
-        read_timeout = call.read_timeout or self._transport.read_timeout
-        if self._session is None:
+        if self._session is None:  # unless another call was faster
             self._session = _new_session(self._transport)
-        timeout = aiohttp.ClientTimeout(
-            total=self._transport.connect_timeout + 2 * read_timeout,
-            connect=None,  # waiting for a free place in the pool is no fault of the service
-            sock_connect=self._transport.connect_timeout,
-            sock_read=read_timeout,
-        )
-        try:
-            async with self._session.request(
-                call.method,
-                call.url,
-                data=call.body,
-                headers=dict(step.headers),
-                timeout=timeout,
-                allow_redirects=False,
-                proxy=self._transport.proxy_for(call.url),
-            ) as response:
-                body = bytearray()
-                async for chunk in response.content.iter_any():
-                    body += chunk
-                    if len(body) > MAX_BODY:
-                        raise TransportFailure(f"an answer above {MAX_BODY} bytes", sent=True, readable=False)
-                headers = {name.lower(): value for name, value in response.headers.items()}
-                return Reply(response.status, headers, bytes(body))
-        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.ClientHttpProxyError) as error:
-            raise TransportFailure(type(error).__name__, sent=False) from None
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise TransportFailure(type(error).__name__, sent=True) from None
+        return self._session
 
 
 def _prepare(transport: Transport) -> None:
@@ -110,10 +161,31 @@ def _prepare(transport: Transport) -> None:
 
 
 def _new_session(transport: Transport) -> aiohttp.ClientSession:
+    """Return a session that sends nothing twice: the one place that makes them."""
+    session = _session(transport, keepalive_timeout=IDLE_SECONDS)
+    # When a kept connection breaks, aiohttp sends GET and PUT again by itself; no public setting prevents it.
+    if hasattr(session, "_retry_connection"):
+        session._retry_connection = False
+        return session
+    log.warning("This version of aiohttp cannot be kept from sending twice, so every request has its own connection")
+    session.detach()
+    return _session(transport, force_close=True)
+
+
+def _session(transport: Transport, **connections: Any) -> aiohttp.ClientSession:
     import aiohttp
 
+    trace = aiohttp.TraceConfig()
+    trace.on_connection_create_end.append(_note_connected)
+    trace.on_connection_reuseconn.append(_note_connected)
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(ssl=tls_context(transport.verify), keepalive_timeout=IDLE_SECONDS),
+        connector=aiohttp.TCPConnector(ssl=tls_context(transport.verify), **connections),
         cookie_jar=aiohttp.DummyCookieJar(),
-        headers={"User-Agent": USER_AGENT},
+        headers={"User-Agent": USER_AGENT, "Accept-Encoding": ACCEPT_ENCODING},
+        auto_decompress=False,
+        trace_configs=[trace],
     )
+
+
+async def _note_connected(session: aiohttp.ClientSession, context: Any, params: object) -> None:
+    context.trace_request_ctx.connected = True

@@ -1,4 +1,4 @@
-"""How fast this process may call a service, and how far its clock is off: shared by all clients of one service."""
+"""How fast this process may call a service, when it must not, and how far its clock is off."""
 
 from __future__ import annotations
 
@@ -8,19 +8,89 @@ import threading
 BURST = 5
 """Requests that may go at once after a quiet time, before the rate counts."""
 
+LONGEST_HOLD = 300.0
+"""Seconds that a service can hold this process's calls at a time; it may say so again afterwards."""
+
+LARGEST_OFFSET = 86400.0
+"""
+Seconds that the clock is corrected by at most. Wrong time zones make 14 hours; whoever is further off than a day
+has certificates that are not valid either, and an answer that claims so is not believed.
+"""
+
+
+class Account:
+    """
+    What a service has told this process about one account: shared by every connection to it.
+
+    All times are by the monotonic clock, so that a clock that is set moves none of them.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._offset = 0.0
+        self._free_at = -math.inf
+        self._submits_free_at = -math.inf
+
+    @property
+    def clock_offset(self) -> float:
+        """Seconds by which the service's clock is ahead of this machine's, within :data:`LARGEST_OFFSET`."""
+        return self._offset
+
+    @clock_offset.setter
+    def clock_offset(self, seconds: float) -> None:
+        self._offset = max(-LARGEST_OFFSET, min(LARGEST_OFFSET, seconds))
+
+    def hold(self, until: float, *, submits_only: bool) -> None:
+        """Let no call go before ``until``, or no submit; a hold that lasts longer stays."""
+        with self._lock:
+            self._submits_free_at = max(self._submits_free_at, until)
+            if not submits_only:
+                self._free_at = max(self._free_at, until)
+
+    def free_at(self, *, submit: bool) -> float:
+        """Return when a call may go; a time in the past if nothing holds it."""
+        return self._submits_free_at if submit else self._free_at
+
 
 class Pacing:
     """
-    A rate limit and a clock offset, shared by the threads of a process.
+    A rate limit, shared by the threads of a process, and the account that it is kept for.
 
     :param rate: requests per second, above 0.
+    :param account: what is known of the account; one of its own if absent.
     """
 
-    def __init__(self, rate: float) -> None:
+    def __init__(self, rate: float, account: Account | None = None) -> None:
         self._interval = 1.0 / rate
         self._lock = threading.Lock()
         self._free_at = -math.inf  # not 0: the clock of a machine that has just booted is younger than the burst
-        self.clock_offset = 0.0
+        self._account = account or Account()
+
+    @property
+    def clock_offset(self) -> float:
+        """Seconds by which the service's clock is ahead of this machine's, within a day."""
+        return self._account.clock_offset
+
+    @clock_offset.setter
+    def clock_offset(self, seconds: float) -> None:
+        self._account.clock_offset = seconds
+
+    def hold(self, seconds: float, now: float, *, submits_only: bool) -> None:
+        """
+        Let no call to the account go for a while.
+
+        :param seconds: at most :data:`LONGEST_HOLD` count.
+        :param submits_only: it was a submit that was refused, which says nothing about other calls.
+        """
+        until = now + min(seconds, LONGEST_HOLD)
+        self._account.hold(until, submits_only=submits_only)
+        if not submits_only:
+            with self._lock:
+                self._free_at = max(self._free_at, until)  # the time of a hold earns no burst
+
+    def held(self, now: float, *, submit: bool) -> float:
+        """Return for how many seconds from ``now`` the service holds such a call."""
+        return max(0.0, self._account.free_at(submit=submit) - now)
 
     def reserve(self, now: float) -> float:
         """Take the next free place and return how many seconds from ``now`` it lies."""
@@ -29,24 +99,23 @@ class Pacing:
             self._free_at = free_at + self._interval
             return max(0.0, free_at - now)
 
-    def change_rate(self, rate: float) -> None:
-        """Follow a connection whose ``requests_per_second`` was edited."""
-        with self._lock:
-            self._interval = 1.0 / rate
 
-
-_shared: dict[str, Pacing] = {}
+_accounts: dict[tuple[str, str, str], Account] = {}
+_limits: dict[tuple[str, str, str, float], Pacing] = {}
 _shared_lock = threading.Lock()
 
 
-def shared_pacing(service: str, rate: float) -> Pacing:
+def shared_pacing(service: str, host: str, key_id: str, rate: float) -> Pacing:
     """
-    Return this process's pacing for a service.
+    Return this process's pacing for an account.
 
-    :param service: what the limit is counted for: the service's name and host.
-    :param rate: requests per second; the last one given counts.
+    Connections that allow different rates each have a limit of their own; what the service itself says counts for
+    all of them.
+
+    :param host: where the requests really go.
+    :param key_id: which account they are counted for. It is a secret: it is compared and never shown.
+    :param rate: requests per second.
     """
     with _shared_lock:
-        pacing = _shared.setdefault(service, Pacing(rate))
-    pacing.change_rate(rate)
-    return pacing
+        account = _accounts.setdefault((service, host, key_id), Account())
+        return _limits.setdefault((service, host, key_id, rate), Pacing(rate, account))

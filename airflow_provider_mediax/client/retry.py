@@ -9,27 +9,31 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import TypeAlias, TypeVar
 from urllib.parse import urlsplit
 
-from airflow_provider_mediax.client.pacing import Pacing
+from airflow_provider_mediax.client.pacing import LARGEST_OFFSET, LONGEST_HOLD, Pacing
 from airflow_provider_mediax.exceptions import MediaxError, ProtocolError, Throttled, Unavailable, Unreachable
 from airflow_provider_mediax.protocol.exchange import Call, Flow, Pause, Repeat, Reply, unsigned
 
 T = TypeVar("T")
-
-MAX_BODY = 16 * 1024 * 1024
-"""Bytes; a longer answer is refused as unreadable."""
 
 CLOCK_TOLERANCE = 60.0
 """Seconds by which clocks may differ before a refused signature is blamed on them."""
 
 _FIRST_DELAY = 0.5
 _LONGEST_DELAY = 30.0
+_LATEST = 4_000_000_000.0  # in the year 2096: whatever this machine takes the time for, it can be written as a date
+
+
+class AnswerTooLarge(ProtocolError):
+    """The answer is longer than this driver reads; a worker reads more than a triggerer."""
+
+    advice = "Ask for less at a time."
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +51,20 @@ class TransportFailure(Exception):
     :param reason: what happened, free of addresses and payload.
     :param sent: False only if certainly nothing of the request reached the service.
     :param readable: False if an answer arrived that cannot be used.
+    :param too_large: an answer arrived that is longer than the driver reads.
     """
 
-    def __init__(self, reason: str, *, sent: bool, readable: bool = True) -> None:
+    def __init__(self, reason: str, *, sent: bool, readable: bool = True, too_large: bool = False) -> None:
         super().__init__(reason)
         self.reason = reason
         self.sent = sent
         self.readable = readable
+        self.too_large = too_large
+
+
+def too_late(*, sent: bool) -> TransportFailure:
+    """Return what a driver raises when a request does not end within its bound."""
+    return TransportFailure("no whole answer in time" if sent else "no connection in time", sent=sent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +73,7 @@ class Patience:
     How long one call may take its time.
 
     :param attempts: how often a passing fault is met before it is reported.
-    :param throttle_wait: seconds in all that the service may make the caller wait for its rate limit.
+    :param throttle_wait: seconds in all that the service may make the caller wait, by ``Retry-After`` or its limit.
     """
 
     attempts: int
@@ -82,7 +93,7 @@ class Progress:
 
     attempts: int = 0
     throttled: int = 0
-    throttle_waited: float = 0.0
+    told_waited: float = 0.0
     clock_corrected: bool = False
 
 
@@ -95,18 +106,33 @@ class Use:
 
 @dataclass(frozen=True, slots=True)
 class Again:
-    """Decision: try once more after ``delay`` seconds, with the clock moved by ``offset`` if one was learned."""
+    """
+    Decision: try once more.
+
+    :param delay: seconds to wait before it.
+    :param offset: seconds to move the clock by, if that was learned.
+    :param told: seconds of ``delay`` that the service has asked for.
+    :param throttled: it was no fault, but the rate limit.
+    :param hold: seconds for which the service wants no other call either.
+    """
 
     delay: float
     offset: float | None = None
+    told: float = 0.0
     throttled: bool = False
+    hold: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Fail:
-    """Decision: raise this into the flow."""
+    """
+    Decision: raise this into the flow.
+
+    :param hold: seconds for which the service wants no other call either.
+    """
 
     error: MediaxError
+    hold: float = 0.0
 
 
 Decision: TypeAlias = Use | Again | Fail
@@ -133,28 +159,33 @@ def decide(
     may_repeat = call.repeat is Repeat.SAFE
     backoff = min(_LONGEST_DELAY, _FIRST_DELAY * 2 ** max(0, progress.attempts - 1)) * (0.5 + jitter / 2)
     if isinstance(outcome, TransportFailure):
-        if progress.attempts < patience.attempts and (may_repeat or not outcome.sent):
+        repeatable = (may_repeat or not outcome.sent) and not outcome.too_large  # it will not get shorter
+        if repeatable and progress.attempts < patience.attempts:
             return Again(backoff)
         return Fail(_error(call, outcome))
     if call.throttled(outcome):
         return _throttled(call, outcome, progress, patience, now=now, jitter=jitter)
     if outcome.status in (401, 403) and call.sign is not unsigned and not progress.clock_corrected:
         server = _http_date(outcome.headers.get("date"))
-        if server is not None and abs(server - now) > CLOCK_TOLERANCE:
+        if server is not None and CLOCK_TOLERANCE < abs(server - now) <= LARGEST_OFFSET:
             return Again(0.0, offset=server - now)
     if outcome.status >= 500 and may_repeat and progress.attempts < patience.attempts:
-        wanted = retry_after(outcome, now)
-        if wanted is None or wanted <= _LONGEST_DELAY:
-            return Again(max(backoff, wanted or 0.0))
+        told = min(retry_after(outcome, now) or 0.0, LONGEST_HOLD)
+        if progress.told_waited + told <= patience.throttle_wait:
+            return Again(max(backoff, told), told=told)
     return Use(outcome)
 
 
-def attempts(flow: Flow[T], pacing: Pacing, patience: Patience) -> Generator[Send | Pause, Reply | None, T]:
+def attempts(
+    flow: Flow[T], pacing: Pacing, patience: Patience, clock: Callable[[], float] = time.monotonic
+) -> Generator[Send | Pause, Reply | None, T]:
     """
     Turn a flow into the steps of a driver.
 
     The driver answers :class:`Send` with the reply or throws a :class:`TransportFailure`, and answers
     :class:`Pause` with None when the time has passed. The flow's result is the generator's return value.
+
+    :param clock: monotonic seconds, by which the pauses pass.
     """
     try:
         step = next(flow)
@@ -164,11 +195,11 @@ def attempts(flow: Flow[T], pacing: Pacing, patience: Patience) -> Generator[Sen
                 step = flow.send(None)
                 continue
             try:
-                reply = yield from _attempts_at(step, pacing, patience)
+                reply = yield from _attempts_at(step, pacing, patience, clock)
             except MediaxError as error:
                 step = flow.throw(error)
             else:
-                step = flow.send(reply)
+                step = _answered(flow, reply)
     except StopIteration as end:
         result: T = end.value
         return result
@@ -176,14 +207,27 @@ def attempts(flow: Flow[T], pacing: Pacing, patience: Patience) -> Generator[Sen
         flow.close()
 
 
-def _attempts_at(call: Call, pacing: Pacing, patience: Patience) -> Generator[Send | Pause, Reply | None, Reply]:
+def _answered(flow: Flow[T], reply: Reply) -> Call | Pause:
+    """Give the flow its answer; what it makes of a fault of the service says how long to leave the service alone."""
+    try:
+        return flow.send(reply)
+    except MediaxError as error:
+        if reply.status >= 500 and (told := retry_after(reply, time.time())) is not None:
+            error.retry_after = min(told, LONGEST_HOLD)  # type: ignore[attr-defined]
+        raise
+
+
+def _attempts_at(
+    call: Call, pacing: Pacing, patience: Patience, clock: Callable[[], float]
+) -> Generator[Send | Pause, Reply | None, Reply]:
     progress = Progress()
+    submit = call.repeat is Repeat.NEVER
     while True:
-        if delay := pacing.reserve(time.monotonic()):
-            yield Pause(delay)
+        yield from _turn(call, pacing, patience, progress, clock)
         offset = pacing.clock_offset
-        now = time.time() + offset
+        now = max(0.0, min(_LATEST, time.time() + offset))
         outcome: Reply | TransportFailure | None
+        call.about_to_send()
         try:
             outcome = yield Send(call, {**call.headers, **call.sign(now)})
         except TransportFailure as failure:
@@ -194,6 +238,8 @@ def _attempts_at(call: Call, pacing: Pacing, patience: Patience) -> Generator[Se
         decision = decide(call, outcome, progress, patience, now=now, jitter=random.random())  # noqa: S311 - spread
         if isinstance(decision, Use):
             return decision.reply
+        if decision.hold:
+            pacing.hold(decision.hold, clock(), submits_only=submit)
         if isinstance(decision, Fail):
             raise decision.error
         if decision.offset is not None:
@@ -204,9 +250,32 @@ def _attempts_at(call: Call, pacing: Pacing, patience: Patience) -> Generator[Se
             # Being told to wait is not a fault of the call, so it uses up time and no attempt.
             progress.attempts -= 1
             progress.throttled += 1
-            progress.throttle_waited += decision.delay
+        progress.told_waited += decision.told
         if decision.delay:
             yield Pause(decision.delay)
+
+
+def _turn(
+    call: Call, pacing: Pacing, patience: Patience, progress: Progress, clock: Callable[[], float]
+) -> Generator[Pause, None, None]:
+    """
+    Wait until the service holds the call no more and it has a place within the rate.
+
+    :raises Throttled: that would take longer than the caller waits.
+    """
+    submit = call.repeat is Repeat.NEVER
+    placed = False
+    while (held := pacing.held(clock(), submit=submit)) or not placed:
+        if held:  # perhaps told to another call while this one waited for its place, which is gone then
+            placed = False
+            if progress.told_waited + held > patience.throttle_wait:
+                raise _throttled_error(f"{call.action} was not sent, because the service asked for a pause", held)
+            progress.told_waited += held
+            yield Pause(held)
+            continue
+        placed = True
+        if delay := pacing.reserve(clock()):
+            yield Pause(delay)
 
 
 def retry_after(reply: Reply, now: float) -> float | None:
@@ -227,19 +296,27 @@ def _throttled(
     call: Call, reply: Reply, progress: Progress, patience: Patience, *, now: float, jitter: float
 ) -> Decision:
     wanted = retry_after(reply, now)
+    hold = min(wanted or 0.0, LONGEST_HOLD)
     delay = min(60.0, 2.0**progress.throttled) if wanted is None else wanted
     delay *= 1 + 0.1 * jitter  # upwards only: never earlier than asked
     if delay <= 0 and progress.throttled >= 3:
         delay = 1.0  # "at once", time and again, must not become a loop without a pause
-    if progress.throttle_waited + delay <= patience.throttle_wait:
-        return Again(delay, throttled=True)
-    error = Throttled(f"{call.action} was refused for the rate limit", status=reply.status)
-    error.retry_after = wanted
-    return Fail(error)
+    if progress.told_waited + delay <= patience.throttle_wait:
+        return Again(delay, told=delay, throttled=True, hold=hold)
+    what = f"{call.action} was refused for the rate limit"
+    return Fail(_throttled_error(what, None if wanted is None else hold, status=reply.status), hold=hold)
+
+
+def _throttled_error(what: str, wait: float | None, status: int | None = None) -> Throttled:
+    error = Throttled(what, status=status)
+    error.retry_after = wait
+    return error
 
 
 def _error(call: Call, failure: TransportFailure) -> MediaxError:
     host = urlsplit(call.url).netloc
+    if failure.too_large:
+        return AnswerTooLarge(f"{host} answered {call.action} with {failure.reason}")
     if not failure.readable:
         return ProtocolError(f"{host} answered {call.action} with something unusable: {failure.reason}")
     if failure.sent:

@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
-import ssl
+import _thread
 import threading
 import time
+from concurrent.futures import Future, wait
 from typing import TYPE_CHECKING, TypeVar
 
+from airflow_provider_mediax.client.answer import ACCEPT_ENCODING, Body
 from airflow_provider_mediax.client.pacing import Pacing
-from airflow_provider_mediax.client.retry import MAX_BODY, PATIENT, Patience, Send, TransportFailure, attempts
+from airflow_provider_mediax.client.retry import PATIENT, Patience, Send, TransportFailure, attempts, too_late
 from airflow_provider_mediax.client.stop import StopSignal
 from airflow_provider_mediax.client.transport import Transport, names_host
-from airflow_provider_mediax.exceptions import Stopped
-from airflow_provider_mediax.protocol.exchange import Flow, Reply
+from airflow_provider_mediax.exceptions import MediaxError, Stopped, Unreachable
+from airflow_provider_mediax.protocol.exchange import Flow, Repeat, Reply
 
 if TYPE_CHECKING:
     import requests
 
+    from airflow_provider_mediax.client.session import Line
+
 T = TypeVar("T")
 
+MAX_BODY = 64 * 1024 * 1024
+"""Bytes; what one answer about jobs never has."""
+
 _CHUNK = 64 * 1024
+_TICK = 0.2  # seconds between two looks at the stop signal while an answer is awaited
 
 
 class SyncClient:
@@ -34,14 +42,20 @@ class SyncClient:
         self._pacing = pacing
         self._stop = stop
         self._session: requests.Session | None = None
+        self._closed = False
 
     def run(self, flow: Flow[T], patience: Patience = PATIENT) -> T:
         """
         Carry a flow out and return its result.
 
-        :raises Stopped: the stop signal was set before a request or during a pause.
+        :raises Stopped: the stop signal was set before a request, during a pause, or while a call that buys nothing
+            waited for its answer.
+        :raises Unreachable: the client was closed before.
         :raises MediaxError: whatever the flow raises.
         """
+        if self._closed:
+            flow.close()
+            raise Unreachable("The client is closed, so nothing was sent")
         steps = attempts(flow, self._pacing, patience)
         try:
             step = next(steps)
@@ -76,7 +90,8 @@ class SyncClient:
             raise Stopped("The task was killed while it waited")
 
     def close(self) -> None:
-        """Close the session's connections."""
+        """Send nothing more, and close the session's connections; a call in another thread still gets its answer."""
+        self._closed = True
         if self._session is not None:
             self._session.close()
             self._session = None
@@ -88,82 +103,78 @@ class SyncClient:
         self.close()
 
     def _send(self, step: Send) -> Reply:
-        import requests
+        """
+        Send once, on a thread of its own: no setting of requests bounds the whole of a request.
 
+        :raises TransportFailure: whatever happens instead of an answer within the bound.
+        :raises Stopped: the stop signal was set meanwhile, and what was sent buys nothing.
+        """
         call = step.call
         if not names_host(call.url):
             raise TransportFailure("the host cannot be looked up by that name", sent=False)
-        read_timeout = call.read_timeout or self._transport.read_timeout
+        if self._closed:
+            raise TransportFailure("the client is closed", sent=False)
         if self._session is None:
             from airflow_provider_mediax.client.session import new_session
 
             self._session = new_session(self._transport)
+        from airflow_provider_mediax.client.session import Line
+
+        followed = Line()
+        answer: Future[Reply] = Future()
+        ends_at = time.monotonic() + self._transport.bound(call.read_timeout)
         try:
-            with self._session.request(
-                call.method,
-                call.url,
-                data=call.body,
-                headers=dict(step.headers),
-                timeout=(self._transport.connect_timeout, read_timeout),
-                allow_redirects=False,
-                stream=True,
-            ) as response:
-                return Reply(
-                    response.status_code,
-                    {name.lower(): value for name, value in response.headers.items()},
-                    _read(response, patience=2 * read_timeout),
-                )
-        except requests.RequestException as error:
-            raise TransportFailure(_reason(error), sent=_was_sent(error)) from None
+            # Not threading.Thread: a signal handler sends too, and what it interrupted may hold the lock of its start.
+            _thread.start_new_thread(_answer, (self._session, self._transport, step, followed, answer))
+            while (left := ends_at - time.monotonic()) > 0:
+                if wait((answer,), min(left, _TICK)).done:
+                    return answer.result()
+                # What buys something is left its time to say what it bought, once it is under way.
+                under_way = call.repeat is Repeat.NEVER and followed.sent
+                if self._stop is not None and self._stop.is_set() and not under_way:
+                    if followed.cut() and call.repeat is Repeat.NEVER:
+                        break  # it has got under way in this very moment
+                    raise Stopped(f"The task was killed before {call.action} was answered")
+            raise too_late(sent=followed.cut())
+        except RuntimeError as error:  # no thread can be started
+            raise TransportFailure(type(error).__name__, sent=followed.cut()) from None
+        finally:
+            if not answer.done():  # nor is anything left behind when a signal's handler raises
+                followed.cut()
 
 
-def _read(response: requests.Response, patience: float) -> bytes:
-    """
-    Read the body, bounded in size and time.
+def _answer(session: requests.Session, transport: Transport, step: Send, followed: Line, answer: Future[Reply]) -> None:
+    """Send once and leave what comes of it in ``answer``."""
+    from airflow_provider_mediax.client.session import line
 
-    :param patience: seconds in all; each part has the read timeout of its own, which a trickle never exceeds.
-    """
-    body = bytearray()
-    ends_at = time.monotonic() + patience
-    for chunk in response.iter_content(_CHUNK):
-        body += chunk
-        if len(body) > MAX_BODY:
-            raise TransportFailure(f"an answer above {MAX_BODY} bytes", sent=True, readable=False)
-        if time.monotonic() > ends_at:
-            raise TransportFailure("the answer trickled in too slowly", sent=True)
-    return bytes(body)
+    line.set(followed)
+    try:
+        answer.set_result(_exchange(session, transport, step))
+    except (TransportFailure, MediaxError) as error:
+        answer.set_exception(error)
+    except Exception as error:  # noqa: BLE001 - a hostile answer may raise anything in a library
+        answer.set_exception(TransportFailure(_reason(error), sent=followed.sent))
 
 
-def _was_sent(error: Exception) -> bool:
-    """Tell whether any of the request can have reached the service; in doubt it can."""
-    import requests
-    from urllib3 import exceptions as urllib3_errors
-
-    if isinstance(error, requests.exceptions.ConnectTimeout):
-        return False
-    cause = _cause(error)
-    if isinstance(cause, urllib3_errors.ProxyError):
-        cause = cause.original_error
-        # The proxy refused the tunnel, through which the request was to go. The text is Python's own, in http.client.
-        if type(cause) is OSError and str(cause).startswith("Tunnel connection failed"):
-            return False
-    if isinstance(cause, urllib3_errors.SSLError):
-        # A broken session looks like a failed handshake; only these two cannot happen later than that.
-        failed = cause.args[0] if cause.args else None
-        handshake = getattr(failed, "reason", None) == "WRONG_VERSION_NUMBER"
-        return not (handshake or isinstance(failed, ssl.SSLCertVerificationError))
-    return not isinstance(cause, (urllib3_errors.NewConnectionError, urllib3_errors.NameResolutionError))
-
-
-def _cause(error: Exception) -> object:
-    cause: object = error.args[0] if error.args else None
-    return getattr(cause, "reason", None) or cause
+def _exchange(session: requests.Session, transport: Transport, step: Send) -> Reply:
+    call = step.call
+    with session.request(
+        call.method,
+        call.url,
+        data=call.body,
+        headers={"Accept-Encoding": ACCEPT_ENCODING, **step.headers},
+        timeout=(transport.connect_timeout, call.read_timeout or transport.read_timeout),
+        allow_redirects=False,
+        stream=True,
+    ) as response:
+        body = Body(MAX_BODY)
+        for part in response.raw.stream(_CHUNK, decode_content=False):
+            body.add(part)
+        return body.reply(response.status_code, response.headers.items())
 
 
 def _reason(error: Exception) -> str:
     """Name a failure by the classes of its causes; their texts may hold the address, and with it a secret."""
-    names = [type(error).__name__]
-    cause = _cause(error)
-    if isinstance(cause, Exception):
-        names.append(type(cause).__name__)
-    return " / ".join(names)
+    cause: object = error.args[0] if error.args else None
+    cause = getattr(cause, "reason", None) or cause
+    return " / ".join(type(each).__name__ for each in (error, cause) if isinstance(each, Exception))

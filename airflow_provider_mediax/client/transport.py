@@ -26,7 +26,7 @@ class Transport:
     How requests leave this machine.
 
     :param connect_timeout: seconds to open a connection, TLS included.
-    :param read_timeout: seconds to wait for the next part of an answer, at most 120.
+    :param read_timeout: seconds to wait for an answer, at most 120; some calls have a longer one of their own.
     :param proxy: address of an HTTP proxy, which may hold a password; None uses the environment's.
     :param verify: True, False, or the path of a file with trusted certificates.
     """
@@ -35,6 +35,23 @@ class Transport:
     read_timeout: float = 30.0
     proxy: str | None = field(default=None, repr=False)
     verify: bool | str = True
+
+    def bound(self, read_timeout: float | None = None) -> float:
+        """
+        Return the seconds within which one request ends, from the look-up of the host to the answer's last byte.
+
+        :param read_timeout: the call's own.
+        """
+        return self.connect_timeout + (read_timeout or self.read_timeout)
+
+    @property
+    def longest_send(self) -> float:
+        """
+        Seconds after which a request that was begun cannot be carried out any more.
+
+        The bound of a job call and, for what is still under way when its sender has gone, the read timeout again.
+        """
+        return self.bound() + self.read_timeout
 
     def proxy_for(self, url: str) -> str | None:
         """

@@ -24,6 +24,8 @@ from airflow_provider_mediax.protocol.urls import CosAddress, object_url
 
 DEFAULT_HOST = "https://api.mediax.tencent.com"
 DEFAULT_CONN_ID = "mediax_default"
+CI = "cloud_infinite"
+"""How ``jobs`` names the service that has a host for each bucket and the keys of COS."""
 PRESIGNED_SECONDS = 24 * 3600
 """How long the platform can fetch an input that lies outside its repository: a day in its queue."""
 
@@ -174,9 +176,19 @@ class MediaxConnection:
 
         return replace(self.repository, presign=presign)
 
-    def pacing(self, service: str) -> Pacing:
-        """Return the process's rate limit for a service at this connection's host."""
-        return shared_pacing(f"{service} {urlsplit(self.base_url).netloc}", self.requests_per_second)
+    def pacing(self, service: str, bucket: str | None = None, region: str | None = None) -> Pacing:
+        """
+        Return the process's pacing for the account of a service.
+
+        :param bucket: the bucket that jobs belong to, where that is not the connection's.
+        :param region: likewise.
+        """
+        if service == CI:
+            host = f"{bucket or self.cos.bucket}.ci.{region or self.cos.region}.myqcloud.com"
+            address, key_id = self.cos.endpoint or f"https://{host}", self.cos.secret_id
+        else:
+            address, key_id = self.base_url, self.secret_id
+        return shared_pacing(service, urlsplit(address).netloc, key_id or "", self.requests_per_second)
 
 
 _KEY_PART = {"login": "Id", "password": "Key"}

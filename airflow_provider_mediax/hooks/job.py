@@ -76,7 +76,7 @@ class JobHook(BaseHook):
     async def open(cls, mediax_conn_id: str, bucket: str | None, region: str | None) -> Opened:
         """Look the connection up and open a client, in a triggerer."""
         connection = await MediaxConnection.alook_up(mediax_conn_id)
-        client = AsyncClient(connection.transport, connection.pacing(cls.service_name))
+        client = AsyncClient(connection.transport, connection.pacing(cls.service_name, bucket, region))
         return Opened(cls.service_of(connection, bucket, region), client)
 
     @property
@@ -109,7 +109,7 @@ class JobHook(BaseHook):
     def run(self, flow: Flow[T], patience: Patience = PATIENT) -> T:
         """Carry a protocol flow out on this hook's session and return its result."""
         if self._client is None:
-            self._pacing = self.connection.pacing(self.service_name)
+            self._pacing = self.connection.pacing(self.service_name, self.bucket, self.region)
             self._client = SyncClient(self.connection.transport, self._pacing, self._stop)
         return self._client.run(flow, patience)
 

@@ -45,6 +45,10 @@ def unsigned(now: float) -> Mapping[str, str]:
     return {}
 
 
+def unnoticed() -> None:
+    """Do nothing: for calls whose sending nobody has to know of."""
+
+
 def too_many_requests(reply: Reply) -> bool:
     """Recognise a rate limit by its own status."""
     return reply.status == 429
@@ -64,6 +68,8 @@ class Call:
     :param read_timeout: seconds to wait for the answer, where it needs more than the connection allows.
     :param throttled: recognises the answer that refuses for a rate limit: even a call that buys something is then
         sent again. Must not raise.
+    :param about_to_send: called before each attempt, when every wait for a hold or the rate limit is over; what it
+        raises keeps the request back. In a triggerer it must not block.
     """
 
     action: str
@@ -75,6 +81,7 @@ class Call:
     repeat: Repeat = Repeat.SAFE
     read_timeout: float | None = None
     throttled: Throttling = field(default=too_many_requests, repr=False)
+    about_to_send: Callable[[], object] = field(default=unnoticed, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +91,7 @@ class Reply:
 
     :param status: HTTP status.
     :param headers: names in lower case.
-    :param body: the whole body; drivers refuse one above ``client.retry.MAX_BODY``.
+    :param body: the whole body; drivers refuse one above the limit of their own.
     """
 
     status: int
