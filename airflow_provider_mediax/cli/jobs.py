@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from argparse import Namespace
 from collections.abc import Iterable
 from contextlib import closing
@@ -17,6 +16,7 @@ from airflow_provider_mediax.hooks.cloud_infinite import CloudInfiniteHook
 from airflow_provider_mediax.hooks.job import JobHook
 from airflow_provider_mediax.hooks.mediax import MediaxHook
 from airflow_provider_mediax.jobs.arguments import as_seconds
+from airflow_provider_mediax.jobs.clock import steady
 from airflow_provider_mediax.jobs.manifest import manifest
 from airflow_provider_mediax.jobs.waiting import Wait, wait_flow
 from airflow_provider_mediax.protocol.job import Job, JobState
@@ -46,7 +46,7 @@ def list_(args: Namespace) -> Exit:
 @command
 def wait(args: Namespace) -> Exit:
     """Wait until a job is final, and print it."""
-    now = time.time()
+    now = steady()
     with closing(_hook(args)) as hook:
         waiting = Wait(
             job_ids=[args.job_id],
@@ -59,7 +59,6 @@ def wait(args: Namespace) -> Exit:
         flow = wait_flow(
             hook.service,
             waiting,
-            clock=time.time,
             on_change=lambda seen: say(seen.summary),
             on_trouble=lambda error: say(f"Asking failed, trying again: {error.what}"),
         )

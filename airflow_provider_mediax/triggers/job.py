@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -15,6 +14,7 @@ from airflow_provider_mediax.hooks.cloud_infinite import CloudInfiniteHook
 from airflow_provider_mediax.hooks.job import JobHook
 from airflow_provider_mediax.hooks.mediax import MediaxHook
 from airflow_provider_mediax.jobs.cancellation import cancel_flow, told
+from airflow_provider_mediax.jobs.clock import on_steady_clock, steady
 from airflow_provider_mediax.jobs.waiting import Outcome, Wait
 from airflow_provider_mediax.jobs.watcher import Watcher, watcher_for
 from airflow_provider_mediax.protocol.job import Job
@@ -129,9 +129,9 @@ class JobTrigger(OneEventTrigger):
     async def _outcome(self) -> Outcome:
         wait = Wait(
             job_ids=self.job_ids,
-            deadline=self.deadline,
+            deadline=on_steady_clock(self.deadline),
             poll_interval=self.poll_interval,
-            started=time.time(),
+            started=steady(),
             finish_at=self.finish_at,
         )
         self.log.info("Waiting for %s", ", ".join(self.job_ids))
