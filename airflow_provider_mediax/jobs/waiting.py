@@ -200,6 +200,8 @@ def wait_flow(
             yield Pause(min(pause, LONGEST_SLEEP))
             continue
         for ids in batches(wait.open_ids, service.describe_limit):
+            if wait.ended(clock()) is not None:
+                break
             try:
                 jobs = yield from service.describe(ids)
                 if not jobs:
