@@ -32,7 +32,7 @@ class MediaxError(Exception):
     :ivar layer: which part of the service refused, ``gateway`` or ``platform``, where that is known.
     :ivar nothing_done: whether it is certain that the service did nothing, so that a submit created no job.
     :ivar retry_after: seconds that the service asked to be left alone for, None if it did not say.
-    :ivar sent_at: when the request's last sending began, by ``time.monotonic()``; None if that is not known.
+    :ivar sent_at: when the request's last sending began, by the clock of ``client.clock``; None if that is not known.
     """
 
     nothing_done: bool = False

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from argparse import Namespace
 from collections.abc import Iterable
 from contextlib import closing
@@ -11,6 +10,7 @@ from typing import Any
 from airflow_provider_mediax.cli.command import Exit, command, say, told_error
 from airflow_provider_mediax.cli.moments import moment
 from airflow_provider_mediax.cli.printing import print_json, print_rows, utc
+from airflow_provider_mediax.client.clock import steady
 from airflow_provider_mediax.client.retry import ONE_TRY
 from airflow_provider_mediax.exceptions import BadRequest
 from airflow_provider_mediax.hooks.cloud_infinite import CloudInfiniteHook
@@ -46,7 +46,7 @@ def list_(args: Namespace) -> Exit:
 @command
 def wait(args: Namespace) -> Exit:
     """Wait until a job is final, and print it."""
-    now = time.time()
+    now = steady()
     with closing(_hook(args)) as hook:
         waiting = Wait(
             job_ids=[args.job_id],
@@ -59,7 +59,6 @@ def wait(args: Namespace) -> Exit:
         flow = wait_flow(
             hook.service,
             waiting,
-            clock=time.time,
             on_change=lambda seen: say(seen.summary),
             on_trouble=lambda error: say(f"Asking failed, trying again: {error.what}"),
         )

@@ -16,8 +16,16 @@ from email.utils import parsedate_to_datetime
 from typing import TypeAlias, TypeVar
 from urllib.parse import urlsplit
 
+from airflow_provider_mediax.client.clock import steady
 from airflow_provider_mediax.client.pacing import LARGEST_OFFSET, LONGEST_HOLD, Pacing
-from airflow_provider_mediax.exceptions import MediaxError, ProtocolError, Throttled, Unavailable, Unreachable
+from airflow_provider_mediax.exceptions import (
+    AnswerTooLarge,
+    MediaxError,
+    ProtocolError,
+    Throttled,
+    Unavailable,
+    Unreachable,
+)
 from airflow_provider_mediax.protocol.exchange import Call, Flow, Pause, Repeat, Reply, unsigned
 
 T = TypeVar("T")
@@ -28,12 +36,6 @@ CLOCK_TOLERANCE = 60.0
 _FIRST_DELAY = 0.5
 _LONGEST_DELAY = 30.0
 _LATEST = 4_000_000_000.0  # in the year 2096: whatever this machine takes the time for, it can be written as a date
-
-
-class AnswerTooLarge(ProtocolError):
-    """The answer is longer than this driver reads; a worker reads more than a triggerer."""
-
-    advice = "Ask for less at a time."
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +179,7 @@ def decide(
 
 
 def attempts(
-    flow: Flow[T], pacing: Pacing, patience: Patience, clock: Callable[[], float] = time.monotonic
+    flow: Flow[T], pacing: Pacing, patience: Patience, clock: Callable[[], float] = steady
 ) -> Generator[Send | Pause, Reply | None, T]:
     """
     Turn a flow into the steps of a driver.
@@ -213,7 +215,7 @@ def _answered(flow: Flow[T], reply: Reply) -> Call | Pause:
         return flow.send(reply)
     except MediaxError as error:
         if reply.status >= 500 and (told := retry_after(reply, time.time())) is not None:
-            error.retry_after = min(told, LONGEST_HOLD)  # type: ignore[attr-defined]
+            error.retry_after = min(told, LONGEST_HOLD)
         raise
 
 
@@ -228,6 +230,7 @@ def _attempts_at(
         now = max(0.0, min(_LATEST, time.time() + offset))
         outcome: Reply | TransportFailure | None
         call.about_to_send()
+        began = clock()
         try:
             outcome = yield Send(call, {**call.headers, **call.sign(now)})
         except TransportFailure as failure:
@@ -241,6 +244,7 @@ def _attempts_at(
         if decision.hold:
             pacing.hold(decision.hold, clock(), submits_only=submit)
         if isinstance(decision, Fail):
+            decision.error.sent_at = began
             raise decision.error
         if decision.offset is not None:
             # Measured against the clock that signed: others may have learned the same meanwhile.

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
+from airflow_provider_mediax.client.clock import steady
 from airflow_provider_mediax.client.retry import ONE_TRY, PATIENT, Patience
 from airflow_provider_mediax.exceptions import (
     AnswerTooLarge,
@@ -138,6 +139,7 @@ class Attempt(Generic[R]):
     :param notes: what outlives a deferral.
     :param store: Airflow's task state store, None where there is none (3.1).
     :param clock: epoch seconds.
+    :param monotonic: seconds of a clock that nobody sets.
     """
 
     def __init__(
@@ -152,6 +154,7 @@ class Attempt(Generic[R]):
         store: RecordStore | None,
         log: Log,
         clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = steady,
     ) -> None:
         self._hook = hook
         self._build = build
@@ -162,6 +165,7 @@ class Attempt(Generic[R]):
         self._store = store
         self._log = log
         self._clock = clock
+        self._monotonic = monotonic
         self._observed: tuple[str, str] | None = None
         self._held: str | None = None
         self._given_up = False
@@ -285,6 +289,7 @@ class Attempt(Generic[R]):
             retry_failed=terms.retry_failed_jobs,
             may_cancel=self.may_cancel,
             clock=self._clock,
+            monotonic=self._monotonic,
             log=self._log,
         )
         try:
@@ -340,13 +345,13 @@ class Attempt(Generic[R]):
         """
         wait = Wait(
             job_ids=[pending.job_id],
-            deadline=deadline,
+            deadline=self._monotonic() + (deadline - self._clock()),
             poll_interval=self._terms.poll_interval,
-            started=self._clock(),
+            started=self._monotonic(),
             answers=answers,
         )
         waiting = wait_flow(
-            self._hook.service, wait, clock=self._clock, on_change=self.observe, on_trouble=self._note_trouble
+            self._hook.service, wait, clock=self._monotonic, on_change=self.observe, on_trouble=self._note_trouble
         )
         outcome = self._hook.run(waiting, ONE_TRY)
         job = outcome.jobs.get(pending.job_id)

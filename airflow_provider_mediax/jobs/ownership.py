@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol
 
+from airflow_provider_mediax.client.clock import steady
 from airflow_provider_mediax.exceptions import (
     AuthenticationFailed,
     BadRequest,
@@ -124,7 +125,7 @@ class Acquisition(Generic[R]):
     :param may_cancel: this task may cancel its own jobs: what a clear has left unfinished, before another job is
         submitted; and a job that was canceled before it started is taken for one of these, and replaced.
     :param clock: epoch seconds.
-    :param monotonic: seconds of a clock that nobody sets.
+    :param monotonic: seconds of a clock that nobody sets, and that errors date the begin of a sending by.
     :raises BadRequest: the request breaks a rule; nothing is recorded or sent.
     """
 
@@ -142,7 +143,7 @@ class Acquisition(Generic[R]):
         retry_failed: bool = False,
         may_cancel: bool = True,
         clock: Callable[[], float] = time.time,
-        monotonic: Callable[[], float] = time.monotonic,
+        monotonic: Callable[[], float] = steady,
         log: Log = logging.getLogger(__name__),  # noqa: B008 - the same logger every time
     ) -> None:
         self._service = service

@@ -2,7 +2,8 @@
 Pure decisions while waiting: when to ask again, what ends the wait, how many failures are borne.
 
 A :class:`Wait` is fed answers and failures and says what to do. Worker (through :func:`wait_flow`), triggerer
-(through ``jobs.watcher``) and sensor use the same one.
+(through ``jobs.watcher``) and sensor use the same one. All its times are seconds of one clock that never jumps,
+:func:`jobs.clock.steady`; a stored deadline is turned into it once, by :func:`jobs.clock.on_steady_clock`.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
-from airflow_provider_mediax.exceptions import AuthenticationFailed, MediaxError, ProtocolError, Throttled
+from airflow_provider_mediax.client.clock import steady
+from airflow_provider_mediax.exceptions import AnswerTooLarge, MediaxError, ProtocolError, Throttled
 from airflow_provider_mediax.jobs.service import JobService, R
 from airflow_provider_mediax.protocol.exchange import Flow, Pause
 from airflow_provider_mediax.protocol.job import Job
@@ -30,6 +32,12 @@ JITTER = 0.1
 FAILURE_BUDGET = 10
 """Failures in a row that are borne; with growing pauses between them about eight minutes of outage."""
 
+LONGEST_WISH = 300.0
+"""Seconds of ``Retry-After`` that are kept at a time; a service that still wants more says so again."""
+
+LONGEST_SLEEP = 60.0
+"""Seconds that a worker sleeps at a time: its timer may stand still while the machine sleeps, the clock does not."""
+
 Status: TypeAlias = Literal["final", "answered", "timeout", "error"]
 
 
@@ -40,8 +48,7 @@ class Outcome:
 
     :param states: the service's word for each job's state, as far as it is known.
     :param error: why it was given up.
-    :param jobs: the jobs as they were described last; the answer that says that one has ended need not be asked for
-        again.
+    :param jobs: the last answer about each job, by id, for whoever is in the same process; never stored.
     """
 
     status: Status
@@ -51,113 +58,163 @@ class Outcome:
 
 
 @dataclass(kw_only=True)
-class Wait:
+class Pace:
     """
-    One wait for one or more jobs.
+    When to ask again, and how many failures are borne, whatever is waited for.
 
-    :param deadline: epoch seconds.
+    :param deadline: seconds of the wait's clock.
     :param poll_interval: seconds; the first interval, and the shortest.
-    :param started: epoch seconds from which the growth of the interval counts.
-    :param finish_at: number of final jobs that ends the wait.
-    :param answers: number of answers that end the wait, whatever they say; the first of a few is asked for at once.
+    :param started: seconds of the wait's clock from which the growth of the interval counts.
+    :param growth: share of the time waited that the interval is at least; 0 keeps the interval as it is.
     :param rng: source of jitter, 0 to 1.
+    :ivar due: when to ask next, in seconds of the wait's clock.
     """
 
-    job_ids: Sequence[str]
     deadline: float
     poll_interval: float
     started: float
-    finish_at: int = 1
-    answers: float = math.inf
+    growth: float = GROWTH
     rng: Callable[[], float] = random.random
     due: float = field(init=False)
-    states: dict[str, str] = field(init=False, default_factory=dict)
-    _final: set[str] = field(init=False, default_factory=set)
     _failures: int = field(init=False, default=0)
-    _answered: int = field(init=False, default=0)
-    jobs: dict[str, Job] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         """Spread the first poll, so that waits taken over together do not ask together."""
-        spread = self.rng() * self.poll_interval if self.answers == math.inf else 0.0
-        self.due = self.started + spread
+        self.due = self.started + self.rng() * self.poll_interval
+
+    @property
+    def next_turn(self) -> float:
+        """When something is to be done: the next poll or the deadline."""
+        return min(self.due, self.deadline)
+
+    def answered(self, now: float) -> None:
+        """Take in that the service has answered: it makes up for all failures before."""
+        self._failures = 0
+        self.due = now + self._interval(now)
+
+    def bears(self, error: MediaxError, now: float) -> bool:
+        """
+        Take a failure in, and tell whether waiting on makes sense.
+
+        Nothing but the number of failures in a row ends a wait, not even refused keys: they may be exchanged at this
+        moment, and the next question comes with the new ones.
+        """
+        wish = min(LONGEST_WISH, error.retry_after or 0.0)
+        if isinstance(error, Throttled):
+            # Being told to wait is no failure; being told to wait for longer than there is time, ends the wait.
+            self.due = now + max(wish, self._interval(now)) * (1 + JITTER * self.rng())
+            return now + wish <= self.deadline
+        self._failures += 1
+        grown = min(LONGEST_INTERVAL, self._interval(now) * 2.0 ** (self._failures - 1))
+        self.due = now + max(grown, self.poll_interval, wish)
+        return self._failures <= FAILURE_BUDGET
+
+    def held(self, until: float, now: float) -> bool:
+        """
+        Ask nothing before ``until``, because the service has told others so; and tell whether there is time for that.
+
+        It is no failure. Who waits for the same moment does not ask in the same moment.
+        """
+        self.due = now + (until - now) * (1 + JITTER * self.rng())
+        return until <= self.deadline
+
+    def _interval(self, now: float) -> float:
+        longest = max(LONGEST_INTERVAL, self.poll_interval)
+        grown = min(longest, max(self.poll_interval, self.growth * (now - self.started)))
+        return grown * (1 + JITTER * self.rng())
+
+
+@dataclass(kw_only=True)
+class Wait(Pace):
+    """
+    One wait for one or more jobs.
+
+    :param job_ids: what is waited for.
+    :param finish_at: number of final jobs that ends the wait.
+    :param answers: number of answers that end the wait, whatever they say; the first of a few is asked for at once.
+    :ivar jobs: the last answer about each job, by id.
+    """
+
+    job_ids: Sequence[str]
+    finish_at: int = 1
+    answers: float = math.inf
+    jobs: dict[str, Job] = field(init=False, default_factory=dict)
+    _final: set[str] = field(init=False, default_factory=set)
+    _answers: int = field(init=False, default=0)
+
+    def __post_init__(self) -> None:
+        """Spread the first poll, unless an answer is wanted now."""
+        super().__post_init__()
+        if self.answers != math.inf:
+            self.due = self.started
 
     @property
     def open_ids(self) -> list[str]:
         """The jobs that are still to be asked for."""
         return [job_id for job_id in self.job_ids if job_id not in self._final]
 
-    @property
-    def next_turn(self) -> float:
-        """When something is to be done: the next poll or the deadline, epoch seconds."""
-        return min(self.due, self.deadline)
-
     def on_jobs(self, jobs: Iterable[Job], now: float) -> list[Job]:
         """Take the service's answer in, and return the jobs whose state has changed."""
-        self._failures = 0
-        self._answered += 1
+        self.answered(now)
+        self._answers += 1
         changed = []
         for job in jobs:
-            self.jobs[job.id] = job
-            if self.states.get(job.id) != job.state_name:
+            if job.id in self._final:
+                continue  # a copy that lags behind takes no final answer back
+            before = self.jobs.get(job.id)
+            if before is None or before.state_name != job.state_name:
                 changed.append(job)
-                self.states[job.id] = job.state_name
+            self.jobs[job.id] = job
             if job.state.final:
                 self._final.add(job.id)
-        self.due = now + self._interval(now)
         return changed
 
     def on_error(self, error: MediaxError, now: float) -> Outcome | None:
-        """Take a failure in; the wait ends with it if waiting on makes no sense."""
-        if isinstance(error, Throttled):
-            # Being told to wait is no failure; being told to wait for longer than there is time, is.
-            pause = max(error.retry_after or 0.0, self._interval(now))
-            if error.retry_after is not None and now + error.retry_after > self.deadline:
-                return Outcome("error", dict(self.states), error)
-            self.due = now + pause * (1 + JITTER * self.rng())
+        """Take a failure in; the wait ends with it if waiting on makes no sense here."""
+        # An answer that is too large for this process is one that another process has to read.
+        if self.bears(error, now) and not isinstance(error, AnswerTooLarge):
             return None
-        self._failures += 1
-        # Keys that worked before are being exchanged: account and connection cannot change at the same moment.
-        wrong_keys = isinstance(error, AuthenticationFailed) and not self._answered
-        if wrong_keys or self._failures > FAILURE_BUDGET:
-            return Outcome("error", dict(self.states), error)
-        grown = min(LONGEST_INTERVAL, self._interval(now) * 2.0 ** (self._failures - 1))
-        self.due = now + max(grown, self.poll_interval)
-        return None
+        return self._outcome("error", error)
+
+    def on_hold(self, error: MediaxError, until: float, now: float) -> Outcome | None:
+        """Take in that nothing may be asked before ``until``; the wait ends with it if its deadline is earlier."""
+        return None if self.held(until, now) else self._outcome("error", error)
 
     def ended(self, now: float) -> Outcome | None:
         """Tell whether the wait is over: enough jobs are final, or the deadline has passed."""
         if len(self._final) >= min(self.finish_at, len(self.job_ids)):
-            return Outcome("final", dict(self.states), jobs=self.jobs)
-        if self._answered >= self.answers:
-            return Outcome("answered", dict(self.states), jobs=self.jobs)
-        return Outcome("timeout", dict(self.states), jobs=self.jobs) if now >= self.deadline else None
+            return self._outcome("final")
+        if self._answers >= self.answers:
+            return self._outcome("answered")
+        return self._outcome("timeout") if now >= self.deadline else None
 
-    def _interval(self, now: float) -> float:
-        longest = max(LONGEST_INTERVAL, self.poll_interval)
-        grown = min(longest, max(self.poll_interval, GROWTH * (now - self.started)))
-        return grown * (1 + JITTER * self.rng())
+    def _outcome(self, status: Status, error: MediaxError | None = None) -> Outcome:
+        states = {job_id: job.state_name for job_id, job in self.jobs.items()}
+        return Outcome(status, states, error, dict(self.jobs))
 
 
 def wait_flow(
     service: JobService[R],
     wait: Wait,
     *,
-    clock: Callable[[], float],
+    clock: Callable[[], float] = steady,
     on_change: Callable[[Job], Any],
     on_trouble: Callable[[MediaxError], Any],
 ) -> Flow[Outcome]:
     """
     Wait in one flow: for a worker that holds its slot.
 
+    :param clock: the clock of the wait's times.
     :param on_change: is given each job whose state has changed.
     :param on_trouble: is given each failure that is borne.
     """
     while (outcome := wait.ended(clock())) is None:
         if (pause := wait.next_turn - clock()) > 0:
-            yield Pause(pause)
+            yield Pause(min(pause, LONGEST_SLEEP))
             continue
         for ids in batches(wait.open_ids, service.describe_limit):
+            if wait.ended(clock()) is not None:
+                break
             try:
                 jobs = yield from service.describe(ids)
                 if not jobs:

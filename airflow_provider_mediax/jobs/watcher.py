@@ -3,6 +3,9 @@ One poll loop for all waiting triggers of one event loop and one service connect
 
 The loop runs in an empty context, so that its log lines go to the triggerer's log and not to the task that
 happened to start it; each trigger writes its own state changes to its own task's log.
+
+What one request, one look-up or one client suffers is a failure of the waits that it was made for, and ends none of
+them by itself: how many failures a wait bears is its own decision (``jobs.waiting``).
 """
 
 from __future__ import annotations
@@ -12,17 +15,24 @@ import contextlib
 import contextvars
 import logging
 import math
-import time
 import weakref
-from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypeVar
 
 from airflow_provider_mediax.client.aio import AsyncClient
+from airflow_provider_mediax.client.clock import steady
 from airflow_provider_mediax.client.retry import ONE_TRY
-from airflow_provider_mediax.exceptions import AuthenticationFailed, MediaxError, ProtocolError, Unreachable
+from airflow_provider_mediax.exceptions import (
+    AuthenticationFailed,
+    MediaxError,
+    ProtocolError,
+    Throttled,
+    Unreachable,
+)
+from airflow_provider_mediax.jobs.lookup import Lookup
 from airflow_provider_mediax.jobs.service import JobService
-from airflow_provider_mediax.jobs.waiting import Outcome, Wait, batches, unknown_jobs
+from airflow_provider_mediax.jobs.waiting import LONGEST_WISH, Outcome, Wait, batches, unknown_jobs
 from airflow_provider_mediax.protocol.exchange import Flow
 from airflow_provider_mediax.protocol.job import Job
 
@@ -39,8 +49,8 @@ LINGER = 30.0
 TURN = 0.05
 """Seconds between two turns at least: a turn looks at every wait, and many polls end at nearly the same time."""
 
-RECONNECT_SECONDS = 20.0
-"""How often at most the connection is looked up anew when it seems to be out of date."""
+FRESH_SECONDS = 5.0
+"""Keys looked up within this time are the connection's own: if they are refused, that is a failure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,16 +68,48 @@ Open: TypeAlias = Callable[[], Awaitable[Opened]]
 
 
 @dataclass(eq=False, slots=True)
+class _Shared:
+    """
+    What one look-up has opened, for everybody until the next one.
+
+    :param asked_at: when the look-up began, in seconds of the watcher's clock.
+    :param users: what still uses the client.
+    """
+
+    service: JobService[Any]
+    client: AsyncClient
+    asked_at: float
+    users: set[asyncio.Task[Any]] = field(default_factory=set)
+
+    async def run(self, make_flow: Callable[[JobService[Any]], Flow[T]], **options: Any) -> T:
+        return await self.client.run(make_flow(self.service), **options)
+
+    async def close(self) -> None:
+        """Close the client once nobody uses it any more."""
+        while self.users:
+            await asyncio.wait(self.users)
+        await self.client.close()
+
+
+@dataclass(eq=False, slots=True)
 class _Waiter:
-    """A wait, and the queue to its trigger."""
+    """
+    A wait, and the queue to its trigger.
+
+    :ivar to_ask: ids that this round of questions has not reached yet; a dict for its order.
+    :ivar polls: those under way for this wait; a round ends with the last of them.
+    :ivar alone: its jobs are asked for one by one, because an answer about several was too large.
+    """
 
     wait: Wait
     news: asyncio.Queue[News] = field(default_factory=asyncio.Queue)
-    polls: int = 0
+    to_ask: dict[str, None] = field(default_factory=dict)
+    polls: set[_Poll] = field(default_factory=set)
+    alone: bool = False
 
     def due(self, together: bool) -> float:
         """
-        Return when the next poll is due, in epoch seconds.
+        Return when the next round is due.
 
         :param together: the service describes several jobs in one call, so waits meet at common moments: up to a
             second late, never early.
@@ -76,24 +118,40 @@ class _Waiter:
         return math.ceil(self.wait.due / step) * step if together else self.wait.due
 
 
+@dataclass(eq=False, slots=True)
+class _Poll:
+    """One describe call, and the waits that it is made for; when all of them have left, it is canceled."""
+
+    shared: _Shared
+    ids: list[str]
+    waiters: set[_Waiter]
+    task: asyncio.Task[Mapping[str, Job]]
+
+
 class Watcher:
     """
     Polls for every waiting trigger that shares it. Get one with :func:`watcher_for`.
 
-    :param open_service: looks the connection up and opens a client; called once, and again when the keys seem
+    :param open_service: looks the connection up and opens a client; called once, and again when the connection seems
         to have changed.
+    :param clock: the clock of the waits' times.
     """
 
-    def __init__(self, open_service: Open, name: str) -> None:
+    def __init__(self, open_service: Open, name: str, clock: Callable[[], float] = steady) -> None:
         self._open = open_service
         self._name = name
+        self._clock = clock
+        self._lookup = Lookup(self._renew, name)
         self._waiters: set[_Waiter] = set()
-        self._polls: set[asyncio.Task[None]] = set()
+        self._polls: set[_Poll] = set()
+        self._others: set[asyncio.Task[None]] = set()
         self._changed = asyncio.Event()
-        self._places = asyncio.Semaphore(IN_FLIGHT)
         self._loop_task: asyncio.Task[None] | None = None
-        self._opened: Opened | None = None
-        self._opened_at = 0.0
+        self._looking: asyncio.Task[None] | None = None
+        self._shared: _Shared | None = None
+        self._turn_at = -math.inf
+        self._held_until = -math.inf
+        self._held_by: Throttled | None = None
 
     async def watch(self, wait: Wait) -> AsyncGenerator[News]:
         """Yield what happens and, last, the outcome."""
@@ -111,8 +169,7 @@ class Watcher:
                 if isinstance(news, Outcome):
                     return
         finally:
-            self._waiters.discard(waiter)
-            self._changed.set()
+            self._leave(waiter)
 
     async def run(self, make_flow: Callable[[JobService[Any]], Flow[T]]) -> T:
         """
@@ -120,30 +177,36 @@ class Watcher:
 
         :param make_flow: is given the service.
         """
-        if self._opened is not None:
-            return await self._opened.client.run(make_flow(self._opened.service))
-        opened = await self._open()
+        shared = self._shared or await self._lookup.answer()
+        # A task of its own, so that whoever closes the client can wait for it.
+        task = asyncio.create_task(shared.run(make_flow))
+        shared.users.add(task)
+        task.add_done_callback(shared.users.discard)
         try:
-            return await opened.client.run(make_flow(opened.service))
+            return await task
         finally:
-            await opened.client.close()
+            if self._loop_task is None and self._shared is shared:
+                self._replace(None)
 
     async def _run(self) -> None:
         try:
             while await self._has_waiters():
                 self._changed.clear()
-                await self._take_turn()
-                await self._sleep()
+                try:
+                    self._take_turn()
+                except Exception as fault:  # noqa: BLE001 - a fault of ours must not leave the waits hanging
+                    self._fail_in_fault(self._waiters, fault)
+                await self._changed_within(self._pause())
                 await asyncio.sleep(TURN)
-        except Exception as error:  # noqa: BLE001 - a fault of ours must end the waits, not leave them hanging
-            self._end_in_fault(set(self._waiters), error)
         finally:
             # Before the first await, so that whoever comes while this loop ends starts a new one.
-            opened, self._opened, self._loop_task = self._opened, None, None
+            shared, self._shared, self._loop_task = self._shared, None, None
             for poll in self._polls:
-                poll.cancel()
-            if opened is not None:
-                await opened.client.close()
+                poll.task.cancel()
+            if self._looking is not None:
+                self._looking.cancel()
+            if shared is not None:
+                await shared.close()
 
     async def _has_waiters(self) -> bool:
         """Tell whether there is anybody to poll for, giving the next one some time to come."""
@@ -155,106 +218,183 @@ class Watcher:
 
     @property
     def _together(self) -> bool:
-        return self._opened is not None and self._opened.service.describe_limit > 1
+        return self._shared is not None and self._shared.service.describe_limit > 1
 
-    async def _take_turn(self) -> None:
-        """End the waits that are over and start the polls that are due."""
-        now = time.time()
-        due: dict[str, list[_Waiter]] = {}
+    def _take_turn(self) -> None:
+        """End the waits that are over and start as many of the polls that are due as there are places."""
+        now = self._turn_at = self._clock()
         for waiter in list(self._waiters):
             if (outcome := waiter.wait.ended(now)) is not None:
                 self._end(waiter, outcome)
-            elif waiter.due(self._together) <= now and not waiter.polls:
-                for job_id in waiter.wait.open_ids:
-                    due.setdefault(job_id, []).append(waiter)
-        if not due:
-            return
-        opened = await self._ready(due)
-        if opened is None:
-            return
-        for ids in batches(list(due), opened.service.describe_limit):
-            waiters = {waiter for job_id in ids for waiter in due[job_id]}
-            for waiter in waiters:
-                waiter.polls += 1
-            poll = asyncio.create_task(self._poll(opened, ids, waiters))
-            self._polls.add(poll)
-            poll.add_done_callback(self._polls.discard)
+        due = [waiter for waiter in self._waiters if self._is_due(waiter, now)]
+        if self._held_by is not None and now < self._held_until:
+            self._hold(due, self._held_by, now)
+        elif due and self._shared is None:
+            self._look_up()
+        elif self._shared is not None:
+            self._start_polls(self._shared, sorted(due, key=lambda waiter: waiter.wait.due))
 
-    async def _poll(self, opened: Opened, ids: list[str], waiters: set[_Waiter]) -> None:
+    def _is_due(self, waiter: _Waiter, now: float) -> bool:
+        return bool(waiter.to_ask) or (not waiter.polls and waiter.due(self._together) <= now)
+
+    def _hold(self, due: Iterable[_Waiter], error: Throttled, now: float) -> None:
+        """Put off what is due: the service has told another poll when it may be asked again."""
+        for waiter in due:
+            waiter.to_ask.clear()
+            if (outcome := waiter.wait.on_hold(error, self._held_until, now)) is not None:
+                self._end(waiter, outcome)
+
+    def _start_polls(self, shared: _Shared, due: Iterable[_Waiter]) -> None:
+        askers: dict[str, set[_Waiter]] = {}
+        for waiter in due:
+            if not waiter.to_ask:
+                waiter.to_ask = dict.fromkeys(waiter.wait.open_ids)
+            for job_id in waiter.to_ask:
+                askers.setdefault(job_id, set()).add(waiter)
+        alone = [job_id for job_id, waiters in askers.items() if any(waiter.alone for waiter in waiters)]
+        others = [job_id for job_id in askers if job_id not in set(alone)]
+        calls = batches(alone, 1) + batches(others, shared.service.describe_limit)
+        for ids in calls[: max(0, IN_FLIGHT - len(self._polls))]:
+            self._start_poll(shared, ids, {waiter for job_id in ids for waiter in askers[job_id]})
+
+    def _start_poll(self, shared: _Shared, ids: list[str], waiters: set[_Waiter]) -> None:
+        task = asyncio.create_task(shared.run(lambda service: service.describe(ids), patience=ONE_TRY))
+        poll = _Poll(shared, ids, waiters, task)
+        self._polls.add(poll)
+        shared.users.add(task)
+        for waiter in waiters:
+            waiter.polls.add(poll)
+            for job_id in ids:
+                waiter.to_ask.pop(job_id, None)
+        task.add_done_callback(lambda _: self._end_poll(poll))
+
+    def _end_poll(self, poll: _Poll) -> None:
+        self._polls.discard(poll)
+        poll.shared.users.discard(poll.task)
+        for waiter in poll.waiters:
+            waiter.polls.discard(poll)
+        self._changed.set()
+        if poll.task.cancelled():
+            return
+        error = poll.task.exception()
         try:
-            async with self._places:
-                jobs = await opened.client.run(opened.service.describe(ids), ONE_TRY)
+            if error is None:
+                self._take_in(poll, poll.task.result())
+            elif poll.shared is self._shared:  # an error of a client that has been replaced counts for nobody
+                self._bear(poll, error)
+        except Exception as fault:  # noqa: BLE001 - likewise
+            self._fail_in_fault(poll.waiters, fault)
+
+    def _take_in(self, poll: _Poll, jobs: Mapping[str, Job]) -> None:
+        now = self._clock()
+        for waiter in poll.waiters:
+            asked = [job_id for job_id in waiter.wait.job_ids if job_id in set(poll.ids)]
+            found = [jobs[job_id] for job_id in asked if job_id in jobs]
+            if not found:
+                self._fail({waiter}, unknown_jobs(asked))
+            for job in waiter.wait.on_jobs(found, now) if found else ():
+                waiter.news.put_nowait(job)
+
+    def _bear(self, poll: _Poll, error: BaseException) -> None:
+        """Decide what an error of the client that is in use means: for it, for all, for the waits of the poll."""
+        if not isinstance(error, MediaxError):
+            self._fail_in_fault(poll.waiters, error)
+            return
+        now = self._clock()
+        fresh = now - poll.shared.asked_at <= FRESH_SECONDS
+        if isinstance(error, AuthenticationFailed) and not fresh:
+            log.info("Looking up the connection of %s again: %s", self._name, error.what)
+            self._replace(None)
+            return
+        if isinstance(error, Unreachable) and not fresh:
+            self._look_up()  # the address may have been edited; until that is known, this client serves the others
+        if isinstance(error, Throttled) and error.retry_after is not None:
+            self._held_by = error
+            self._held_until = max(self._held_until, now + min(LONGEST_WISH, error.retry_after))
+        if getattr(error, "too_large", False) and len(poll.ids) > 1:
+            for waiter in poll.waiters:
+                waiter.alone = True
+            return
+        self._fail(poll.waiters, error)
+
+    def _look_up(self) -> None:
+        if self._looking is None:
+            self._looking = asyncio.create_task(self._await_look_up())
+
+    async def _await_look_up(self) -> None:
+        try:
+            await self._lookup.answer()
         except MediaxError as error:
-            if not self._reopen_soon(error, waiters):
-                self._fail(waiters, error)
-        except Exception as error:  # noqa: BLE001 - likewise
-            self._end_in_fault(waiters, error)
-        else:
-            now = time.time()
-            for waiter in waiters:
-                mine = [jobs[job_id] for job_id in waiter.wait.job_ids if job_id in jobs]
-                if not mine:
-                    self._fail({waiter}, unknown_jobs(ids))
-                for job in waiter.wait.on_jobs(mine, now) if mine else ():
-                    waiter.news.put_nowait(job)
+            if self._shared is None:
+                self._fail(self._waiters, error)
         finally:
-            for waiter in waiters:
-                waiter.polls -= 1
+            self._looking = None
             self._changed.set()
 
-    async def _ready(self, due: dict[str, list[_Waiter]]) -> Opened | None:
-        """Return the open service; when it cannot be opened, the waits bear it as a failure."""
-        if self._opened is None:
-            begun = time.time()
-            try:
-                self._opened = await self._open()
-                self._opened_at = begun
-            except MediaxError as error:
-                self._fail({waiter for waiters in due.values() for waiter in waiters}, error)
-        return self._opened
+    async def _renew(self) -> _Shared:
+        """Look the connection up and put what it opens in the place of what was there."""
+        asked_at = self._clock()
+        opened = await self._open()
+        shared = _Shared(opened.service, opened.client, asked_at)
+        self._replace(shared)
+        return shared
 
-    def _reopen_soon(self, error: MediaxError, waiters: set[_Waiter]) -> bool:
+    def _replace(self, shared: _Shared | None) -> None:
         """
-        Drop a connection whose keys or address may have been edited, and tell whether that was done.
+        Let another client take the place of the one in use, which is closed once nobody uses it any more.
 
-        A wait that is younger than the look-up comes from a worker that may have seen newer keys, and used them.
+        :param shared: None if its keys are refused: then what waits for the rate limit must not be sent with them.
         """
-        stale = time.time() - self._opened_at > RECONNECT_SECONDS
-        stale = stale or any(waiter.wait.started > self._opened_at for waiter in waiters)
-        if not (stale and isinstance(error, (AuthenticationFailed, Unreachable)) and self._opened is not None):
-            return False
-        log.info("Looking up the connection of %s again: %s", self._name, error.what)
-        client, self._opened = self._opened.client, None
-        closing = asyncio.create_task(client.close())
-        self._polls.add(closing)
-        closing.add_done_callback(self._polls.discard)
-        return True
+        old, self._shared = self._shared, shared
+        if old is None:
+            return
+        for poll in self._polls:
+            if shared is None and poll.shared is old:
+                poll.task.cancel()
+        closing = asyncio.create_task(self._close(old))
+        self._others.add(closing)
+        closing.add_done_callback(self._others.discard)
 
-    def _fail(self, waiters: set[_Waiter], error: MediaxError) -> None:
-        now = time.time()
-        for waiter in waiters:
-            outcome = waiter.wait.on_error(error, now)
-            if outcome is not None:
+    async def _close(self, shared: _Shared) -> None:
+        try:
+            await shared.close()
+        except Exception:
+            log.exception("Closing a client of %s failed", self._name)
+
+    def _fail(self, waiters: Iterable[_Waiter], error: MediaxError) -> None:
+        """Let waits bear a failure; those that are not due have been answered in this round, or borne one."""
+        now = self._clock()
+        for waiter in [waiter for waiter in waiters if waiter.wait.due <= now]:
+            if (outcome := waiter.wait.on_error(error, now)) is not None:
                 self._end(waiter, outcome)
             else:
                 waiter.news.put_nowait(error)
 
-    def _end_in_fault(self, waiters: set[_Waiter], error: Exception) -> None:
-        """End waits for a fault of ours, whose text may hold anything and stays in the triggerer's log."""
-        log.error("The watcher of %s failed", self._name, exc_info=error)
-        failure = ProtocolError(f"The watcher failed with {type(error).__name__}; see the triggerer's log")
-        for waiter in waiters:
-            self._end(waiter, Outcome("error", dict(waiter.wait.states), failure))
+    def _fail_in_fault(self, waiters: Iterable[_Waiter], fault: BaseException) -> None:
+        """Let waits bear a fault of ours, whose text may hold anything and stays in the triggerer's log."""
+        log.error("The watcher of %s failed", self._name, exc_info=fault)
+        self._fail(waiters, ProtocolError(f"The watcher failed with {type(fault).__name__}; see the triggerer's log"))
 
     def _end(self, waiter: _Waiter, outcome: Outcome) -> None:
-        self._waiters.discard(waiter)
+        self._leave(waiter)
         waiter.news.put_nowait(outcome)
 
-    async def _sleep(self) -> None:
-        """Sleep until somebody comes, a poll has ended, or the next wait has its turn."""
-        turns = [waiter.wait.deadline if waiter.polls else waiter.wait.next_turn for waiter in self._waiters]
-        pause = max(0.01, min(turns) - time.time()) if turns else LINGER
-        await self._changed_within(pause)
+    def _leave(self, waiter: _Waiter) -> None:
+        self._waiters.discard(waiter)
+        for poll in waiter.polls:
+            poll.waiters.discard(waiter)
+            if not poll.waiters:
+                poll.task.cancel()
+        waiter.polls.clear()
+        self._changed.set()
+
+    def _pause(self) -> float:
+        """Return the seconds until the next deadline or round; whatever is due already waits for a change."""
+        moments = [waiter.wait.deadline for waiter in self._waiters]
+        moments += [
+            due for waiter in self._waiters if not waiter.polls and (due := waiter.due(self._together)) > self._turn_at
+        ]
+        return max(0.0, min(LINGER, min(moments, default=math.inf) - self._clock()))
 
     async def _changed_within(self, seconds: float) -> None:
         """

@@ -42,15 +42,17 @@ class OneEventTrigger(BaseTrigger):
         Yield one event.
 
         Never raises: the text of an exception would lie in the database. And never yields at once: Airflow can fail
-        or retry a task whose trigger fires before its worker's supervisor has noticed that the task deferred.
+        or retry a task whose trigger fires before its worker's supervisor has noticed that the task deferred, which
+        takes up to a heartbeat, and on a busy machine more.
         """
-        earliest = time.monotonic() + conf.getfloat("workers", "min_heartbeat_interval", fallback=5.0) + 1.0
+        loop = asyncio.get_running_loop()
+        earliest = loop.time() + 2 * conf.getfloat("workers", "min_heartbeat_interval", fallback=5.0) + 1.0
         try:
             payload = await self.wait()
         except Exception as error:
             self.log.exception("The wait failed")
             payload = self.failure(error)
-        await asyncio.sleep(max(0.0, earliest - time.monotonic()))
+        await asyncio.sleep(max(0.0, earliest - loop.time()))
         yield TriggerEvent(payload)
 
     @abstractmethod

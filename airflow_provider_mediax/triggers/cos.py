@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import random
-import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from airflow_provider_mediax.exceptions import AuthenticationFailed, BadRequest, MediaxError, ProtocolError
+from airflow_provider_mediax.client.clock import on_steady_clock, steady
+from airflow_provider_mediax.exceptions import AuthenticationFailed, MediaxError, ProtocolError
 from airflow_provider_mediax.hooks.connection import MediaxConnection
 from airflow_provider_mediax.hooks.cos import CosHook
+from airflow_provider_mediax.jobs.lookup import Lookup
 from airflow_provider_mediax.jobs.stored import SCHEMA, Unreadable, error_facts, error_from, readable
+from airflow_provider_mediax.jobs.waiting import LONGEST_SLEEP, Pace
 from airflow_provider_mediax.protocol.urls import CosAddress, cos_address
 from airflow_provider_mediax.triggers.base import OneEventTrigger
-
-FAILURES = 10
-"""How many failures in a row a wait bears; an answer makes up for all of them."""
 
 CONNECTION_SECONDS = 300.0
 """How long a triggerer uses a connection before it looks it up again: a temporary key changes."""
@@ -118,32 +117,42 @@ class CosKeyTrigger(OneEventTrigger):
         self.poll_interval = poll_interval
 
     async def wait(self) -> dict[str, Any]:
-        """Ask until everything is there, the deadline has passed, or too many questions failed."""
+        """Ask until everything is there, the deadline has passed, or too many questions in a row failed."""
         addresses = tuple(address for text in self.addresses if (address := cos_address(text)))
         wanted = Wanted(addresses, self.wildcard, self.min_size)
         desk = _desk(self.conn_id)
-        failures = 0
+        pace = Pace(
+            deadline=on_steady_clock(self.deadline),
+            poll_interval=max(1.0, self.poll_interval),
+            started=steady(),
+            growth=0.0,
+        )
         self.log.info("Waiting for %s", ", ".join(self.addresses))
-        while True:
+        while (now := steady()) < pace.deadline:
+            if pace.due > now:
+                await asyncio.sleep(min(pace.next_turn - now, LONGEST_SLEEP))
+                continue
             try:
-                found = await desk.look(wanted, self.region)
-            except MediaxError as error:
-                failures += 1
-                # A refused key gets a second chance: the connection may have a new one by now.
-                patience = {AuthenticationFailed: 2, BadRequest: 1}.get(type(error), FAILURES)
-                if failures >= patience:
+                # The deadline is served while a look-up or the question hangs.
+                async with asyncio.timeout(pace.deadline - now):
+                    found = await desk.look(wanted, self.region)
+            except Exception as fault:  # noqa: BLE001 - one fault, of whatever kind, ends no wait
+                error = self._typed(fault)
+                if not pace.bears(error, steady()):
                     return CosKeyEvent("error", error=error).payload()
                 self.log.warning("Asking COS failed, trying again: %s", error.what)
             else:
-                failures = 0
+                pace.answered(steady())
                 if found is not None:
                     return CosKeyEvent("found", tuple(found)).payload()
-            left = self.deadline - time.time()
-            if left <= 0:
-                return CosKeyEvent("timeout").payload()
-            # Upwards only, so that sensors which started together drift apart.
-            pause = max(1.0, self.poll_interval) * (1 + 0.1 * random.random())  # noqa: S311 - spread
-            await asyncio.sleep(min(pause, left))
+        return CosKeyEvent("timeout").payload()
+
+    def _typed(self, fault: Exception) -> MediaxError:
+        """Return a fault as an error of ours; the text of a strange one may hold anything and stays in the log."""
+        if isinstance(fault, MediaxError):
+            return fault
+        self.log.warning("Looking for the objects failed", exc_info=fault)
+        return ProtocolError(f"Looking for the objects failed with {type(fault).__name__}")
 
     def failure(self, error: Exception) -> dict[str, Any]:
         """Return an event that names the class of the error and nothing of its text."""
@@ -187,26 +196,31 @@ class _Desk:
     """
 
     def __init__(self, conn_id: str) -> None:
-        self._conn_id = conn_id
-        self._lock = asyncio.Lock()
+        self._lookup = Lookup(lambda: MediaxConnection.alook_up(conn_id), f"connection {conn_id}")
+        # Questions of triggers that have left while they waited for their turn are not asked.
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"cos at {conn_id}")
         self._connection: MediaxConnection | None = None
         self._read_at = 0.0
 
     async def look(self, wanted: Wanted, region: str | None) -> list[str] | None:
-        async with self._lock:
-            connection = await self._current()
-            try:
-                return await asyncio.to_thread(_look, wanted, connection, region)
-            except AuthenticationFailed:
+        connection = await self._current()
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._thread, _look, wanted, connection, region)
+        except AuthenticationFailed:
+            if connection is self._connection:
                 self._connection = None
-                raise
+            raise
 
     async def _current(self) -> MediaxConnection:
         # One look-up for all triggers: each is a question to the supervisor, which answers them one by one.
-        now = time.monotonic()
-        if self._connection is None or now - self._read_at > CONNECTION_SECONDS:
-            self._connection = await MediaxConnection.alook_up(self._conn_id)
-            self._read_at = now
+        if self._connection is None or steady() - self._read_at > CONNECTION_SECONDS:
+            asked_at = steady()
+            try:
+                self._connection = await self._lookup.answer()
+                self._read_at = asked_at
+            except MediaxError:
+                if self._connection is None:
+                    raise
         return self._connection
 
 

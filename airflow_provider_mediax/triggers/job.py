@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import time
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
+from airflow_provider_mediax.client.clock import on_steady_clock, steady
 from airflow_provider_mediax.exceptions import MediaxError, ProtocolError
 from airflow_provider_mediax.hooks.cloud_infinite import CloudInfiniteHook
 from airflow_provider_mediax.hooks.job import JobHook
@@ -133,9 +133,9 @@ class JobTrigger(OneEventTrigger):
     async def _outcome(self) -> Outcome:
         wait = Wait(
             job_ids=self.job_ids,
-            deadline=self.deadline,
+            deadline=on_steady_clock(self.deadline),
             poll_interval=self.poll_interval,
-            started=time.time(),
+            started=steady(),
             finish_at=self.finish_at,
         )
         self.log.info("Waiting for %s", ", ".join(self.job_ids))

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import time
+from types import SimpleNamespace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_mediax.client.retry import ONE_TRY
 from airflow_provider_mediax.exceptions import AuthenticationFailed, BadRequest, ProtocolError, Throttled, Unavailable
+from airflow_provider_mediax.jobs import clock
 from airflow_provider_mediax.jobs.waiting import (
     FAILURE_BUDGET,
     Wait,
@@ -159,16 +163,66 @@ def test_a_wish_beyond_the_deadline_ends_the_wait_at_once():
     assert isinstance(ended.error, Throttled)
 
 
-def test_keys_that_never_worked_end_the_wait_at_once():
-    assert isinstance(a_wait().on_error(AuthenticationFailed("x"), 0).error, AuthenticationFailed)
-
-
-def test_keys_that_worked_may_be_exchanged_in_mid_wait():
+@pytest.mark.parametrize("answered", [True, False])
+def test_refused_keys_are_a_failure_like_others_since_they_may_be_exchanged(answered):
     wait = a_wait()
-    wait.on_jobs([job()], 0)
+    if answered:
+        wait.on_jobs([job()], 0)
     for _ in range(FAILURE_BUDGET):
         assert wait.on_error(AuthenticationFailed("x"), 0) is None
     assert isinstance(wait.on_error(AuthenticationFailed("x"), 0).error, AuthenticationFailed)
+
+
+@pytest.mark.parametrize(("wish", "pause"), [(120.0, 120.0), (1.0, 5.0), (9000.0, 300.0), (None, 5.0)])
+def test_a_pause_that_an_outage_asks_for_is_kept_up_to_five_minutes(wish, pause):
+    wait, error = a_wait(), Unavailable("x")
+    error.retry_after = wish
+    assert wait.on_error(error, 0) is None
+    assert wait.due == pause
+    for _ in range(FAILURE_BUDGET - 1):
+        assert wait.on_error(error, 0) is None
+    assert wait.on_error(error, 0).error is error
+
+
+def test_an_error_that_says_nothing_of_a_pause_is_borne():
+    assert a_wait().on_error(ProtocolError("x"), 0) is None
+
+
+def test_an_absurd_wish_of_a_rate_limit_is_kept_for_five_minutes_at_a_time():
+    wait = a_wait(deadline=1000.0)
+    assert wait.on_error(throttled(1e8), 0) is None
+    assert wait.due == 300
+    assert wait.on_error(throttled(1e8), 701).status == "error"
+
+
+def test_a_hold_that_others_were_told_of_is_no_failure_and_ends_a_wait_only_beyond_its_deadline():
+    wait = a_wait(deadline=100.0)
+    for _ in range(5 * FAILURE_BUDGET):
+        assert wait.on_hold(throttled(30.0), 90.0, 60.0) is None
+    assert wait.due == 90
+    assert wait.on_hold(throttled(30.0), 101.0, 60.0).status == "error"
+
+
+def test_an_answer_too_large_for_this_process_ends_the_wait_at_once():
+    error = ProtocolError("above the limit")
+    error.too_large = True
+    ended = a_wait().on_error(error, 0)
+    assert (ended.status, ended.error) == ("error", error)
+
+
+def test_the_answer_that_ends_the_wait_is_part_of_its_outcome():
+    wait = a_wait(job_ids=["a", "b"])
+    wait.on_jobs([DONE, job("b")], 1)
+    assert wait.ended(1).jobs == {"a": DONE, "b": job("b")}
+
+
+def test_no_copy_that_lags_behind_takes_a_final_answer_back():
+    wait = a_wait(job_ids=["a", "b"], finish_at=2)
+    wait.on_jobs([DONE], 1)
+    assert wait.on_jobs([job("a"), job("b")], 2) == [job("b")]
+    assert wait.ended(2) is None
+    assert wait.on_jobs([job("b", JobState.SUCCEEDED, "COMPLETED")], 3)
+    assert wait.ended(3).states == {"a": "COMPLETED", "b": "COMPLETED"}
 
 
 def test_a_wait_for_several_jobs_ends_when_enough_are_final():
@@ -193,7 +247,9 @@ def test_the_wait_in_a_worker_polls_until_the_end():
     platform.answer = ending_at_the_third_poll
     wait = a_wait(job_ids=[job_id], started=platform.now, deadline=platform.now + 100)
     flow = wait_flow(service(), wait, clock=lambda: platform.now, on_change=changes.append, on_trouble=pytest.fail)
-    assert platform.run(flow, ONE_TRY).status == "final"
+    outcome = platform.run(flow, ONE_TRY)
+    assert outcome.status == "final"
+    assert outcome.jobs[job_id].state is JobState.SUCCEEDED
     assert [change.state_name for change in changes] == ["PROCESSING", "COMPLETED"]
     assert platform.count("GetJob") == 3
 
@@ -211,6 +267,39 @@ def test_the_wait_in_a_worker_bears_failures_and_ends_at_the_deadline():
     assert platform.run(flow, ONE_TRY).status == "timeout"
     assert len(troubles) == 5
     assert platform.now == pytest.approx(ends_at)
+
+
+@pytest.mark.parametrize("jump", [-3600.0, 3600.0])
+def test_a_wall_clock_that_jumps_stops_no_poll_and_moves_no_deadline(monkeypatch, jump):
+    wall = [1_800_000_000.0]
+    platform = Platform(now=500.0)
+    monkeypatch.setattr(clock, "time", SimpleNamespace(time=lambda: wall[0]))
+    monkeypatch.setattr(clock, "steady", lambda: platform.now)
+    job_id, stored = platform.add("m"), wall[0] + 600
+    wait = a_wait(job_ids=[job_id], started=clock.steady(), deadline=clock.on_steady_clock(stored))
+    wall[0] += jump
+    flow = wait_flow(service(), wait, clock=clock.steady, on_change=lambda job: None, on_trouble=pytest.fail)
+    assert platform.run(flow, ONE_TRY).status == "timeout"
+    assert platform.now == pytest.approx(1100)
+    assert platform.count("GetJob") > 10
+
+
+def test_a_machine_that_sleeps_finds_its_deadline_within_a_minute_of_waking():
+    """The timer of a pause may stand still while the machine sleeps; the steady clock does not."""
+    wait = a_wait(poll_interval=7200.0, rng=lambda: 1.0, deadline=3600.0)
+    now = 0.0
+    flow = wait_flow(service(), wait, clock=lambda: now, on_change=pytest.fail, on_trouble=pytest.fail)
+    assert next(flow).seconds <= 60
+    now = 4000.0  # the lid was shut
+    with pytest.raises(StopIteration) as end:
+        flow.send(None)
+    assert end.value.value.status == "timeout"
+
+
+def test_the_steady_clock_counts_seconds_and_a_stored_moment_is_found_on_it():
+    before = clock.steady()
+    assert clock.on_steady_clock(time.time() + 100) == pytest.approx(before + 100, abs=60)
+    assert clock.steady() >= before
 
 
 @pytest.mark.parametrize(("execution_timeout", "expected"), [(None, 1100.0), (50.0, 1040.0), (1000.0, 1100.0)])

@@ -18,6 +18,7 @@ from airflow.providers.common.compat.sdk import (
 
 from airflow_provider_mediax.exceptions import AuthenticationFailed, BadRequest, ProtocolError, Unavailable
 from airflow_provider_mediax.hooks.connection import MediaxConnection
+from airflow_provider_mediax.jobs import waiting
 from airflow_provider_mediax.sensors.cos import CosKeySensor
 from airflow_provider_mediax.triggers import cos
 from airflow_provider_mediax.triggers.cos import CosKeyEvent, CosKeyTrigger
@@ -188,7 +189,9 @@ async def test_the_trigger_waits_until_everything_is_there(emulator, in_a_thread
 async def test_no_event_leaves_before_airflow_can_take_it(emulator, in_a_thread):
     started = time.monotonic()
     await event_of(trigger("in/deep/b.wav"))
-    assert time.monotonic() - started >= 2.0  # the heartbeat interval of the tests is 1 s
+    assert (
+        time.monotonic() - started >= 3.0
+    )  # twice the interval and a second; the heartbeat interval of the tests is 1 s
 
 
 async def test_the_deadline_ends_the_wait(emulator, in_a_thread):
@@ -196,7 +199,7 @@ async def test_the_deadline_ends_the_wait(emulator, in_a_thread):
 
 
 async def test_passing_faults_are_borne_and_others_are_told_by_class_only(emulator, in_a_thread, monkeypatch):
-    monkeypatch.setattr(cos, "FAILURES", 3)
+    monkeypatch.setattr(waiting, "FAILURE_BUDGET", 2)
     emulator.fail_next("HeadObject", "503", times=2)
     assert (await event_of(trigger("in/deep/b.wav")))["status"] == "found"
     emulator.fail_next("HeadObject", "503", times=3)
@@ -213,10 +216,11 @@ async def test_passing_faults_are_borne_and_others_are_told_by_class_only(emulat
     assert "secret-in-a-text" not in json.dumps(event)
 
 
-async def test_a_refused_key_is_looked_up_again_once(emulator, in_a_thread):
+async def test_a_refused_key_is_looked_up_again(emulator, in_a_thread, monkeypatch):
     emulator.fail_next("HeadObject", "unauthorized")
     assert (await event_of(trigger("in/deep/b.wav")))["status"] == "found"
     assert len(in_a_thread) == 2
+    monkeypatch.setattr(waiting, "FAILURE_BUDGET", 1)
     emulator.fail_next("HeadObject", "unauthorized", times=2)
     event = await event_of(trigger("in/deep/b.wav"))
     assert event["error"]["class"] == "AuthenticationFailed"
