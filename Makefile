@@ -31,16 +31,24 @@ define install
 		$(1)/bin/python -m pip install --quiet --disable-pip-version-check $(2); }
 endef
 
+# $(call compile,<environment>): librosa compiles its functions at their first use, for up to a minute, and keeps them
+# beside itself. Done once here, no test and no demo waits for it.
+define compile
+	@echo "Compiling what finds beats ..."
+	@$(1)/bin/python -c 'from airflow_provider_mediax.emulator.analysis import warm_up_tracker; warm_up_tracker()'
+	@touch $(1)/.installed
+endef
+
 venv: $(VENV)/.installed  ## make .venv with the newest Airflow and all development tools
 venv-3.1: $(VENV_OLD)/.installed  ## make .venv-3.1 with the oldest supported Airflow
 
 $(VENV)/.installed: pyproject.toml constraints/airflow-$(AIRFLOW).txt
 	$(call install,$(VENV),--constraint constraints/airflow-$(AIRFLOW).txt --editable '.[dev]')
-	@touch $@
+	$(call compile,$(VENV))
 
 $(VENV_OLD)/.installed: pyproject.toml constraints/airflow-$(AIRFLOW_OLD).txt
 	$(call install,$(VENV_OLD),--constraint constraints/airflow-$(AIRFLOW_OLD).txt --editable '.[dev]')
-	@touch $@
+	$(call compile,$(VENV_OLD))
 
 test: lint types unit integration integration-3.1 demo test-system  ## everything that CI runs
 
