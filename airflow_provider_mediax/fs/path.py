@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from fsspec import get_filesystem_class  # type: ignore[import-untyped]
 from upath import UPath
+
+# The library takes addresses apart as a filesystem does that is loaded by then, else by a default that is wrong here.
+get_filesystem_class("cos")
 
 
 class CosPath(UPath):
