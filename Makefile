@@ -13,7 +13,7 @@ VENV := .venv
 VENV_OLD := .venv-3.1
 
 .DEFAULT_GOAL := help
-.PHONY: help venv venv-3.1 test lint types unit integration integration-3.1 test-system demo bench constraints build clean
+.PHONY: help venv venv-3.1 test test-full lint types unit integration integration-3.1 test-system demo bench constraints build clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z0-9.-]*\):.*##  *\(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do \
@@ -26,9 +26,17 @@ define install
 		echo "Python 3.11 or newer is needed, and '$(PYTHON)' is not: make PYTHON=/path/to/python3.11 ..." >&2; exit 1; }
 	$(PYTHON) -m venv --clear $(1)
 	@$(1)/bin/python -m pip install --quiet --disable-pip-version-check uv || echo "No uv to be had; pip alone takes minutes."
-	@$(1)/bin/uv pip install --quiet --python $(1)/bin/python $(2) || { \
+	@$(1)/bin/uv pip install --quiet --compile-bytecode --python $(1)/bin/python $(2) || { \
 		echo "Installing with pip instead; this takes minutes."; \
 		$(1)/bin/python -m pip install --quiet --disable-pip-version-check $(2); }
+endef
+
+# $(call compile,<environment>): librosa compiles its functions at their first use, for up to a minute, and keeps them
+# beside itself. Done once here, no test and no demo waits for it.
+define compile
+	@echo "Compiling what finds beats ..."
+	@$(1)/bin/python -c 'from airflow_provider_mediax.emulator.analysis import warm_up_tracker; warm_up_tracker()'
+	@touch $(1)/.installed
 endef
 
 venv: $(VENV)/.installed  ## make .venv with the newest Airflow and all development tools
@@ -36,17 +44,20 @@ venv-3.1: $(VENV_OLD)/.installed  ## make .venv-3.1 with the oldest supported Ai
 
 $(VENV)/.installed: pyproject.toml constraints/airflow-$(AIRFLOW).txt
 	$(call install,$(VENV),--constraint constraints/airflow-$(AIRFLOW).txt --editable '.[dev]')
-	@touch $@
+	$(call compile,$(VENV))
 
 $(VENV_OLD)/.installed: pyproject.toml constraints/airflow-$(AIRFLOW_OLD).txt
 	$(call install,$(VENV_OLD),--constraint constraints/airflow-$(AIRFLOW_OLD).txt --editable '.[dev]')
-	@touch $@
+	$(call compile,$(VENV_OLD))
+
+test-full: FULL := --full
+test-full: test  ## the same with every case of each kind, not only one
 
 test: lint types unit integration integration-3.1 demo test-system  ## everything that CI runs
 
 # Most tests wait more than they compute, so two cores carry four processes; WORKERS=0 runs them in one.
 WORKERS ?= 4
-PYTEST := -m pytest --numprocesses $(WORKERS) --dist worksteal
+PYTEST = -m pytest $(FULL) --numprocesses $(WORKERS) --dist worksteal
 
 lint: venv  ## style and format of all Python files
 	$(VENV)/bin/ruff check .
@@ -65,7 +76,7 @@ integration-3.1: venv-3.1  ## unit and integration tests on the oldest Airflow
 	$(VENV_OLD)/bin/python $(PYTEST) tests/unit tests/integration
 
 test-system: venv  ## real services that are killed and restarted; ARGS="--copies 20" lets each scenario happen 20 times
-	$(VENV)/bin/python -m pytest tests/system $(ARGS)
+	$(VENV)/bin/python -m pytest $(FULL) tests/system $(ARGS)
 
 demo: venv  ## a first run without an account; AUDIO=<file> analyses a file of yours
 	$(VENV)/bin/python scripts/demo.py $(if $(AUDIO),--audio '$(AUDIO)')

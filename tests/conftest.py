@@ -37,6 +37,18 @@ os.environ.update(
 pytest_plugins = ["airflow_provider_mediax.emulator.pytest_plugin"]
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--full", action="store_true", help="every case of each kind, not only one")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave further cases of a kind, which are marked so, to ``make test-full``."""
+    if not config.getoption("full"):
+        left_out = [item for item in items if item.get_closest_marker("full")]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
+
+
 def pytest_unconfigure() -> None:
     """Remove the test home at the very end, when nothing reads the database any more."""
     shutil.rmtree(_HOME, ignore_errors=True)

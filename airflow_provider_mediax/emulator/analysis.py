@@ -207,12 +207,15 @@ def _decode_with_system(data: bytes) -> tuple[Samples, int]:
     """Decode what libsndfile does not know (AAC, for one) with the decoders that are installed on the machine."""
     import audioread  # type: ignore[import-untyped]
     import numpy as np
+    from audioread.rawread import RawAudioFile  # type: ignore[import-untyped]
 
     with tempfile.NamedTemporaryFile() as file:
         file.write(data)
         file.flush()
+        # That one knows less than libsndfile, and leaves a file open that it does not know.
+        backends = [backend for backend in audioread.available_backends() if backend is not RawAudioFile]
         try:
-            with audioread.audio_open(file.name) as opened:
+            with audioread.audio_open(file.name, backends) as opened:
                 rate, channels = opened.samplerate, opened.channels
                 pcm = np.frombuffer(b"".join(opened), dtype="<i2")
         except (audioread.DecodeError, EOFError, OSError) as error:

@@ -15,7 +15,6 @@ from airflow_provider_mediax.emulator.accounts import Account
 from airflow_provider_mediax.emulator.ci_queues import Queue
 from airflow_provider_mediax.emulator.ci_submit import Submission
 from airflow_provider_mediax.emulator.clock import Clock
-from airflow_provider_mediax.emulator.jobs import SUBMITTED_SHARE
 from airflow_provider_mediax.emulator.plan import Plan, Span
 from airflow_provider_mediax.emulator.separation import AudioFacts
 from airflow_provider_mediax.emulator.wire import JsonObject
@@ -156,8 +155,8 @@ class CiJobBoard:
         """Create a job and start its life. The same submit twice makes two jobs, as at the service."""
         job = CiJob(len(self._jobs) + 1, account, bucket, region, cos_id, submission, queue, self._clock.now())
         self._jobs[job.id] = job
-        duration, outcome = self._plan.duration(CAPABILITY), self._plan.next_outcome(CAPABILITY)
-        task = asyncio.create_task(self._live(job, self._plan.span(duration), outcome))
+        span, outcome = self._plan.span(CAPABILITY), self._plan.next_outcome(CAPABILITY)
+        task = asyncio.create_task(self._live(job, span, outcome))
         self._tasks[job.id] = task
         task.add_done_callback(partial(self._settle, job))
         return job
@@ -200,7 +199,7 @@ class CiJobBoard:
             await self._notify(job)
 
     async def _process(self, job: CiJob, span: Span, outcome: str) -> None:
-        await span.share(SUBMITTED_SHARE)
+        await span.wait()
         while job.queue.paused:
             await job.queue.active.wait()
         if outcome == "CANCELED":
@@ -212,7 +211,7 @@ class CiJobBoard:
         if outcome == "UNKNOWN":
             job.phase = State.UNKNOWN
             return
-        rest = asyncio.create_task(span.share(1 - SUBMITTED_SHARE))
+        rest = asyncio.create_task(span.run())
         try:
             if outcome == "COMPLETED":
                 files = await self._work(job)

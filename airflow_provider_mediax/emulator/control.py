@@ -150,7 +150,8 @@ class Control:
         return await self._connection({})
 
     async def _set_duration(self, body: JsonObject) -> object:
-        self._emulator.plan.set_duration(_capability(body), _seconds(body, "seconds"))
+        waiting = None if body.get("waiting") is None else _seconds(body, "waiting")
+        self._emulator.plan.set_duration(_capability(body), _seconds(body, "seconds"), waiting)
         return {}
 
     async def _finish(self, _: JsonObject) -> object:

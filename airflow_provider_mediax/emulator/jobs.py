@@ -20,9 +20,6 @@ from airflow_provider_mediax.emulator.wire import JsonObject
 
 log = logging.getLogger(__name__)
 
-SUBMITTED_SHARE = 0.2
-"""Part of a job's duration before processing starts."""
-
 
 class State(IntEnum):
     """States on the wire; the last one is in no documentation, for clients to be tested against."""
@@ -162,8 +159,8 @@ class JobBoard:
         self._jobs[job.id] = job
         if job.custom_id is not None:
             self._by_custom_id[account.platform_id, job.custom_id].append(job)
-        duration, outcome = self._plan.duration(capability), self._plan.next_outcome(capability)
-        task = asyncio.create_task(self._live(job, self._plan.span(duration), outcome))
+        span, outcome = self._plan.span(capability), self._plan.next_outcome(capability)
+        task = asyncio.create_task(self._live(job, span, outcome))
         self._tasks.add(task)
         task.add_done_callback(partial(self._settle, job))
         return job
@@ -204,14 +201,14 @@ class JobBoard:
             await self._notify(job)
 
     async def _process(self, job: Job, span: Span, outcome: str) -> None:
-        await span.share(SUBMITTED_SHARE)
+        await span.wait()
         job.state, job.started_at = State.PROCESSING, self._clock.now_ms()
         if outcome == "NEVER":
             await asyncio.Event().wait()
         if outcome == "UNKNOWN":
             job.state = State.UNKNOWN
             return
-        rest = asyncio.create_task(span.share(1 - SUBMITTED_SHARE))
+        rest = asyncio.create_task(span.run())
         try:
             if outcome == "COMPLETED":
                 results = await self._work(job)

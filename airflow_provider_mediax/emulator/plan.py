@@ -11,6 +11,9 @@ from dataclasses import dataclass
 DEFAULT_DURATION = 1.0
 """Seconds from submission to the end of a job, unless told otherwise."""
 
+WAITING_SHARE = 0.2
+"""Part of a job's duration before it starts, unless told otherwise."""
+
 OUTCOMES = ("COMPLETED", "ERROR", "CANCELED", "NEVER", "UNKNOWN")
 """What a test may decide about a job's end. NEVER goes on processing, UNKNOWN stays in a state without a name."""
 
@@ -23,18 +26,28 @@ class Span:
     """
     The time that one job takes.
 
+    :param waiting: seconds of it before it starts.
+    :param running: seconds from there to its end.
     :param over: set when somebody decides that the time is over.
     """
 
-    seconds: float
+    waiting: float
+    running: float
     over: asyncio.Event
 
-    async def share(self, part: float) -> None:
-        """Let a part of it pass, 0 to 1."""
-        if self.seconds <= 0:
+    async def wait(self) -> None:
+        """Let the time before the start pass."""
+        await self._pass(self.waiting)
+
+    async def run(self) -> None:
+        """Let the time from the start to the end pass."""
+        await self._pass(self.running)
+
+    async def _pass(self, seconds: float) -> None:
+        if seconds <= 0:
             return
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(part * self.seconds):
+            async with asyncio.timeout(seconds):
                 await self.over.wait()
 
 
@@ -50,27 +63,28 @@ class Plan:
 
     def reset(self) -> None:
         """Forget everything that was decided."""
-        self._durations: dict[str, float] = {}
+        self._durations: dict[str, tuple[float, float]] = {}
         self._outcomes: defaultdict[str, list[str]] = defaultdict(list)
         self.list_lag = 0.0
         self._over = asyncio.Event()
 
-    def span(self, seconds: float) -> Span:
-        """Return the time of a job that starts now."""
-        return Span(seconds, self._over)
+    def span(self, capability: str) -> Span:
+        """Return the time of a job of the capability that is submitted now."""
+        usual = _parts(DEFAULT_DURATION, None)
+        return Span(*self._durations.get(capability, self._durations.get("*", usual)), self._over)
 
     def finish(self) -> None:
         """Let the time of all jobs that have started be over."""
         self._over.set()
         self._over = asyncio.Event()
 
-    def set_duration(self, capability: str, seconds: float) -> None:
-        """Let the capability's jobs (``*``: those of every other one) take that long from now on."""
-        self._durations[capability] = seconds
+    def set_duration(self, capability: str, seconds: float, waiting: float | None = None) -> None:
+        """
+        Let the capability's jobs (``*``: those of every other one) take that long from now on.
 
-    def duration(self, capability: str) -> float:
-        """Return the seconds that a job takes."""
-        return self._durations.get(capability, self._durations.get("*", DEFAULT_DURATION))
+        :param waiting: seconds of it before they start; None is a fifth.
+        """
+        self._durations[capability] = _parts(seconds, waiting)
 
     def expect(self, capability: str, outcome: str, times: int) -> None:
         """Decide the end of the capability's (``*``: any) next jobs."""
@@ -86,3 +100,8 @@ class Plan:
     def shows(self, born: float) -> bool:
         """Tell whether lists show a job already; ``born`` is in monotonic seconds, which no test shifts."""
         return self.list_lag <= 0 or born <= time.monotonic() - self.list_lag
+
+
+def _parts(seconds: float, waiting: float | None) -> tuple[float, float]:
+    before = WAITING_SHARE * seconds if waiting is None else min(waiting, seconds)
+    return before, seconds - before

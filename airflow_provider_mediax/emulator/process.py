@@ -107,14 +107,15 @@ class MediaxEmulator:
         """
         self._json("POST", "faults", {"action": action, "kind": kind, "times": times, **details})
 
-    def durations(self, capability: str, seconds: float) -> None:
+    def durations(self, capability: str, seconds: float, waiting: float | None = None) -> None:
         """
         Set how long jobs take from now on.
 
         :param capability: descriptor name, ``VoiceSeparate``, or ``*`` for every one that has no duration of its own.
         :param seconds: from submission to the end, 0 allowed.
+        :param waiting: seconds of it until they start, 0 allowed; None is a fifth.
         """
-        self._json("POST", "durations", {"capability": capability, "seconds": seconds})
+        self._json("POST", "durations", {"capability": capability, "seconds": seconds, "waiting": waiting})
 
     def finish_jobs(self) -> None:
         """Let the time of all jobs that were submitted until now be over; a paused queue still holds those in it."""

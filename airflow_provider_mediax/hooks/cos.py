@@ -495,18 +495,18 @@ class CosHook(BaseHook):
         """Yield bytes ``start`` to ``end`` of an object in chunks; an error if they do not all arrive."""
         options = {"IfMatch": etag} if etag else {}
         answer = self._ask("read", key, "get_object", Key=checked_key(key), Range=f"bytes={start}-{end - 1}", **options)
-        place = re.match(r"bytes (\d+)-(\d+)/", str(answer.get("Content-Range")))
-        if place is None or int(place[1]) != start or int(place[2]) >= end:
-            raise ProtocolError(f"COS did not answer with the asked part of cos://{self.bucket}/{key}")
-        left = int(place[2]) + 1 - start
-        stream = answer["Body"].get_raw_stream()
-        while left > 0:
-            with self._errors("read", key):
-                chunk = stream.read(min(CHUNK, left))
-            self._require(bool(chunk), "read", key, "the answer broke off")
-            left -= len(chunk)
-            yield chunk
-        stream.release_conn()
+        # Closing an answer that was read to its end leaves its connection to the next; any other ends with it.
+        with contextlib.closing(answer["Body"].get_raw_stream()) as stream:
+            place = re.match(r"bytes (\d+)-(\d+)/", str(answer.get("Content-Range")))
+            if place is None or int(place[1]) != start or int(place[2]) >= end:
+                raise ProtocolError(f"COS did not answer with the asked part of cos://{self.bucket}/{key}")
+            left = int(place[2]) + 1 - start
+            while left > 0:
+                with self._errors("read", key):
+                    chunk = stream.read(min(CHUNK, left))
+                self._require(bool(chunk), "read", key, "the answer broke off")
+                left -= len(chunk)
+                yield chunk
 
     def _fetch(self, key: str, part: Part, etag: str, file: int) -> None:
         """Write one part of an object into an open file."""

@@ -47,7 +47,7 @@ def later():
 def test_a_dag_goes_on_with_what_lands_in_a_bucket(run_dag, mediax_emulator, later, deferrable, key, options):
     mediax_emulator.put_object("there", b"")
     with DAG(dag_id=f"lands_{deferrable}_{len(key)}") as dag:
-        landed = CosKeySensor(task_id="landed", key=key, deferrable=deferrable, poke_interval=1, timeout=60, **options)
+        landed = CosKeySensor(task_id="landed", key=key, deferrable=deferrable, poke_interval=1, timeout=600, **options)
 
         @task
         def size(addresses):

@@ -49,7 +49,6 @@ def demo(home: Path, *arguments: str, **environment: str) -> subprocess.Complete
         env={**os.environ, "MEDIAX_DEMO_HOME": str(home / "demo"), "HOME": str(home), "COLUMNS": "120", **environment},
         capture_output=True,
         text=True,
-        timeout=400,
         check=False,
     )
 
@@ -212,7 +211,5 @@ def test_the_test_that_the_readme_shows_passes(tmp_path):
     migrate = [sys.executable, "-m", "airflow", "db", "migrate"]
     test = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "test_first_dag.py"]
     for command in (migrate, test):
-        done = subprocess.run(
-            command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300, check=False
-        )
+        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr

@@ -120,7 +120,7 @@ def test_a_worker_that_is_killed_in_the_submit_sends_no_second_one(run_dag, emul
 
 def test_an_execution_timeout_cancels_what_has_not_started(run_dag, emulator):
     emulator.pause_queue()
-    dag = separation("kill_by_timeout", execution_timeout=timedelta(seconds=2))
+    dag = separation("kill_by_timeout", execution_timeout=timedelta(seconds=5))
     run = run_dag(dag, connection=emulator.connection_json())
     assert run.states == {"job": "up_for_retry"}
     assert [job["state"] for job in emulator.ledger()["jobs"]] == ["Cancel"]

@@ -72,11 +72,12 @@ def test_a_try_that_could_not_tell_is_followed_by_one_that_adopts(run_dag, emula
 
 @pytest.mark.parametrize("deferrable", [True, False])
 def test_a_retry_after_a_timeout_adopts_the_running_job_and_buys_nothing(run_dag, emulator, deferrable):
-    emulator.durations("musicTagV2", 5)
+    emulator.durations("musicTagV2", 3600)
     dag = tags(f"timeout_{deferrable}", wait_timeout=1.5, deferrable=deferrable)
     run = run_dag(dag, connection=emulator.connection_json())
     assert run.states == {"tags": "up_for_retry"}
-    run.retry(tags(dag.dag_id, wait_timeout=60, deferrable=deferrable))
+    emulator.finish_jobs()
+    run.retry(tags(dag.dag_id, wait_timeout=600, deferrable=deferrable))
     assert run.states == {"tags": "success"}
     assert len(jobs(emulator)) == 1
 
@@ -90,9 +91,10 @@ def test_execution_timeout_lowers_the_deadline_of_a_deferred_wait(run_dag, emula
 
 
 def test_an_edit_of_retries_between_two_tries_buys_no_second_job(run_dag, emulator):
-    emulator.durations("musicTagV2", 3)
+    emulator.durations("musicTagV2", 3600)
     run = run_dag(tags("edited_retries", wait_timeout=0.5), connection=emulator.connection_json())
     assert run.states == {"tags": "up_for_retry"}
+    emulator.finish_jobs()
     run.retry(tags("edited_retries", retries=4))
     assert run.states == {"tags": "success"}
     assert len(jobs(emulator)) == 1
@@ -100,7 +102,7 @@ def test_an_edit_of_retries_between_two_tries_buys_no_second_job(run_dag, emulat
 
 @pytest.mark.skipif(not STORE, reason="without a task state store nothing knows what the earlier try asked for")
 def test_a_template_that_renders_differently_on_a_retry_fails_and_names_the_field(run_dag, emulator):
-    emulator.durations("musicTagV2", 3)
+    emulator.durations("musicTagV2", 3600)
     run = run_dag(tags("changed", wait_timeout=0.5), connection=emulator.connection_json())
     run.retry(tags("changed", path="b.wav"))
     assert run.states == {"tags": "failed"}

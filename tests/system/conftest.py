@@ -16,8 +16,8 @@ from airflow_provider_mediax.emulator.process import MediaxEmulator
 from tests.system.secrets_scan import in_records
 from tests.system.stack import Stack
 
-LONGEST = 900
-"""Seconds that one test may take for each copy; every wait inside has a limit of its own, and says more."""
+LONGEST = 3600
+"""Seconds that one test may take for each copy, for what goes on moving for ever: every other wait ends by itself."""
 
 _STACK = pytest.StashKey[Stack]()
 _FAILED = "what the stack says"
@@ -60,6 +60,12 @@ def emulator(stack: Stack) -> MediaxEmulator:
 def copies(request: pytest.FixtureRequest) -> int:
     """How often a scenario happens: to how many DAG runs of each kind, or how many times in a row."""
     return int(request.config.getoption("copies", 1))
+
+
+@pytest.fixture
+def full(request: pytest.FixtureRequest) -> bool:
+    """Whether to do as much as is good, and not only what shows the kind."""
+    return bool(request.config.getoption("full"))
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -7,8 +7,13 @@ from tests.system.stack import Stack
 SERVICES = ("music_tag", "voice_separation")
 """The stack's own DAGs of one deferrable task."""
 
-LONG, STARTED = 40, 9
-"""Seconds that a job takes, and after which it has certainly started, so that no deadline cancels it any more."""
+DEADLINE = 9
+"""Seconds of a wait that is to pass its deadline. Its job must run on by then, see :func:`jobs_run_on`."""
+
+
+def jobs_run_on(stack: Stack) -> None:
+    """Let jobs start at once, so that no deadline cancels them, and end when the test says so."""
+    stack.emulator.durations("*", 3600, waiting=0)
 
 
 def write_dags(stack: Stack, name: str, tags: str, separation: str, *, prelude: str = "") -> list[str]:

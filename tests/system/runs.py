@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +25,14 @@ class Run:
     One DAG run. Nothing is cached; mapped tasks are named ``task_id[map_index]``.
 
     :param home: of the stack.
+    :param movement: of the stack; waiting goes on as long as tasks move, of this run or of others.
     """
 
     rest: Rest
     home: Path
     dag_id: str
     run_id: str
+    movement: Callable[[], object] = field(compare=False, repr=False)
 
     @property
     def path(self) -> str:
@@ -62,7 +64,7 @@ class Run:
         """Return the tries of a task, oldest first, the present one last."""
         return [Task.read(item) for item in self.rest.call("GET", f"{self._task(name)}/tries")["task_instances"]]
 
-    def wait(self, *states: str, task: str | None = None, timeout: float = 120.0) -> Run:
+    def wait(self, *states: str, task: str | None = None) -> Run:
         """
         Wait until every task, or the one that is named, is in one of these states; fail when the run ended otherwise.
         """
@@ -77,14 +79,12 @@ class Run:
             )
             return False
 
-        wait_until(
-            f"{task or 'all tasks'} of {self} to be {' or '.join(states)}", reached, timeout, explain=self.describe
-        )
+        self.wait_until(f"{task or 'all tasks'} to be {' or '.join(states)}", lambda _: reached())
         return self
 
-    def wait_until(self, what: str, look: Callable[[Run], Any], timeout: float = 60.0) -> Any:
+    def wait_until(self, what: str, look: Callable[[Run], Any]) -> Any:
         """Wait until something holds for this run, and return it."""
-        return wait_until(f"{what} ({self})", lambda: look(self), timeout, explain=self.describe)
+        return wait_until(f"{what} ({self})", lambda: look(self), movement=self.movement, explain=self.describe)
 
     def xcom(self, name: str, key: str = "return_value") -> Any:
         """Return an XCom of a task, None if there is none."""

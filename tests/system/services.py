@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 
-from tests.system.waiting import wait_until
+from tests.system.waiting import PATIENCE, wait_until
 
 
 class Service:
@@ -79,11 +79,11 @@ class Service:
         if wait:
             self.wait_ready()
 
-    def wait_ready(self, timeout: float = 120.0) -> None:
+    def wait_ready(self) -> None:
         """Wait until it works."""
-        wait_until(f"{self.name} to be ready", self._ready_or_dead, timeout, explain=self.tail)
+        wait_until(f"{self.name} to be ready", self._ready_or_dead, explain=self.tail)
 
-    def stop(self, timeout: float = 60.0) -> None:
+    def stop(self) -> None:
         """
         Ask the main process to end (SIGTERM) and wait for it.
 
@@ -92,7 +92,7 @@ class Service:
         assert self._process is not None
         self._process.terminate()
         try:
-            self._process.wait(timeout)
+            self._process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
             raise AssertionError(f"{self.name} ignores SIGTERM\n{self.tail()}") from None
 
@@ -108,8 +108,8 @@ class Service:
         for process in victims:  # the main process first, so that nothing is started in place of what dies
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
-        psutil.wait_procs(victims[1:], timeout=10)
-        self._process.wait(10)
+        psutil.wait_procs(victims[1:], timeout=PATIENCE)
+        self._process.wait(PATIENCE)
 
     def pause(self) -> None:
         """Stop its whole tree where it is (SIGSTOP), as a machine that hangs."""
@@ -122,7 +122,7 @@ class Service:
     def reap(self) -> None:
         """Take note of its end, when the guardian has killed it."""
         if self._process is not None:
-            self._process.wait(10)
+            self._process.wait(PATIENCE)
 
     def tail(self, lines: int = 25) -> str:
         """The end of its log."""

@@ -7,12 +7,19 @@ from pathlib import Path
 
 from tests.system.guardian import MARK
 
-TRIGGERER_THRESHOLD = 15.0
+TRIGGERER_THRESHOLD = 30.0
 """
-Seconds without a heartbeat after which a triggerer's triggers go to another (default 30).
+Seconds without a heartbeat after which a triggerer's triggers go to another.
 
 The first look-up of a connection in a new triggerer builds an API application inside of it, and the heartbeat waits for
-that, up to 11 s here. With a smaller threshold two triggerers take the triggers away from each other.
+that, up to 11 s on a quiet machine. With a small threshold two triggerers take the triggers away from each other.
+"""
+
+HEARTBEAT_TIMEOUT = 40
+"""
+Seconds without a heartbeat after which Airflow gives a running task up (default 300).
+
+A supervisor sends one every 5 s: a busy machine may delay several, and nothing but a kill may end a try here.
 """
 
 
@@ -55,11 +62,12 @@ def environment(
         "LOGGING__COLORED_CONSOLE_LOG": False,
         "SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": 0.3,
         "SCHEDULER__TASK_INSTANCE_HEARTBEAT_DETECTION_INTERVAL": 2,
-        "SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": 10,
+        "SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": HEARTBEAT_TIMEOUT,
         "SCHEDULER__TRIGGER_TIMEOUT_CHECK_INTERVAL": 1,
         "TRIGGERER__JOB_HEARTBEAT_SEC": 1,
         "TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": triggerer_threshold,
         "USAGE_DATA_COLLECTION__ENABLED": False,
+        "WORKERS__EXECUTION_API_TIMEOUT": 60,  # the default of 5 s is short for an API server that must share its core
     }
     if heartbeat is not None:
         settings["WORKERS__MIN_HEARTBEAT_INTERVAL"] = heartbeat

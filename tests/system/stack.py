@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from airflow_provider_mediax.emulator.process import MediaxEmulator
 from tests.audio import click_track
@@ -26,11 +26,13 @@ from tests.system.rest import Rest
 from tests.system.runs import Run
 from tests.system.services import Service
 from tests.system.settings import TRIGGERER_THRESHOLD, environment
-from tests.system.waiting import wait_until
+from tests.system.waiting import PATIENCE, wait_until
 
 DAGS = Path(__file__).parent / "dags"
-LATE = 1.0
+LATE = 5.0
 """Seconds after the end of a task from which a request about its job is late."""
+
+T = TypeVar("T")
 
 _JOB_TYPES = {
     "scheduler": ("SchedulerJob", ("scheduler", "--skip-serve-logs")),
@@ -112,7 +114,7 @@ class Stack:
         :param conf: what the templates of the DAG read.
         """
         names = [run_id] if run_id else [f"run_{next(self._run_numbers)}" for _ in range(copies)]
-        runs = [Run(self.rest, self.home, dag_id, name) for name in names]
+        runs = [Run(self.rest, self.home, dag_id, name, self.movement) for name in names]
         for run in runs:
             body = {"dag_run_id": run.run_id, "logical_date": None, "conf": conf}
             self.rest.call("POST", f"dags/{dag_id}/dagRuns", body)
@@ -120,7 +122,7 @@ class Stack:
                 self.runs.append(run)
         return runs
 
-    def write_dag(self, name: str, source: str, timeout: float = 60.0) -> list[str]:
+    def write_dag(self, name: str, source: str) -> list[str]:
         """
         Write a DAG file, new or changed, and wait until Airflow has taken it in; return the ids of its DAGs.
 
@@ -133,7 +135,7 @@ class Stack:
         partial.replace(file)
         # A file that is known may be being read just now, as it was before the change.
         for _ in range(2 if known else 1):
-            self._wait_read(file.name, self._read_at(file.name), timeout)
+            self._wait_read(file.name, self._read_at(file.name))
         return sorted(dag_id for (dag_id,) in self.database.query(_DAGS_OF, file.name))
 
     def _read_at(self, file: str) -> list[Any]:
@@ -142,11 +144,9 @@ class Stack:
         errors = self.database.query("SELECT timestamp, stacktrace FROM import_error WHERE filename = %s", file)
         return [row for row in [*times, *errors] if row[0]]
 
-    def _wait_read(self, file: str, before: list[Any], timeout: float) -> None:
+    def _wait_read(self, file: str, before: list[Any]) -> None:
         look = self._read_at
-        wait_until(
-            f"{file} to be read", lambda: look(file) != before, timeout, explain=self.service("dag-processor").tail
-        )
+        wait_until(f"{file} to be read", lambda: look(file) != before, explain=self.service("dag-processor").tail)
         errors = [row[1] for row in look(file) if len(row) > 1]
         assert not errors, f"{file} cannot be imported\n{errors[0]}"
 
@@ -170,7 +170,7 @@ class Stack:
         return self.ledger().jobs_of(marker)
 
     def emulator_saw(
-        self, *actions: str, count: int = 1, marker: str | None = None, fault: str | None = None, timeout: float = 60.0
+        self, *actions: str, count: int = 1, marker: str | None = None, fault: str | None = None
     ) -> list[Record]:
         """
         Wait until that many requests for any of these actions have arrived, also when their answers are held back.
@@ -183,7 +183,15 @@ class Stack:
             return found if len(found) >= count else []
 
         what = f"{count} of {' or '.join(actions)}{f' with {fault}' if fault else ''} at the emulator"
-        return wait_until(what, look, timeout, explain=self.report)
+        return self.wait_until(what, look)
+
+    def wait_until(self, what: str, look: Callable[[], T]) -> T:
+        """Wait until something holds for the stack as a whole, as long as tasks move, and return it."""
+        return wait_until(what, look, movement=self.movement, explain=self.report)
+
+    def movement(self) -> object:
+        """Return what changes as soon as any task of any run comes further or is tried again."""
+        return self.database.query("SELECT state, count(*), sum(try_number) FROM task_instance GROUP BY 1 ORDER BY 1")
 
     def verdict(self, runs: Iterable[Run], task: str = "job") -> Verdict:
         """
@@ -232,7 +240,7 @@ class Stack:
             run.end()
         self.runs.clear()
         self._end_tasks()
-        wait_until("the triggers of ended runs to end", lambda: not self.triggers(), 60, explain=self.report)
+        self.wait_until("the triggers of ended runs to end", lambda: not self.triggers())
 
     def _end_tasks(self) -> None:
         """Kill what still runs tasks: children of LocalExecutor's workers, and orphans of killed schedulers."""
@@ -280,7 +288,7 @@ class Stack:
             "all services to be healthy", lambda: set(self.rest.health().values()) == {"healthy"}, explain=self.report
         )
         for file in DAGS.glob("*.py"):
-            self._wait_read(file.name, [], 60.0)
+            self._wait_read(file.name, [])
 
     def _end(self) -> None:
         if hasattr(self, "emulator"):
@@ -295,7 +303,7 @@ class Stack:
             env=self._environment,
             capture_output=True,
             text=True,
-            timeout=180,
+            timeout=PATIENCE,
             check=False,
         )
         assert done.returncode == 0, f"airflow db migrate failed\n{done.stdout[-4000:]}{done.stderr[-4000:]}"

@@ -11,7 +11,6 @@ from tests.system.dag_source import SERVICES
 from tests.system.ledger import DESCRIBES, SUBMITS
 from tests.system.runs import Run
 from tests.system.stack import Stack
-from tests.system.waiting import wait_until
 
 HELD_SECONDS = 120.0
 """How long an answer is held back: longer than any of these tests lets its worker live."""
@@ -32,7 +31,7 @@ def kill_each(stack: Stack, runs: Iterable[Run], ready: Callable[[Run], object],
             left.remove(run)
         return not left
 
-    wait_until("the moment to kill each worker", kill_those_ready, 60 + 10 * len(left), explain=stack.report)
+    stack.wait_until("the moment to kill each worker", kill_those_ready)
 
 
 def has_submitted(stack: Stack, fault: str) -> Callable[[Run], object]:
@@ -48,7 +47,7 @@ def has_submitted(stack: Stack, fault: str) -> Callable[[Run], object]:
 def require_adoption(stack: Stack, runs: list[Run], *, reattached: bool = True) -> None:
     """Check that the second try of each run has its one job, taken over from the first."""
     for run in runs:
-        run.wait("success", timeout=180 + 10 * len(runs))
+        run.wait("success")
         assert run.tasks["job"].try_number == 2, run.describe()
         assert run.xcom("job")["reattached"] == reattached, run.describe()
     stack.verdict(runs).require_one_job_each()

@@ -20,7 +20,7 @@ def waiting(stack: Stack, copies: int) -> list[Run]:
     return runs
 
 
-@pytest.mark.parametrize("end", ["stop", "kill"])
+@pytest.mark.parametrize("end", ["kill", pytest.param("stop", marks=pytest.mark.full)])
 @pytest.mark.parametrize("name", ["scheduler", "api-server"])
 def test_a_restart_in_mid_wait_neither_loses_nor_doubles_a_job(
     stack: Stack, waiting: list[Run], copies: int, name: str, end: str

@@ -7,10 +7,11 @@ import pytest
 from tests.system.dag_source import SERVICES
 from tests.system.runs import Run
 from tests.system.stack import Stack
-from tests.system.waiting import wait_until
 
-WAITING = 25
-"""Jobs of each service that wait at once."""
+WAITING, FULL = 10, 25
+"""Jobs of each service that wait at once, and how many in the full tests."""
+
+ENDS = pytest.mark.parametrize("end", ["kill", pytest.param("stop", marks=pytest.mark.full)])
 
 
 def defer_many(stack: Stack, each: int) -> list[Run]:
@@ -25,7 +26,6 @@ def defer_many(stack: Stack, each: int) -> list[Run]:
         run.wait_until(
             "all tasks to be deferred",
             lambda run: sum(task.state == "deferred" for task in run.tasks.values()) == each,
-            120 + 6 * each,
         )
     return runs
 
@@ -49,14 +49,14 @@ def require_nothing_changed(stack: Stack, runs: list[Run]) -> None:
     assert len(ledger.open_jobs) == len(ledger.jobs)
     stack.emulator.finish_jobs()
     for run in runs:
-        run.wait("success", timeout=240)
+        run.wait("success")
         assert {task.try_number for task in run.tasks.values()} == {1}
     stack.verdict(runs).require_one_job_each()
 
 
-@pytest.mark.parametrize("end", ["stop", "kill"])
-def test_a_triggerer_that_ends_in_mid_wait_leaves_fifty_jobs_as_they_are(stack: Stack, copies: int, end: str):
-    runs = defer_many(stack, WAITING)
+@ENDS
+def test_a_triggerer_that_ends_in_mid_wait_leaves_all_jobs_as_they_are(stack: Stack, copies: int, full: bool, end: str):
+    runs = defer_many(stack, FULL if full else WAITING)
     triggerer = stack.service("triggerer")
     for _ in range(copies):
         getattr(triggerer, end)()
@@ -65,7 +65,7 @@ def test_a_triggerer_that_ends_in_mid_wait_leaves_fifty_jobs_as_they_are(stack: 
     require_nothing_changed(stack, runs)
 
 
-@pytest.mark.parametrize("end", ["stop", "kill"])
+@ENDS
 def test_of_two_triggerers_one_ends_and_the_other_takes_over(stack: Stack, copies: int, end: str):
     runs = defer_many(stack, 5)
     names = ["triggerer", "triggerer-2"]
@@ -73,7 +73,7 @@ def test_of_two_triggerers_one_ends_and_the_other_takes_over(stack: Stack, copie
         heir = stack.start_triggerer(names[1])
         getattr(stack.service(names[0]), end)()
         assert heir.running
-        wait_until("the other triggerer to have all triggers", lambda: len(set(stack.triggers().values())) == 1, 90)
+        stack.wait_until("the other triggerer to have all triggers", lambda: len(set(stack.triggers().values())) == 1)
         polled_again(stack)
         names.reverse()
     require_nothing_changed(stack, runs)
@@ -86,7 +86,7 @@ def test_a_trigger_that_moves_while_its_triggerer_hangs_cancels_nothing(stack: S
     for _ in range(copies):
         before = stack.triggers()
         hanging.pause()
-        wait_until("the triggers to move", lambda: all_moved(before, stack.triggers()), 90)  # noqa: B023 - called at once
+        stack.wait_until("the triggers to move", lambda: all_moved(before, stack.triggers()))  # noqa: B023 - called at once
         hanging.resume()
         polled_again(stack)
         assert other.running

@@ -164,7 +164,7 @@ print(*sorted({{name.partition(".")[0] for name in set(sys.modules) - before}} &
 def newly_loaded(module: str) -> list[str]:
     """Return which heavy libraries a module loads that Airflow alone has not loaded."""
     code = LOADED.format(module=module, heavy=set(HEAVY))
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout.split()
 

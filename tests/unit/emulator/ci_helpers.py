@@ -15,7 +15,7 @@ import requests
 from qcloud_cos import CosConfig, CosS3Client, CosServiceError
 
 from airflow_provider_mediax.emulator.accounts import BUCKET, PRESET, REGION
-from tests.unit.emulator.helpers import wait_for
+from tests.unit.emulator.helpers import PATIENCE, wait_for
 
 FINAL = ("Success", "Failed", "Cancel", "Archived")
 
@@ -77,7 +77,7 @@ class Ci:
             headers["x-ci-security-token"] = self.token
         asked = "&".join(f"{quote(name)}={quote(value, safe='')}" for name, value in query.items())
         url = f"{self.url}{quote(path)}" + (f"?{asked}" if asked else "")
-        return self.session.request(method, url, data=body, headers=headers, timeout=30)
+        return self.session.request(method, url, data=body, headers=headers, timeout=PATIENCE)
 
     def ask(self, method: str, path: str, body: bytes | None = None, **query: str) -> Any:
         answer = self.call(method, path, body, **query)
@@ -121,8 +121,8 @@ class Ci:
     def get(self, job_id: str) -> dict[str, Any]:
         return self.ask("GET", f"/jobs/{job_id}")["JobsDetail"]
 
-    def finish(self, job: dict[str, Any], seconds: float = 30.0) -> dict[str, Any]:
-        return wait_for(lambda: found if (found := self.get(job["JobId"]))["State"] in FINAL else None, seconds)
+    def finish(self, job: dict[str, Any]) -> dict[str, Any]:
+        return wait_for(lambda: found if (found := self.get(job["JobId"]))["State"] in FINAL else None)
 
     def list(self, **query: str) -> dict[str, Any]:
         found = self.ask("GET", "/jobs", None, tag="VoiceSeparate", **query)

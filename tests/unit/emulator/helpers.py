@@ -23,9 +23,13 @@ from airflow_provider_mediax.emulator.accounts import PRESET, Account
 FINAL = (3, 4, 5, 9)
 
 
-def wait_for(probe: Callable[[], Any], seconds: float = 30.0) -> Any:
+PATIENCE = 600.0
+"""Seconds, far more than anything here takes on a machine that is busy with other things."""
+
+
+def wait_for(probe: Callable[[], Any]) -> Any:
     """Return the first true answer of the probe."""
-    give_up = time.monotonic() + seconds
+    give_up = time.monotonic() + PATIENCE
     while not (found := probe()):
         assert time.monotonic() < give_up, "nothing happened in time"
         threading.Event().wait(0.01)
@@ -55,7 +59,7 @@ class Platform:
         keys = {"secretId": self.account.platform_id, "secretKey": self.account.platform_key}
         return {"action": action, **keys, member: request}
 
-    def post(self, body: Any, path: str = "/job", timeout: float = 30, **headers: str) -> requests.Response:
+    def post(self, body: Any, path: str = "/job", timeout: float = PATIENCE, **headers: str) -> requests.Response:
         signed = {**self.sign(), "Content-Type": "application/json", **headers}
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
         return self.session.post(self.url + path, data=data, headers=signed, timeout=timeout)
@@ -89,8 +93,8 @@ class Platform:
     def list(self, custom_id: str = "marker") -> dict[str, Any]:
         return self.call("ListJobs", {"customId": custom_id}).json()["listJobsResponse"]
 
-    def finish(self, job: dict[str, Any], seconds: float = 30.0) -> dict[str, Any]:
-        return wait_for(lambda: found if (found := self.get(job["id"]))["state"] in FINAL else None, seconds)
+    def finish(self, job: dict[str, Any]) -> dict[str, Any]:
+        return wait_for(lambda: found if (found := self.get(job["id"]))["state"] in FINAL else None)
 
 
 def clicks(bpm: float, seconds: float, rate: int = 22050, channels: int = 1) -> bytes:

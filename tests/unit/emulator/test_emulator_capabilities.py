@@ -118,7 +118,7 @@ def test_a_documented_request_ends_in_an_answer_and_files_that_are_what_their_na
         {"outputPrefix": "p-"} if capabilities.CAPABILITIES[case.name].takes_prefix and case.row.get("file") else {}
     )
     created = platform.call("CreateJob", request(case.name, case.sent, descriptor=descriptor)).json()
-    done = platform.finish(created["createJobResponse"]["job"], 180)
+    done = platform.finish(created["createJobResponse"]["job"])
     assert done["state"] == 3, done
     result = done["outputs"][0]["smartContentResult"]
     files = [text for name, text in strings(result) if name.endswith(("Name",)) and name != "modelName"]

@@ -22,6 +22,7 @@ from airflow_provider_mediax.emulator.accounts import (
 )
 from airflow_provider_mediax.emulator.process import MediaxEmulator
 from tests.unit.emulator.ci_helpers import proxied_sdk, refused
+from tests.unit.emulator.helpers import PATIENCE
 
 MIB = 1024 * 1024
 SOURCE = {"Bucket": BUCKET, "Key": "from/a b+c.mp3", "Region": REGION}
@@ -144,7 +145,7 @@ def test_a_large_copy_between_regions_goes_in_parts(mediax_emulator: MediaxEmula
     place = {"bucket": "far-1250000000", "region": "ap-beijing"}
     request = {"operateUin": "2", "userName": "someone", "cosConfig": {**cos, **place}}
     body = {"action": "Register", "registerRequest": request}
-    assert "registerInfo" in requests.post(f"{mediax_emulator.url}/register", json=body, timeout=5).json()
+    assert "registerInfo" in requests.post(f"{mediax_emulator.url}/register", json=body, timeout=PATIENCE).json()
     data = random.Random(2).randbytes(2 * MIB + 7)
     client.put_object(BUCKET, data, SOURCE["Key"])
     far = proxied_sdk(mediax_emulator.url, Region="ap-beijing")
@@ -157,7 +158,9 @@ def test_a_large_copy_between_regions_goes_in_parts(mediax_emulator: MediaxEmula
 def test_a_key_may_not_copy_from_a_bucket_that_it_may_not_read(mediax_emulator: MediaxEmulator) -> None:
     cos = {"secretId": "their-id", "secretKey": "their-key", "bucket": "their-1250000001", "region": REGION}
     request = {"operateUin": "2", "userName": "someone", "cosConfig": cos}
-    requests.post(f"{mediax_emulator.url}/register", json={"action": "Register", "registerRequest": request}, timeout=5)
+    requests.post(
+        f"{mediax_emulator.url}/register", json={"action": "Register", "registerRequest": request}, timeout=PATIENCE
+    )
     mediax_emulator.put_object(SOURCE["Key"], b"abc")
     theirs = proxied_sdk(mediax_emulator.url, SecretId="their-id", SecretKey="their-key")
     refused(403, "AccessDenied", theirs.copy_object, "their-1250000001", "copy", SOURCE)
@@ -228,5 +231,5 @@ def test_a_presigned_address_of_a_temporary_key_needs_the_token_in_it(mediax_emu
     with_token = client.get_presigned_url(BUCKET, "x", "GET", Params={"x-cos-security-token": TEMPORARY_TOKEN})
     without = client.get_presigned_url(BUCKET, "x", "GET")
     proxies = {"http": mediax_emulator.url}
-    assert requests.get(with_token, proxies=proxies, timeout=5).content == b"abc"
-    assert requests.get(without, proxies=proxies, timeout=5).status_code == 403
+    assert requests.get(with_token, proxies=proxies, timeout=PATIENCE).content == b"abc"
+    assert requests.get(without, proxies=proxies, timeout=PATIENCE).status_code == 403

@@ -12,17 +12,18 @@ from tests.unit.emulator.helpers import Platform, Receiver, clicks, wait_for
 
 
 def test_a_job_is_submitted_then_processing_then_completed(mediax_emulator: MediaxEmulator, platform: Platform) -> None:
-    mediax_emulator.durations("musicTagV2", 0.6)
+    mediax_emulator.durations("musicTagV2", 3600, waiting=0.5)
     job = platform.create()
-    seen = [job["state"]]
 
-    def over() -> bool:
-        state = platform.get(job["id"])["state"]
-        seen.extend([state] if state != seen[-1] else [])
-        return seen[-1] >= 3
+    def begins_to_be(*states: int) -> bool:
+        now = platform.get(job["id"])["state"]
+        assert now in states
+        return now == states[-1]
 
-    wait_for(over)
-    assert seen == [1, 2, 3]
+    assert job["state"] == 1
+    wait_for(lambda: begins_to_be(1, 2))
+    mediax_emulator.finish_jobs()
+    wait_for(lambda: begins_to_be(2, 3))
 
 
 def test_the_answers_have_the_documented_form(platform: Platform) -> None:
@@ -58,10 +59,11 @@ def test_unknown_ids_are_an_error_for_get_and_an_empty_list_for_list(platform: P
 
 
 def test_a_new_job_is_not_listed_before_the_lag_is_over(mediax_emulator: MediaxEmulator, platform: Platform) -> None:
-    mediax_emulator.list_lag(0.5)
+    mediax_emulator.list_lag(3600)
     platform.create()
     assert platform.list()["total"] == 0
-    wait_for(lambda: platform.list()["total"] == 1, 5)
+    mediax_emulator.list_lag(0.5)
+    wait_for(lambda: platform.list()["total"] == 1)
 
 
 @pytest.mark.parametrize(("outcome", "state"), [("ERROR", 4), ("CANCELED", 5), ("UNKNOWN", 9), ("COMPLETED", 3)])

@@ -49,4 +49,4 @@ def test_a_service_that_does_not_answer_holds_a_kill_up_no_longer_than_told(edit
         begun = time.monotonic()
         with pytest.raises((TimeoutError, Unavailable)):
             hook.run_apart(hook.service.cancel(["j1"]), 0.5)
-        assert time.monotonic() - begun < 3
+        assert time.monotonic() - begun < hook.connection.transport.read_timeout
