@@ -8,6 +8,7 @@ as a pattern.
 from __future__ import annotations
 
 import inspect
+from importlib.metadata import version
 
 import pytest
 from airflow.sdk import ObjectStoragePath
@@ -329,8 +330,9 @@ def test_a_pattern_below_a_name_stays_below_it(fs, folder):
     assert fs.glob(f"cos://{folder}/**/*.wav") == tracks
     assert fs.glob(f"{folder}/cd */[ab].wav") == tracks[2:]
     assert fs.expand_path(f"{folder}/*.wav") == tracks[:1]
-    (found,) = path_of(folder).glob("*.wav")
-    assert found.read_text() == key_of(tracks[0])
+    found = [path.read_text() for path in path_of(folder).glob("*.wav")]
+    # The path library of Airflow 3.1 ends a path at its question mark, and then finds nothing.
+    assert found == ([] if "?" in folder and version("universal_pathlib") < "0.3" else [key_of(tracks[0])])
 
 
 def test_patterns_are_patterns_where_nothing_is_named_so(fs, mediax_emulator, objects, tmp_path):
