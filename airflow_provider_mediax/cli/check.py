@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
@@ -38,24 +38,33 @@ class Finding:
 @command
 def run(args: Namespace) -> Exit:
     """Try every part, and print a line for each."""
-    connection = MediaxConnection.look_up(args.conn_id)
-    findings = [*_platform(args.conn_id, connection), *_cos(args.conn_id, connection)]
+    findings = examine(MediaxConnection.look_up(args.conn_id))
     print_rows(
         [{"part": finding.part, "verdict": finding.verdict, "told": finding.told} for finding in findings], args.output
     )
+    return judge(findings)
+
+
+def examine(connection: MediaxConnection) -> list[Finding]:
+    """Try every part of a connection, which need not be stored anywhere; nothing is bought or written."""
+    return [*_platform(connection), *_cos(connection)]
+
+
+def judge(findings: Iterable[Finding]) -> Exit:
+    """Return the exit code that findings amount to."""
     verdicts = {finding.verdict for finding in findings}
     if "wrong" in verdicts:
         return Exit.FOUND
     return Exit.UNSURE if "unknown" in verdicts else Exit.FINE
 
 
-def _platform(conn_id: str, connection: MediaxConnection) -> Iterator[Finding]:
+def _platform(connection: MediaxConnection) -> Iterator[Finding]:
     if not (connection.secret_id or connection.secret_key):
         for part in ("gateway", "platform keys", "repository"):
-            yield Finding(part, "not set up", "the connection has no login and password: see `airflow-mediax register`")
+            yield Finding(part, "not set up", "the connection has no login and password, which registration returns")
         return
     signed = "signed" if connection.gateway_keys else "without a gateway signature"
-    with closing(MediaxHook(conn_id)) as hook:
+    with closing(MediaxHook.opened(connection)) as hook:
         try:
             hook.list(NOBODYS_MARKER)
         except MediaxError as error:
@@ -74,14 +83,14 @@ def _platform(conn_id: str, connection: MediaxConnection) -> Iterator[Finding]:
         yield Finding("repository", "not set up", "set content_id (tmpContentId) for inputs by path and for files")
 
 
-def _cos(conn_id: str, connection: MediaxConnection) -> Iterator[Finding]:
+def _cos(connection: MediaxConnection) -> Iterator[Finding]:
     if not (connection.cos.secret_id or connection.cos.secret_key):
         for part in ("bucket", "voice separation"):
             yield Finding(part, "not set up", "the connection has no cos_secret_id and cos_secret_key")
         return
-    with closing(CosHook(conn_id)) as bucket:
+    with closing(CosHook.opened(connection, retries=3)) as bucket:
         yield _tried("bucket", lambda: _list_bucket(bucket))
-    with closing(CloudInfiniteHook(conn_id)) as separations:
+    with closing(CloudInfiniteHook.opened(connection)) as separations:
         yield _tried("voice separation", lambda: _ask_separations(separations))
 
 

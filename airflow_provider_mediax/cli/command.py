@@ -8,6 +8,7 @@ import sys
 from argparse import Namespace
 from collections.abc import Callable
 from enum import IntEnum
+from getpass import getpass
 
 from airflow.providers.common.compat.sdk import AirflowNotFoundException
 from sqlalchemy.exc import SQLAlchemyError
@@ -41,6 +42,22 @@ def say(sentence: str) -> None:
     sys.stderr.write(f"{sentence}\n")
 
 
+def ask(words: str, *, hidden: bool = False) -> str:
+    """
+    Ask the person at the terminal for a line.
+
+    :param hidden: show nothing of what is typed.
+    :raises EOFError: the person has ended the input.
+    """
+    if hidden:
+        return getpass(f"{words}: ", stream=sys.stderr).strip()
+    sys.stderr.write(f"{words}: ")
+    sys.stderr.flush()
+    if not (line := sys.stdin.readline()):
+        raise EOFError
+    return line.strip()
+
+
 def told_error(error: MediaxError) -> str:
     """Return what happened and what to do about it, without what a task would do next."""
     return " ".join(part for part in (error.what.rstrip(".") + ".", error.advice) if part)
@@ -53,7 +70,7 @@ def _run(function: Callable[[Namespace], Exit], args: Namespace) -> Exit:
         say(told_error(error))
         return Exit.WRONG if isinstance(error, (BadRequest, AuthenticationFailed)) else Exit.UNSURE
     except AirflowNotFoundException as error:
-        say(f"{error}. Give --conn-id, or add the connection.")
+        say(f"{error}. Give --conn-id, or make the connection with `airflow-mediax connect`.")
     except SQLAlchemyError as error:
         # Its text may hold a part of the statement or of the address.
         say(

@@ -60,6 +60,27 @@ def get_commands() -> list[CLICommand]:
             option("-y", "--yes", action="store_true", help="cancel without asking"),
         ),
     )
+    connect = ActionCommand(
+        name="connect",
+        help="Make a connection: ask for its fields or read them from a file, try them, write them",
+        description=(
+            "Make a connection of type mediax in Airflow's metadata database. Its fields are asked for, secrets "
+            "without showing them, or come from a file. No secret is an option, since command lines are kept by "
+            "Airflow and by the shell. Exit codes: 0 written, 1 something is wrong with it, 2 refused or used wrongly, "
+            "3 something could not be tried; only 0 has written."
+        ),
+        func=lazy_load_command("airflow_provider_mediax.cli.connect.run"),
+        args=(
+            option("conn_id", nargs="?", default="mediax_default", help="id of the connection (default: %(default)s)"),
+            option(
+                "--file",
+                help="JSON file with the connection as `airflow connections export` writes it, or with its fields; "
+                "- reads standard input",
+            ),
+            option("--no-check", action="store_true", help="write it without trying it"),
+            option("--overwrite", action="store_true", help="write over a connection that exists, without asking"),
+        ),
+    )
     register = ActionCommand(
         name="register",
         help="Register with the music platform and keep the keys as a connection",
@@ -145,6 +166,6 @@ def get_commands() -> list[CLICommand]:
         GroupCommand(
             name=GROUP,
             help="Jobs of the music platform and of voice separation",
-            subcommands=[orphans, register, check, jobs],
+            subcommands=[connect, check, orphans, jobs, register],
         )
     ]

@@ -9,17 +9,15 @@ import threading
 from argparse import Namespace
 from concurrent.futures import Future, wait
 from dataclasses import dataclass
-from getpass import getpass
 from pathlib import Path
 from typing import Any
 
 from airflow.models.connection import Connection
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
-from airflow.utils.session import create_session
-from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
-from airflow_provider_mediax.cli.command import Exit, command, say
+from airflow_provider_mediax.cli.command import Exit, ask, command, say
+from airflow_provider_mediax.cli.connections import PLATFORM_NAMES, as_object, write
 from airflow_provider_mediax.cli.printing import print_json
 from airflow_provider_mediax.client.retry import ONE_TRY
 from airflow_provider_mediax.client.sync import SyncClient
@@ -38,15 +36,6 @@ from airflow_provider_mediax.protocol.job import text
 
 KEY_VARIABLES = {"cos_secret_id": "MEDIAX_COS_SECRET_ID", "cos_secret_key": "MEDIAX_COS_SECRET_KEY"}
 """Where the COS keys are taken from, if they are not in a file."""
-
-GIVEN_KEYS = {
-    "login": "tmpSecretId",
-    "password": "tmpSecretKey",
-    "gateway_secret_id": "apiGateSecretId",
-    "gateway_secret_key": "apiGateSecretKey",
-    "content_id": "tmpContentId",
-}
-"""Fields of the connection, and what the platform calls them."""
 
 TOLD = {"message": "The platform says", "usageDescription": "Usage", "demoCosPath": "Demo in the bucket"}
 
@@ -72,7 +61,7 @@ class Target:
 
         :param info: ``registerInfo``; what it lacks stays empty.
         """
-        given = {field: text(info.get(name)) for field, name in GIVEN_KEYS.items()}
+        given = {field: text(info.get(name)) for field, name in PLATFORM_NAMES.items()}
         login, password = given.pop("login"), given.pop("password")
         extra = {
             "gateway_source": self.source,
@@ -106,7 +95,7 @@ def run(args: Namespace) -> Exit:
     for member, words in TOLD.items():
         if said := text(info.get(member)):
             say(f"{words}: {_without_secrets(said, connection)}")
-    missing = [name for name in GIVEN_KEYS.values() if not text(info.get(name))]
+    missing = [name for name in PLATFORM_NAMES.values() if not text(info.get(name))]
     if missing:
         say(f"The answer holds no {', '.join(missing)}: add them to the connection, from the platform's support.")
     if args.gateway_source is None:
@@ -157,10 +146,7 @@ def _ask(words: str, source: str, *, secret: bool = False) -> str:
     if not sys.stdin.isatty():
         rule = f"set {source} in the environment or give --keys-file." if secret else f"give --{source}."
         raise BadRequest.field(source, "", rule)
-    if secret:
-        return getpass(f"{words}: ", stream=sys.stderr).strip()
-    sys.stderr.write(f"{words}: ")
-    return sys.stdin.readline().strip()
+    return ask(words, hidden=secret)
 
 
 def _registered(target: Target, registration: Registration) -> JsonObject:
@@ -218,32 +204,21 @@ def _keep(connection: Connection, output: str) -> None:
     if output == "uri":
         sys.stdout.write(f"{connection.get_uri()}\n")
     elif output == "json":
-        print_json(_as_object(connection))
+        print_json(as_object(connection))
     else:
         try:
-            with create_session() as session:
-                for old in session.scalars(select(Connection).where(Connection.conn_id == connection.conn_id)):
-                    session.delete(old)
-                session.flush()
-                session.add(connection)
+            write(connection)
         except SQLAlchemyError as error:
             file = _saved(connection)
             raise ProtocolError(
                 f"The connection could not be written ({type(error).__name__}), so its keys are in {file}",
                 advice="Add it with `airflow connections import`, then remove the file.",
             ) from None
-        say(f"Connection {connection.conn_id} is written. Try it with `airflow-mediax check`.")
 
 
 def _saved(connection: Connection) -> Path:
     """Write the connection to a file that only its owner can read."""
     file = Path(f"{connection.conn_id}.{os.getpid()}.json").absolute()
     with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as opened:
-        json.dump({connection.conn_id: _as_object(connection)}, opened)
+        json.dump({connection.conn_id: as_object(connection)}, opened)
     return file
-
-
-def _as_object(connection: Connection) -> dict[str, Any]:
-    """Return the form that Airflow's environment variables, ``connections add`` and ``connections import`` take."""
-    fields = {name: getattr(connection, name) for name in ("conn_type", "host", "login", "password")}
-    return {name: value for name, value in fields.items() if value} | {"extra": connection.extra_dejson}

@@ -8,21 +8,23 @@ can get into fsspec's instance cache, into pickles or into ``to_json``.
 from __future__ import annotations
 
 import contextlib
+import glob
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
+from itertools import compress
 from typing import Any
 
 from fsspec import AbstractFileSystem  # type: ignore[import-untyped]
 from fsspec.callbacks import DEFAULT_CALLBACK  # type: ignore[import-untyped]
 from fsspec.core import has_magic  # type: ignore[import-untyped]
-from fsspec.spec import AbstractBufferedFile  # type: ignore[import-untyped]
-from fsspec.utils import isfilelike, stringify_path, tokenize  # type: ignore[import-untyped]
+from fsspec.implementations.local import make_path_posix, trailing_sep  # type: ignore[import-untyped]
+from fsspec.utils import isfilelike, other_paths, stringify_path, tokenize  # type: ignore[import-untyped]
 
 from airflow_provider_mediax.exceptions import BadRequest
+from airflow_provider_mediax.fs.cos_file import CosFile, missing
 from airflow_provider_mediax.hooks.connection import DEFAULT_CONN_ID
 from airflow_provider_mediax.hooks.cos import CosHook
-from airflow_provider_mediax.hooks.cos_files import SMALLEST_PART, MultipartUpload
 from airflow_provider_mediax.hooks.cos_objects import CosObject
 
 schemes = ["cos"]
@@ -45,6 +47,10 @@ class CosFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec is not 
 
     A key is taken as it stands: nothing in it is decoded. Folders are what keys have in common up to a slash: they
     need not be made and vanish with their last object. Listings are never cached.
+
+    A path under which an object or a folder exists is that one, also with ``*``, ``?`` or ``[`` in it. Any other path
+    with these characters is a pattern for ``glob`` and for what reads (``copy``, ``get``, ``cat``, ``expand_path``).
+    What deletes (``rm``, ``mv``) takes no patterns, because a name that has just been deleted looks like one.
 
     :param conn_id: connection of type ``mediax``, looked up when it is first needed.
     :param region: region of the buckets; default: the connection's.
@@ -87,9 +93,9 @@ class CosFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec is not 
         """
         hook, key = self._place(path)
         if key:
-            with contextlib.suppress(FileNotFoundError), _missing(path):
+            with contextlib.suppress(FileNotFoundError), missing(path):
                 return _file(hook.head(key), hook.bucket)
-        with _missing(path):
+        with missing(path):
             if hook.has_prefix(f"{key}/" if key else "") or not key:
                 return _folder(hook.bucket, key)
         raise FileNotFoundError(path)
@@ -102,7 +108,7 @@ class CosFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec is not 
         """
         hook, key = self._place(path)
         prefix = f"{key}/" if key else ""
-        with _missing(path):
+        with missing(path):
             found = [
                 _folder(hook.bucket, entry.rstrip("/")) if isinstance(entry, str) else _file(entry, hook.bucket)
                 for entry in hook.iter_folder(prefix)
@@ -119,7 +125,7 @@ class CosFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec is not 
         hook, key = self._place(path)
         root = f"{hook.bucket}/{key}".rstrip("/")
         found: dict[str, dict[str, Any]] = {}
-        with _missing(path):
+        with missing(path):
             for entry in hook.iter_objects(f"{key}/" if key else ""):
                 name = f"{hook.bucket}/{entry.key}"
                 if not name.endswith("/"):
@@ -149,31 +155,116 @@ class CosFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec is not 
         """Tell whether any key begins with the path and a slash."""
         return self._is(path, "directory")
 
-    def expand_path(self, path: Any, *args: Any, **kwargs: Any) -> list[str]:
-        """Resolve patterns; what is the name of an object is no pattern, whatever stands in it."""
-        if self._is_name(path):
-            return [self._strip_protocol(path)]
-        paths: list[str] = super().expand_path(path, *args, **kwargs)
-        return paths
+    def glob(self, path: str, maxdepth: int | None = None, **kwargs: Any) -> Any:
+        """
+        Find what a pattern names.
 
-    def copy(self, path1: Any, path2: Any, **kwargs: Any) -> None:
+        A folder in it that exists under its name, whatever characters that has, is that folder.
+        """
+        *folders, last = stringify_path(path).removeprefix("cos://").split("/")
+        read = list(folders)
+        for depth, folder in enumerate(folders):
+            if has_magic(folder):
+                if not self.isdir("/".join(folders[: depth + 1])):
+                    break
+                read[depth] = glob.escape(folder)
+        return super().glob("/".join([*read, last]), maxdepth=maxdepth, **kwargs)
+
+    def expand_path(
+        self,
+        path: Any,
+        recursive: bool = False,
+        maxdepth: int | None = None,
+        assume_literal: bool = False,
+        **kwargs: Any,
+    ) -> list[str]:
+        """
+        Return the objects and folders that paths stand for, sorted.
+
+        :param recursive: also everything below them.
+        :param maxdepth: levels below them, at least 1.
+        :param assume_literal: take no path for a pattern.
+        :raises FileNotFoundError: there is nothing; without ``recursive``, a path that is no pattern is not looked up.
+        """
+        if maxdepth is not None and maxdepth < 1:
+            raise ValueError("maxdepth must be at least 1")
+        found: set[str] = set()
+        for name in map(self._strip_protocol, [path] if isinstance(path, (str, os.PathLike)) else path):
+            if not assume_literal and has_magic(name) and not self.exists(name):
+                with contextlib.suppress(FileNotFoundError):
+                    found.update(super().expand_path([name], recursive, maxdepth, **kwargs))
+                continue
+            if recursive:
+                found.update(self.find(name, maxdepth=maxdepth, withdirs=True, **kwargs))
+            if name not in found and (not recursive or self.exists(name)):
+                found.add(name)
+        if not found:
+            raise FileNotFoundError(path)
+        return sorted(found)
+
+    def copy(
+        self,
+        path1: Any,
+        path2: Any,
+        recursive: bool = False,
+        maxdepth: int | None = None,
+        on_error: str | None = None,
+        **kwargs: Any,
+    ) -> None:
         """Copy objects and, with ``recursive``, folders inside COS."""
-        if self._is_name(path1):
-            inside = path2.endswith("/") or self.isdir(path2)
-            path1, path2 = [path1], [f"{path2.rstrip('/')}/{_last(path1)}" if inside else path2]
-        super().copy(path1, path2, **kwargs)
+        if self._is_name(path1) and isinstance(path2, str):
+            path1, path2 = self._pairs(path1, path2, recursive, maxdepth, inside=self._is_folder(path2))
+        super().copy(path1, path2, recursive=recursive, maxdepth=maxdepth, on_error=on_error, **kwargs)
 
-    def get(self, rpath: Any, lpath: Any, **kwargs: Any) -> None:
-        """Download objects and, with ``recursive``, folders."""
-        if self._is_name(rpath):
-            inside = lpath.endswith("/") or os.path.isdir(lpath)
-            rpath, lpath = [rpath], [os.path.join(lpath, _last(rpath)) if inside else lpath]
-        super().get(rpath, lpath, **kwargs)
+    def get(
+        self,
+        rpath: Any,
+        lpath: Any,
+        recursive: bool = False,
+        callback: Any = DEFAULT_CALLBACK,
+        maxdepth: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """
+        Download objects and, with ``recursive``, folders.
+
+        :raises ValueError: a key with ``..`` in it would land outside the folder.
+        """
+        if self._is_name(rpath) and isinstance(lpath, str):
+            root = make_path_posix(lpath)
+            inside = trailing_sep(lpath) or os.path.isdir(root)
+            rpath, lpath = self._pairs(rpath, root, recursive, maxdepth, inside=inside)
+            _check_inside(root, lpath)
+        super().get(rpath, lpath, recursive=recursive, callback=callback, maxdepth=maxdepth, **kwargs)
+
+    def mv(self, path1: Any, path2: Any, recursive: bool = False, maxdepth: int | None = None, **kwargs: Any) -> None:
+        """
+        Move objects and, with ``recursive``, folders: copy them, then delete what was copied and nothing else.
+
+        :raises PermissionError: a whole bucket is meant.
+        :raises FileNotFoundError: there is nothing of that name; no path is taken for a pattern.
+        :raises IsADirectoryError: it is a folder, and ``recursive`` is not set.
+        :raises ValueError: a folder would be moved into itself.
+        """
+        self._refuse_buckets(path1)
+        if isinstance(path1, list) and isinstance(path2, list):
+            sources, targets = self._strip_protocol(path1), self._strip_protocol(path2)
+        else:
+            inside = isinstance(path2, str) and self._is_folder(path2)
+            sources, targets = self._pairs(path1, self._strip_protocol(path2), recursive, maxdepth, inside=inside)
+        if not sources:
+            raise IsADirectoryError(path1)
+        if sources == targets:
+            return
+        if set(sources) & set(targets):
+            raise ValueError(f"{path1} cannot be moved into itself: {path2}")
+        super().copy(sources, targets, on_error="raise")
+        self._delete(sources, folders=recursive)
 
     def cat_file(self, path: str, start: int | None = None, end: int | None = None, **kwargs: Any) -> bytes:
         """Read an object, or the bytes from ``start`` to ``end``; negative ones count from its end."""
         hook, key = self._object(path)
-        with _missing(path):
+        with missing(path):
             if start is None and end is None:
                 return hook.read_bytes(key)
             found = hook.head(key)
@@ -197,7 +288,7 @@ class CosFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec is not 
         else:
             hook, key = self._object(rpath)
             os.makedirs(os.path.dirname(os.path.abspath(lpath)), exist_ok=True)
-            with _missing(rpath):
+            with missing(rpath):
                 hook.download_file(key, lpath)
             callback.absolute_update(os.path.getsize(lpath))
 
@@ -231,28 +322,23 @@ class CosFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec is not 
 
     def rm(self, path: Any, recursive: bool = False, maxdepth: int | None = None) -> None:
         """
-        Delete objects, many with one request.
+        Delete objects and, with ``recursive``, folders, many with one request.
 
+        :param path: one name or several; to delete what a pattern names, pass what :meth:`glob` returns. Of several,
+            those that are missing are no error.
         :raises PermissionError: a whole bucket is meant.
-        :raises FileNotFoundError: there is nothing of that name.
+        :raises FileNotFoundError: there is nothing of that name; no path is taken for a pattern.
         """
-        given = path if isinstance(path, list) else [path]
-        if any("/" not in self._strip_protocol(one) for one in given):
-            raise PermissionError("cos:// does not empty whole buckets")
-        keys: dict[str, list[str]] = {}
-        for one in given:
-            if not recursive and not has_magic(stringify_path(one)) and not self.exists(one):
-                raise FileNotFoundError(one)
-            for name in self.expand_path(one, recursive=recursive, maxdepth=maxdepth):
-                bucket, _, key = name.partition("/")
-                # A folder made in the console is an object whose key ends with a slash.
-                keys.setdefault(bucket, []).extend([key, f"{key}/"] if recursive else [key])
-        for bucket, names in keys.items():
-            hook = self._hook(bucket)
-            if len(names) == 1:
-                hook.delete(names[0])
-            else:
-                hook.delete_many(names)
+        self._refuse_buckets(path)
+        several = isinstance(path, list)
+        try:
+            names = self.expand_path(path, recursive=recursive, maxdepth=maxdepth, assume_literal=True)
+        except FileNotFoundError:
+            names = []
+        if not names or not (several or recursive or self.exists(path)):
+            hint = " (to delete what a pattern names, pass what glob returns)" if has_magic(str(path)) else ""
+            raise FileNotFoundError(f"{path}{hint}")
+        self._delete(names, folders=recursive)
 
     def created(self, path: str) -> datetime:
         """Return when the object was written: objects are never changed, only replaced."""
@@ -261,7 +347,7 @@ class CosFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec is not 
     def modified(self, path: str) -> datetime:
         """Return when the object was written."""
         hook, key = self._object(path)
-        with _missing(path):
+        with missing(path):
             return hook.head(key).modified
 
     def checksum(self, path: str) -> int:
@@ -271,7 +357,7 @@ class CosFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec is not 
     def ukey(self, path: str) -> str:
         """Return the ETag without its quotes."""
         hook, key = self._object(path)
-        with _missing(path):
+        with missing(path):
             return hook.head(key).etag.strip('"')
 
     def sign(self, path: str, expiration: int = 100, **kwargs: Any) -> str:
@@ -312,99 +398,62 @@ class CosFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec is not 
             return False
 
     def _is_name(self, path: Any) -> bool:
-        """Tell whether what looks like a pattern is the name of an object."""
-        return isinstance(path, str) and has_magic(path) and self.isfile(path)
+        """Tell whether what looks like a pattern is the name of an object or a folder."""
+        return isinstance(path, str) and has_magic(path) and self.exists(path)
+
+    def _is_folder(self, target: str) -> bool:
+        """Tell whether what is copied goes below a target, and not to the target itself."""
+        return target.endswith("/") or self.isdir(target)
+
+    def _pairs(
+        self, path: Any, target: Any, recursive: bool, maxdepth: int | None, *, inside: bool
+    ) -> tuple[list[str], list[str]]:
+        """
+        Pair what lies under names with where it goes, as fsspec does for names that do not look like patterns.
+
+        :param inside: whether the target is a folder to put it in.
+        """
+        one = isinstance(path, (str, os.PathLike))
+        sources = self.expand_path(path, recursive=recursive, maxdepth=maxdepth, assume_literal=True)
+        below = one and inside and not stringify_path(path).endswith("/")
+        targets = other_paths(sources, target, exists=below, flatten=not one)
+        if one and (not recursive or maxdepth is not None):
+            kept = [not self.isdir(name) for name in sources]
+            return list(compress(sources, kept)), list(compress(targets, kept))
+        return sources, targets
+
+    def _refuse_buckets(self, path: Any) -> None:
+        if any("/" not in self._strip_protocol(one) for one in (path if isinstance(path, list) else [path])):
+            raise PermissionError("cos:// does not empty whole buckets")
+
+    def _delete(self, names: Iterable[str], *, folders: bool) -> None:
+        """
+        Delete the objects of exactly these names.
+
+        :param folders: also those whose keys end with a slash: a folder made in the console is such an object.
+        """
+        keys: dict[str, list[str]] = {}
+        for name in names:
+            bucket, _, key = name.partition("/")
+            keys.setdefault(bucket, []).extend([key, f"{key}/"] if folders else [key])
+        for bucket, found in keys.items():
+            hook = self._hook(bucket)
+            if len(found) == 1:
+                hook.delete(found[0])
+            else:
+                hook.delete_many(found)
 
     def _free(self, path: str, wanted: bool) -> None:
         if wanted and self.exists(path):
             raise FileExistsError(path)
 
 
-class CosFile(AbstractBufferedFile):  # type: ignore[misc]  # fsspec is not typed
-    """
-    An open object.
-
-    What is written up to one block goes by one request at the end, more in parts of a block each. Nothing can be seen
-    under the key before the file is closed, and nothing ever if its ``with`` block ends by an error.
-    """
-
-    DEFAULT_BLOCK_SIZE = 8 * 1024 * 1024
-
-    blocksize: int
-
-    def __init__(self, fs: CosFileSystem, path: str, mode: str = "rb", block_size: Any = None, **kwargs: Any) -> None:
-        self._hook, self._key = fs._object(path)
-        self._upload: MultipartUpload | None = None
-        self._parts = 0
-        self._rest: bytes | None = None
-        super().__init__(fs, path, mode, block_size=block_size, **kwargs)
-        if mode != "rb":
-            self.blocksize = max(self.blocksize, SMALLEST_PART)
-        elif self.details["type"] != "file":
-            raise IsADirectoryError(path)
-
-    def commit(self) -> None:
-        """Let the object appear."""
-        if self._upload is not None:
-            self._upload.complete()
-        elif self._rest is not None:
-            self._hook.write_bytes(self._key, self._rest)
-        self._upload = self._rest = None
-
-    def discard(self) -> None:
-        """Throw away what was written."""
-        if self._upload is not None:
-            self._upload.abort()
-        self._upload = self._rest = None
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is not None and self.writable():
-            # fsspec would close the file, and half of a file would look like all of it.
-            self.closed = True
-            self.discard()
-        else:
-            self.close()
-
-    def _upload_chunk(self, final: bool = False) -> None:
-        data = self.buffer.getvalue()
-        try:
-            if final and self._upload is None:
-                self._rest = data
-            elif data:
-                self._send(data)
-            if final and self.autocommit:
-                self.commit()
-        except BaseException:
-            self.closed = True
-            self.discard()
-            raise
-
-    def _send(self, data: bytes) -> None:
-        if self._upload is None:
-            self._upload = self._hook.start_upload(self._key)
-        self._parts += 1
-        self._upload.send_part(self._parts, data)
-        if self._parts % 1000 == 0:  # ten thousand parts is the most; how much will come is not known
-            self.blocksize *= 2
-
-    def _fetch_range(self, start: int, end: int) -> bytes:
-        with _missing(self.path):
-            return self._hook.read_range(self._key, start, min(end, self.size), etag=self.details["ETag"])
-
-
-@contextlib.contextmanager
-def _missing(path: str) -> Iterator[None]:
-    """Say that an object is missing the way that users of files expect it."""
-    try:
-        yield
-    except BadRequest as error:
-        if error.status == 404:
-            raise FileNotFoundError(path) from error
-        raise
-
-
-def _last(path: str) -> str:
-    return path.rpartition("/")[2]
+def _check_inside(root: str, paths: Iterable[str]) -> None:
+    """Refuse paths that lead out of a local folder."""
+    top = os.path.abspath(root)
+    for path in paths:
+        if os.path.commonpath([top, os.path.abspath(path)]) != top:
+            raise ValueError(f"{path!r} is outside of {root!r}")
 
 
 def _file(found: CosObject, bucket: str) -> dict[str, Any]:

@@ -79,7 +79,15 @@ class MediaxConnection:
 
         :raises BadRequest: a field breaks its rule.
         """
-        connection = BaseHook.get_connection(conn_id)
+        return cls.of(conn_id, BaseHook.get_connection(conn_id))
+
+    @classmethod
+    def of(cls, conn_id: str, connection: Connection) -> MediaxConnection:
+        """
+        Read a connection that is at hand, stored or not, and have its secrets masked in logs.
+
+        :raises BadRequest: a field breaks its rule.
+        """
         extra = _decoded(connection)
         _mask(_secrets(connection, extra))
         return cls.read(conn_id, connection, extra)

@@ -92,15 +92,22 @@ class CosHook(BaseHook):
         self._lock = threading.RLock()
 
     @classmethod
-    def opened(cls, connection: MediaxConnection, bucket: str | None = None, region: str | None = None) -> CosHook:
+    def opened(
+        cls,
+        connection: MediaxConnection,
+        bucket: str | None = None,
+        region: str | None = None,
+        *,
+        retries: int = 0,
+    ) -> CosHook:
         """
         Return a hook for a connection that was looked up already, as a triggerer has to do it by itself.
 
-        It repeats nothing: who polls has a budget of failures of its own.
+        :param retries: how often it repeats a request; not at all for who polls, with a budget of failures of its own.
         """
         hook = cls(connection.conn_id, bucket, region)
         hook._settings = connection
-        hook._retries = 0
+        hook._retries = retries
         hook._may_look_up = False
         return hook
 

@@ -8,7 +8,7 @@ from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Self, TypeVar
 
 from airflow.providers.common.compat.sdk import BaseHook
 
@@ -71,6 +71,13 @@ class JobHook(BaseHook):
 
         :raises BadRequest: the connection lacks a field that every call needs.
         """
+
+    @classmethod
+    def opened(cls, connection: MediaxConnection) -> Self:
+        """Return a hook for a connection that was read already, and need not be stored anywhere."""
+        hook = cls(connection.conn_id)
+        hook._settings = connection
+        return hook
 
     @classmethod
     async def open(cls, mediax_conn_id: str, bucket: str | None, region: str | None) -> Opened:

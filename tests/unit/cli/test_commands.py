@@ -11,7 +11,8 @@ from airflow.utils.session import create_session
 from sqlalchemy import delete, select
 from sqlalchemy.exc import OperationalError
 
-from airflow_provider_mediax.cli import register
+from airflow_provider_mediax.cli import command as commands
+from airflow_provider_mediax.cli import connections, register
 from airflow_provider_mediax.hooks.mediax import MediaxHook
 from airflow_provider_mediax.protocol.capabilities import MusicTag
 from airflow_provider_mediax.protocol.request import CapabilityRequest, MediaxInput
@@ -170,7 +171,7 @@ def test_register_takes_keys_from_a_file(emulator, registering, monkeypatch, tmp
 
 def test_register_prompts_a_person_and_does_not_show_the_keys(emulator, monkeypatch):
     asked = []
-    monkeypatch.setattr(register, "getpass", lambda words, stream: (asked.append(words), "typed")[1])
+    monkeypatch.setattr(commands, "getpass", lambda words, stream: (asked.append(words), "typed")[1])
     monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
     assert register._ask("COS secret key", "MEDIAX_COS_SECRET_KEY", secret=True) == "typed"
     assert asked == ["COS secret key: "]
@@ -187,7 +188,7 @@ def test_keys_are_not_lost_when_the_connection_cannot_be_written(registering, mo
         raise OperationalError("insert", {}, Exception("disk full"))
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(register, "create_session", broken)
+    monkeypatch.setattr(connections, "create_session", broken)
     said = registering()
     assert said.code == 3
     (file,) = tmp_path.iterdir()
