@@ -16,7 +16,7 @@ from airflow_provider_mediax.protocol.capabilities import MusicBeat, MusicTag
     [
         (arguments.as_float, "0.25", 0.25),
         (arguments.as_float, 3, 3.0),
-        (arguments.as_float, timedelta(minutes=1), 60.0),
+        (arguments.as_seconds, timedelta(minutes=1), 60.0),
         (arguments.as_int, "4", 4),
         (arguments.as_int, 4.0, 4),
         (arguments.as_optional_int, None, None),
@@ -59,7 +59,7 @@ def test_rendered_text_gets_its_type(read, given, expected):
         (arguments.as_int, ""),
         (arguments.as_optional_int, "many"),
         (arguments.as_optional_bool, "yes"),
-        (arguments.as_optional_bool, 1),
+        (arguments.as_optional_bool, 2),
         (arguments.as_optional_float, "much"),
         (arguments.as_text, ["x"]),
         (arguments.as_texts, 3),
