@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -143,6 +144,29 @@ def test_refused_address_does_not_show_what_signs_it(url: str) -> None:
 def test_cos_address_outside_the_registered_bucket_needs_keys_to_sign_with(repository: Repository) -> None:
     with pytest.raises(BadRequest, match=r"^url='cos://other-1/a.mp3' is refused: .*needs cos_region, cos_secret_id"):
         MediaxInput(url="cos://other-1/a.mp3").wire(repository)
+
+
+@pytest.mark.parametrize("address", ["cos://mine@music-1250000000/a b", "cos://mine@/music-1250000000/a b"])
+def test_an_address_of_this_connection_is_the_same_job_as_one_without_its_id(address: str) -> None:
+    plain = request(url="cos://music-1250000000/a b")
+    named = request(url=address)
+    assert fingerprint(named) == fingerprint(plain)
+    mine = replace(REPOSITORY, conn_id="mine")
+    assert named.wire(mine, "/o/") == plain.wire(mine, "/o/") == plain.wire(REPOSITORY, "/o/")
+
+
+@pytest.mark.parametrize("conn_id", [None, "theirs"])
+def test_an_address_of_another_connection_is_refused_when_it_is_to_be_sent(conn_id: str | None) -> None:
+    with pytest.raises(BadRequest, match=r"^url='cos://music-1250000000/a' is refused: it names the connection mine"):
+        request(url="cos://mine@music-1250000000/a").wire(replace(REPOSITORY, conn_id=conn_id), "/o/")
+
+
+def test_a_path_object_is_an_address_by_its_text() -> None:
+    class Path:
+        def __str__(self) -> str:
+            return "cos://music-1250000000/a"
+
+    assert request(url=Path()).identity()["url"] == "cos://music-1250000000/a"
 
 
 def test_cos_address_outside_the_registered_bucket_gets_a_passing_address() -> None:
