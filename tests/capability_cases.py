@@ -32,7 +32,7 @@ class Case:
     :param sent: what goes under the capability's name.
     :param answer: ``smartContentResult``, as documented or observed, or the emulator's own where nothing was seen.
     :param row: own columns of the first row.
-    :param refused: arguments that are refused, and by which field; at least three.
+    :param refused: arguments that are refused, and by which field (None: by several); at least three.
     """
 
     operator: type[MediaxOperator]
@@ -40,7 +40,7 @@ class Case:
     sent: Any
     answer: Mapping[str, Any]
     row: Mapping[str, Any]
-    refused: tuple[tuple[Arguments, str], ...]
+    refused: tuple[tuple[Arguments, str | None], ...]
     input: Arguments = field(default_factory=lambda: {"path": TRACK})
 
     @property

@@ -47,6 +47,7 @@ _CONTROL_BUT_LINES = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 _HALF_CHARACTER = re.compile(r"[\ud800-\udfff]")
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9-]{0,60}-[0-9]+")
 _CONN_ID = re.compile(r"[\w.-]+")
+_MEMBER = re.compile(r"[\w-]{1,40}")
 
 Broken = str | None
 """The rule that a text breaks; None if it breaks none."""
@@ -247,7 +248,7 @@ def check_json(name: str, value: object) -> None:
                     raise refused(where, key, "the keys of an object must be text.")
                 if _HALF_CHARACTER.search(key):
                     raise refused(where, key, "a key holds half a character.")
-                left.append((f"{where}.{key}" if len(where) < 100 else where, item, depth + 1))
+                left.append((f"{where}.{key}" if _MEMBER.fullmatch(key) and depth < 4 else where, item, depth + 1))
         elif isinstance(inner, (list, tuple)):
             left += [(where, item, depth + 1) for item in inner]
         elif rule := _broken_scalar(inner):
