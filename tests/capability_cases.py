@@ -32,7 +32,7 @@ class Case:
     :param sent: what goes under the capability's name.
     :param answer: ``smartContentResult``, as documented or observed, or the emulator's own where nothing was seen.
     :param row: own columns of the first row.
-    :param refused: arguments that are refused, and by which field; at least three.
+    :param refused: arguments that are refused, and by which field (None: by several); at least three.
     """
 
     operator: type[MediaxOperator]
@@ -40,7 +40,7 @@ class Case:
     sent: Any
     answer: Mapping[str, Any]
     row: Mapping[str, Any]
-    refused: tuple[tuple[Arguments, str], ...]
+    refused: tuple[tuple[Arguments, str | None], ...]
     input: Arguments = field(default_factory=lambda: {"path": TRACK})
 
     @property
@@ -53,9 +53,10 @@ class Case:
         return self.operator(**{"task_id": "t", **self.input, **self.arguments, **changes})
 
 
+# What is refused, and the argument that the refusal names; None stands for "Give exactly one of ...".
 # Of a capability without parameters, or with few: what can be wrong with any request.
-NO_INPUT = ({"path": None}, "url, path")
-TWO_INPUTS = ({"url": "https://host/a.mp3"}, "url, path")
+NO_INPUT = ({"path": None}, None)
+TWO_INPUTS = ({"url": "https://host/a.mp3"}, None)
 NO_ADDRESS = ({"path": None, "url": "file:///a.mp3"}, "url")
 NO_TEXT_TAKEN = ({"path": None, "url": "cos://bucket-without-key"}, "url")
 NO_PLACE = ({"cos_bucket": "music-1"}, "cos_bucket")
@@ -271,9 +272,9 @@ CASES = (
         (
             *SONG_QUANTITIES,
             *SONG_RULES,
-            ({"source_data": None}, "source_data"),
+            ({"source_data": None}, None),
             ({"source_data": None, "path": TRACK}, "path"),
-            ({"url": "https://host/a.mp3"}, "url, path"),
+            ({"url": "https://host/a.mp3"}, None),
         ),
         {"source_data": "夏天的海边"},
     ),

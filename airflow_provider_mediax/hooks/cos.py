@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import fnmatch
+import functools
+import inspect
 import logging
 import os
 import re
 import stat
 import threading
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 from urllib.parse import quote
 
 from airflow.providers.common.compat.sdk import BaseHook, mask_secret
@@ -49,7 +51,8 @@ from airflow_provider_mediax.hooks.cos_objects import (
     refusal,
     refuse_redirect,
 )
-from airflow_provider_mediax.protocol.urls import CosAddress, cos_address
+from airflow_provider_mediax.protocol.names import own_address
+from airflow_provider_mediax.protocol.urls import CosAddress
 
 if TYPE_CHECKING:
     import requests
@@ -64,9 +67,32 @@ _DELETE_LIMIT = 1000
 _WILDCARD = re.compile(r"[*?\[]")
 
 
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def takes_addresses(method: Callable[P, R]) -> Callable[P, R]:
+    """Let a method's key or prefix be an address too: the method runs on that bucket's hook, with the key alone."""
+    signature = inspect.signature(method)
+    name = "key" if "key" in signature.parameters else "prefix"
+
+    @functools.wraps(method)
+    def with_address(*args: P.args, **kwargs: P.kwargs) -> R:
+        bound = signature.bind(*args, **kwargs)
+        bound.apply_defaults()
+        hook = cast(CosHook, bound.arguments["self"])
+        bound.arguments["self"], bound.arguments[name] = hook.place(bound.arguments[name])
+        return method(*bound.args, **bound.kwargs)
+
+    return with_address
+
+
 class CosHook(BaseHook):
     """
     Reads and writes objects of one bucket; may be used by several threads at once.
+
+    Wherever a method takes a key, it also takes ``cos://[conn_id@]bucket/key`` or an ``ObjectStoragePath``: that bucket
+    wins over the hook's, and ``conn_id`` can only be the hook's own.
 
     :param mediax_conn_id: connection of type ``mediax``. It is looked up again when COS refuses its keys, so that a
         transfer survives the end of a temporary key if the connection has a new one by then.
@@ -89,6 +115,7 @@ class CosHook(BaseHook):
         self._client: Any = None
         self._session: requests.Session | None = None
         self._settings: MediaxConnection | None = None
+        self._others: dict[tuple[str, str | None], CosHook] = {}
         self._lock = threading.RLock()
 
     @classmethod
@@ -129,6 +156,17 @@ class CosHook(BaseHook):
         """
         return self._required("cos_region", self._region or self._connection().cos.region)
 
+    def place(self, key: object) -> tuple[CosHook, str]:
+        """
+        Return the hook of the bucket that a key or an address is about, and the key in it.
+
+        :raises BadRequest: the address names another connection, or no object.
+        """
+        text = str(key)
+        address = own_address("key", text, self.mediax_conn_id)
+        return (self._beside(address.bucket, None), address.key) if address else (self, text)
+
+    @takes_addresses
     def read_bytes(self, key: str) -> bytes:
         """
         Read a whole object; what arrived is held against its checksum.
@@ -144,6 +182,7 @@ class CosHook(BaseHook):
         self._require(checksum.fits(), "read", key, "the content does not fit its checksum")
         return data
 
+    @takes_addresses
     def read_range(self, key: str, start: int, end: int, *, etag: str | None = None) -> bytes:
         """
         Read a part of an object.
@@ -158,16 +197,19 @@ class CosHook(BaseHook):
             return b""
         return b"".join(self._range(key, start, end, etag))
 
+    @takes_addresses
     def write_bytes(self, key: str, data: bytes, *, content_type: str | None = None) -> None:
         """Write a whole object, replacing what is there; its MD5 is checked on arrival."""
         options = {"ContentType": content_type} if content_type else {}
         answer = self._ask("write", key, "put_object", Key=checked_key(key), Body=data, EnableMD5=True, **options)
         described(key, answer)
 
+    @takes_addresses
     def exists(self, key: str) -> bool:
         """Tell whether there is such an object; a missing bucket counts as no."""
         return self._found(key) is not None
 
+    @takes_addresses
     def head(self, key: str) -> CosObject:
         """
         Return size, ETag, time and headers of an object.
@@ -185,26 +227,31 @@ class CosHook(BaseHook):
         with contextlib.suppress(AuthenticationFailed):
             self._ask("look at", "", "head_bucket")
 
+    @takes_addresses
     def iter_keys(self, prefix: str = "") -> Iterator[str]:
         """Yield the keys that begin with ``prefix``, page by page and in their order, however many there are."""
         return (found.key for found in self.iter_objects(prefix))
 
+    @takes_addresses
     def iter_objects(self, prefix: str = "") -> Iterator[CosObject]:
         """Yield the objects whose keys begin with ``prefix``, page by page and in their order."""
         for objects, _ in self._pages(prefix, ""):
             yield from objects
 
+    @takes_addresses
     def iter_folder(self, prefix: str = "") -> Iterator[CosObject | str]:
         """Yield what lies directly below a prefix: objects, and as text the prefixes of deeper levels."""
         for objects, prefixes in self._pages(prefix, "/"):
             yield from objects
             yield from prefixes
 
+    @takes_addresses
     def has_prefix(self, prefix: str) -> bool:
         """Tell whether any key begins with ``prefix``."""
         objects, _ = next(self._pages(prefix, "", page=1), ([], []))
         return bool(objects)
 
+    @takes_addresses
     def find(self, key: str, *, wildcard: bool = False, min_size: int = 0) -> Iterator[CosObject]:
         """
         Yield the objects that a key or a pattern names.
@@ -228,30 +275,35 @@ class CosHook(BaseHook):
         """
         Copy an object inside COS, replacing what is at ``key``.
 
-        :param source: key in this bucket, or ``cos://bucket/key``.
+        :param source: key in this bucket, or an address.
         :param source_region: region of the source's bucket; default: this hook's.
         :raises BadRequest: there is no such object.
         :raises CosUnavailable: it failed, or the source was replaced meanwhile.
         """
-        address = cos_address(source) or CosAddress(self.bucket, source)
-        address = address._replace(key=checked_key(address.key))
-        name = checked_key(key)
+        origin, source_key = self.place(source)
+        address = CosAddress(origin.bucket, checked_key(source_key))
+        target, target_key = self.place(key)
+        if target is not self:
+            target.copy(str(address), target_key, source_region=source_region or self.region)
+            return
+        name = checked_key(target_key)
         if address == (self.bucket, name):
             return
         place = {"Bucket": address.bucket, "Key": address.key, "Region": source_region or self.region}
         origin = self._beside(address.bucket, source_region)
         found = origin.head(address.key)
         if found.size <= COPY_LIMIT:
-            self._ask("copy to", key, "copy_object", Key=name, CopySource=place)
+            self._ask("copy to", name, "copy_object", Key=name, CopySource=place)
             return
         parts = parts_of(found.size, COPY_PART_SIZE)
-        with self._upload(key) as upload, Progress(self.log, f"Copying {address}", found.size) as progress:
+        with self._upload(name) as upload, Progress(self.log, f"Copying {address}", found.size) as progress:
             in_parallel(parts, lambda part: progress.add(upload.copy_part(part, place)))
             # Each part is asked for by itself; the same ETag before and after means that all are of one object.
             same = origin.head(address.key).etag == found.etag
             self._require(same, "copy to", name, f"{address} was replaced meanwhile")
             upload.complete()
 
+    @takes_addresses
     def delete(self, key: str) -> None:
         """Delete an object; a missing one is no error."""
         self._ask("delete", key, "delete_object", Key=checked_key(key))
@@ -263,7 +315,7 @@ class CosHook(BaseHook):
         :raises CosUnavailable: COS kept some of them; it names the first.
         """
         left = iter(keys)
-        while batch := [checked_key(key) for key in islice(left, _DELETE_LIMIT)]:
+        while batch := [checked_key(self._key(key)) for key in islice(left, _DELETE_LIMIT)]:
             wanted = {"Quiet": "true", "Object": [{"Key": key} for key in batch]}
             answer = self._ask("delete", batch[0], "delete_objects", Delete=wanted)
             if set(answer) - {"Deleted", "Error", "DeleteResult"}:
@@ -274,6 +326,7 @@ class CosHook(BaseHook):
                 what = f"COS kept {len(refused)} of {len(batch)} objects, the first is {refused[0].get('Key')!r}"
                 raise CosUnavailable(what, code=str(refused[0].get("Code")))
 
+    @takes_addresses
     def upload_file(
         self, path: str | os.PathLike[str], key: str, *, part_size: int = PART_SIZE, content_type: str | None = None
     ) -> None:
@@ -312,6 +365,7 @@ class CosHook(BaseHook):
                 upload.complete()
         self._require(self.head(name).size == before.st_size, "write", name, "it has another size now than the file")
 
+    @takes_addresses
     def download_file(self, key: str, path: str | os.PathLike[str], *, part_size: int = PART_SIZE) -> None:
         """
         Download an object: the file is there whole and checked, or as it was before.
@@ -343,10 +397,12 @@ class CosHook(BaseHook):
         finally:
             temporary.unlink(missing_ok=True)
 
+    @takes_addresses
     def start_upload(self, key: str, *, content_type: str | None = None) -> MultipartUpload:
         """Begin an upload in parts; whoever begins it completes or aborts it."""
         return MultipartUpload(self, checked_key(key), content_type)
 
+    @takes_addresses
     def presigned_url(self, key: str, *, method: str = "GET", expires: int = 3600) -> str:
         """
         Return an address that works without keys for a while. Nothing is sent; its signature is masked in logs.
@@ -382,6 +438,9 @@ class CosHook(BaseHook):
             if self._session is not None:
                 self._session.close()
             self._session = self._client = None
+            others, self._others = self._others, {}
+        for other in others.values():
+            other.close()
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave keys and connections out of pickles; whoever unpickles looks the connection up."""
@@ -402,13 +461,23 @@ class CosHook(BaseHook):
             raise BadRequest.field(name, value, f"connection {self.mediax_conn_id} needs it to reach COS.")
         return value
 
+    def _key(self, key: object) -> str:
+        """Return the key of what must lie in this very bucket."""
+        hook, name = self.place(key)
+        if hook is not self:
+            raise BadRequest.field("key", str(key), f"all of them must lie in {self.bucket}.")
+        return name
+
     def _beside(self, bucket: str, region: str | None) -> CosHook:
         """Return a hook for another bucket of the same connection."""
-        if bucket == self.bucket and region in (None, self.region):
+        if bucket == (self._bucket or self._connection().cos.bucket) and region in (None, self.region):
             return self
-        hook = CosHook(self.mediax_conn_id, bucket, region or self._region)
-        hook._settings, hook._retries, hook._may_look_up = self._connection(), self._retries, self._may_look_up
-        return hook
+        with self._lock:
+            hook = self._others.get((bucket, region))
+            if hook is None:
+                hook = self._others[bucket, region] = CosHook(self.mediax_conn_id, bucket, region or self._region)
+                hook._settings, hook._retries, hook._may_look_up = self._connection(), self._retries, self._may_look_up
+            return hook
 
     def _cos(self) -> Any:
         """Return the SDK's client, made on first use: importing the SDK costs a third of a second."""

@@ -20,7 +20,7 @@ try:
 except ImportError:  # Airflow 3.1
     from airflow.exceptions import TaskDeferralTimeout  # type: ignore[no-redef]
 
-from airflow_provider_mediax.jobs.arguments import as_bool, as_choice, as_key, as_seconds
+from airflow_provider_mediax.jobs.arguments import as_bool, as_choice, as_idempotency_key, as_seconds
 from airflow_provider_mediax.operators.failures import explained
 
 if TYPE_CHECKING:
@@ -207,7 +207,7 @@ class JobOperator(BaseOperator):
             reuse=as_choice("on_clear", self.on_clear, ("rerun", "reuse")) == "reuse",
             retry_failed_jobs=as_bool("retry_failed_jobs", self.retry_failed_jobs, False),
             verify_outputs=as_bool("verify_outputs", self.verify_outputs, True),
-            idempotency_key=as_key("idempotency_key", self.idempotency_key),
+            idempotency_key=as_idempotency_key(self.idempotency_key),
         )
 
     def _defer(self, hook: JobHook, deferral: Deferral) -> NoReturn:

@@ -6,20 +6,23 @@ from collections.abc import Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow_provider_mediax.exceptions import BadRequest
 from airflow_provider_mediax.jobs.arguments import (
+    as_address,
     as_capability,
     as_object,
-    as_optional_int,
     as_seconds,
     as_text,
+    as_whole_seconds,
     is_absent,
 )
 from airflow_provider_mediax.operators.base import JobOperator
 from airflow_provider_mediax.protocol.capabilities import Capability
+from airflow_provider_mediax.protocol.names import refused
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from airflow.providers.common.compat.sdk import ObjectStoragePath
 
     from airflow_provider_mediax.hooks.mediax import MediaxHook
     from airflow_provider_mediax.protocol.request import MediaxInput, MediaxRequest
@@ -32,7 +35,8 @@ class MediaxOperator(JobOperator):
     An operator takes the request's fields as arguments of the same names and keeps them as attributes; they are
     templated, and rendered text gets the field's type. Takes the arguments of :class:`JobOperator`, and:
 
-    :param url: ``http(s)://`` address of the input, or ``cos://bucket/key`` in the registered bucket.
+    :param url: ``http(s)://`` address of the input, or ``cos://[conn_id@]bucket/key``, also as an
+        ``ObjectStoragePath``; ``conn_id`` can only be ``mediax_conn_id``.
     :param path: path of the input in the repository. Exactly one of ``url`` and ``path``.
     :param content_id: repository, if it is not the connection's.
     :param job_timeout: seconds after which the platform ends the job in ERROR; below ``wait_timeout``.
@@ -50,7 +54,7 @@ class MediaxOperator(JobOperator):
     def __init__(
         self,
         *,
-        url: str | None = None,
+        url: str | ObjectStoragePath | None = None,
         path: str | None = None,
         content_id: str | None = None,
         job_timeout: int | None = None,
@@ -87,7 +91,7 @@ class MediaxOperator(JobOperator):
             capability=self.capability(),
             input=self._input(),
             content_id=as_text("content_id", self.content_id),
-            extra_parameters=as_object("extra_parameters", self.extra_parameters or {}),
+            extra_parameters=self._extra_parameters(),
             **self._options(),
             **self._placement(),
         )
@@ -99,19 +103,23 @@ class MediaxOperator(JobOperator):
         return MediaxHook(self.mediax_conn_id, stop=self._stop, buckets=self._buckets())
 
     def _input(self) -> MediaxInput | None:
-        from airflow_provider_mediax.protocol.request import INPUTS, MediaxInput
+        from airflow_provider_mediax.protocol.request import MediaxInput
 
-        given = {name: as_text(name, getattr(self, name, None)) for name in INPUTS}
-        return MediaxInput(**given) if any(given.values()) else None
+        url = as_address("url", self.url, self.mediax_conn_id)
+        given = {name: as_text(name, getattr(self, name, None)) for name in ("path", "source_data")}
+        return MediaxInput(url=url, **given) if url or any(given.values()) else None
+
+    def _extra_parameters(self) -> dict[str, Any]:
+        return {} if is_absent(self.extra_parameters) else as_object("extra_parameters", self.extra_parameters)
 
     def _buckets(self) -> dict[str, str]:
         return {}
 
     def _options(self) -> dict[str, Any]:
-        job_timeout = as_optional_int("job_timeout", self.job_timeout)
+        job_timeout = as_whole_seconds("job_timeout", self.job_timeout)
         if job_timeout is not None and job_timeout >= as_seconds("wait_timeout", self.wait_timeout):
             rule = f"it must be below wait_timeout={self.wait_timeout}, or the wait ends before the job does."
-            raise BadRequest.field("job_timeout", job_timeout, rule)
+            raise refused("job_timeout", job_timeout, rule)
         return {"callback": as_text("callback", self.callback), "job_timeout": job_timeout}
 
     def _placement(self) -> dict[str, Any]:

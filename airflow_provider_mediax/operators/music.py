@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from airflow_provider_mediax.exceptions import BadRequest
 from airflow_provider_mediax.jobs.arguments import as_object, as_objects, is_absent
 from airflow_provider_mediax.operators.mediax import FileMediaxOperator, MediaxOperator, TextMediaxOperator
 from airflow_provider_mediax.protocol import capabilities
+from airflow_provider_mediax.protocol.names import exactly_one, refused
 
 if TYPE_CHECKING:
     from airflow_provider_mediax.protocol.request import MediaxRequest
@@ -55,14 +55,17 @@ class MediaxJobOperator(FileMediaxOperator):
         """Return the request for the descriptor, or for the arrays."""
         from airflow_provider_mediax.protocol.request import RawRequest
 
-        if is_absent(self.descriptor) == is_absent(self.outputs):
-            raise BadRequest.field("descriptor, outputs", "both or neither", "give exactly one of them.")
-        if is_absent(self.outputs):
+        named = {name: not is_absent(getattr(self, name)) for name in ("descriptor", "outputs")}
+        has_inputs = not is_absent(self.inputs)
+        if exactly_one(named) == "descriptor":
+            if has_inputs:
+                raise refused("inputs", self.inputs, "it belongs to outputs; with a descriptor give url or path.")
             return super().build_request()
         if given := [name for name in _NOT_WITH_OUTPUTS if not is_absent(getattr(self, name))]:
-            raise BadRequest.field(given[0], "given", "inputs and outputs are sent as they are, so it has no place.")
+            rule = "inputs and outputs are sent as they are, so it has no place."
+            raise refused(given[0], getattr(self, given[0]), rule)
         return RawRequest(
-            inputs=as_objects("inputs", self.inputs or []),
+            inputs=as_objects("inputs", self.inputs) if has_inputs else [],
             outputs=as_objects("outputs", self.outputs),
             **self._options(),
         )

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from airflow_provider_mediax.exceptions import BadRequest
-from airflow_provider_mediax.jobs.arguments import as_object, as_optional_int, as_text, is_absent
+from airflow_provider_mediax.jobs.arguments import as_address, as_object, as_optional_int, as_text, is_absent
 from airflow_provider_mediax.operators.base import JobOperator
+from airflow_provider_mediax.protocol.names import check, check_choice, exactly_one, refused
 
 if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import ObjectStoragePath
+
     from airflow_provider_mediax.hooks.cloud_infinite import CloudInfiniteHook
     from airflow_provider_mediax.hooks.job import JobHook
     from airflow_provider_mediax.protocol.ci_requests import VoiceSeparationRequest
@@ -26,7 +28,8 @@ class VoiceSeparationOperator(JobOperator):
     """
     Separates voice, background, bass and drums. Takes the arguments of :class:`JobOperator`, and:
 
-    :param source: key of the track, or ``cos://bucket/key``, whose bucket wins over ``bucket``.
+    :param source: key of the track, or ``cos://[conn_id@]bucket/key``, also as an ``ObjectStoragePath``; its bucket
+        wins over ``bucket``, ``conn_id`` can only be ``mediax_conn_id``.
     :param mode: ``IsAudio`` (voice), ``IsBackground``, ``AudioAndBackground`` or ``MusicMode`` (all four stems).
     :param codec: aac, mp3, flac, amr or wav; in ``MusicMode`` mp3, wav or aac.
     :param sample_rate: Hz.
@@ -55,7 +58,7 @@ class VoiceSeparationOperator(JobOperator):
     def __init__(
         self,
         *,
-        source: str,
+        source: str | ObjectStoragePath,
         mode: str | None = None,
         codec: str = "mp3",
         sample_rate: int | None = None,
@@ -117,6 +120,8 @@ class VoiceSeparationOperator(JobOperator):
 
         bucket = self._address().bucket or None
         region = as_text("region", self.region)
+        if region is not None:
+            check("region", region)
         return CloudInfiniteHook(self.mediax_conn_id, bucket=bucket, region=region, stop=self._stop)
 
     def _request(self, mode: str | None, codec: str) -> VoiceSeparationRequest:
@@ -125,7 +130,7 @@ class VoiceSeparationOperator(JobOperator):
         template_id = as_text("template_id", self.template_id)
         numbers = {name: as_optional_int(name, getattr(self, name)) for name in ("sample_rate", "bitrate", "channels")}
         if template_id is not None and (given := [name for name, value in numbers.items() if value is not None]):
-            raise BadRequest.field(given[0], numbers[given[0]], "the template holds the encoding, so leave it out.")
+            raise refused(given[0], numbers[given[0]], "the template holds the encoding, so leave it out.")
         own_mode = as_text("mode", self.mode)
         return VoiceSeparationRequest(
             source=self._address().key,
@@ -146,14 +151,15 @@ class VoiceSeparationOperator(JobOperator):
 
     def _outputs(self, mode: str | None, codec: str) -> Mapping[str, str]:
         """Return the key of each stem: as given, or derived from the source's own."""
-        from airflow_provider_mediax.protocol.ci_requests import MODES, check_choice
+        from airflow_provider_mediax.protocol.ci_requests import MODES
 
-        if is_absent(self.outputs) == is_absent(self.destination):
-            raise BadRequest.field("outputs, destination", "both or neither", "give exactly one of the two.")
-        if not is_absent(self.outputs):
-            return {role: str(key) for role, key in as_object("outputs", self.outputs).items()}
+        named = {name: not is_absent(getattr(self, name)) for name in ("outputs", "destination")}
+        if exactly_one(named) == "outputs":
+            return as_object("outputs", self.outputs)
         check_choice("mode", mode, tuple(MODES))
-        folder = (as_text("destination", self.destination) or "").strip("/")
+        destination = as_text("destination", self.destination) or ""
+        check("destination", destination)
+        folder = destination.strip("/")
         name, dot, extension = self._address().key.rpartition(".")
         stem = name if dot and name and "/" not in extension else self._address().key
         return {role: f"{folder}/{stem}/{role}.{codec}".lstrip("/") for role in MODES[mode or ""]}
@@ -162,13 +168,13 @@ class VoiceSeparationOperator(JobOperator):
         """Return bucket (empty for the connection's) and key of the track."""
         from airflow_provider_mediax.protocol.urls import CosAddress, cos_address
 
-        source = as_text("source", self.source) or ""
-        if source.startswith("cos://"):
-            address = cos_address(source)
-            if address is None:
-                raise BadRequest.field("source", source, "it must be a key, or read cos://bucket/key.")
+        source = as_address("source", self.source, self.mediax_conn_id) or ""
+        if address := cos_address(source):
             return address
-        return CosAddress(as_text("bucket", self.bucket) or "", source.lstrip("/"))
+        bucket = as_text("bucket", self.bucket)
+        if bucket is not None:
+            check("bucket", bucket)
+        return CosAddress(bucket or "", source.removeprefix("/"))
 
     def _hook(self, hook: JobHook) -> CloudInfiniteHook:
         from airflow_provider_mediax.hooks.cloud_infinite import CloudInfiniteHook

@@ -6,17 +6,14 @@ What the reference states is checked here, so that a bad request is refused befo
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from types import MappingProxyType
 from typing import ClassVar
-from urllib.parse import urlsplit
 
-from airflow_provider_mediax.exceptions import BadRequest
 from airflow_provider_mediax.protocol.ci_xml import XmlNode, write_xml
 from airflow_provider_mediax.protocol.exchange import JsonObject
-from airflow_provider_mediax.protocol.urls import shown_url
+from airflow_provider_mediax.protocol.names import MOST_WHOLE, broken, check, check_choice, exactly_one, refused
 
 TAG = "VoiceSeparate"
 
@@ -43,9 +40,6 @@ SAMPLE_RATES = (8000, 11025, 22050, 32000, 44100, 48000, 96000)
 USER_DATA_LIMIT = 1024
 """Characters of ``UserData``, marker included."""
 
-KEY_LIMIT = 850
-"""Bytes of a key, as UTF-8."""
-
 _NOT_HIGH = tuple(rate for rate in SAMPLE_RATES if rate not in (8000, 96000))
 _NOT_LOW = tuple(rate for rate in SAMPLE_RATES if rate != 8000)
 _RATES: Mapping[str, tuple[int, ...]] = MappingProxyType(
@@ -55,12 +49,6 @@ _CHANNELS: Mapping[str, tuple[int, ...] | None] = MappingProxyType(
     {"aac": (1, 2, 4, 5, 6, 8), "mp3": (1, 2), "flac": (1, 2, 4, 5, 6, 8), "amr": (1,), "wav": None}
 )
 _MUSIC_CODECS = ("mp3", "wav", "aac")
-_WILDCARD = re.compile(r"\$\{([^}]*)\}?")
-_KNOWN_WILDCARDS = ("ext", "jobid")
-_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
-_BUCKET = re.compile(r"[a-z0-9][a-z0-9-]{0,60}-[0-9]+")
-_REGION = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _MQ_REGIONS = ("sh", "bj", "gz", "cd", "hk")
 _MQ_MODES = ("Queue", "Topic")
 
@@ -87,19 +75,21 @@ class AudioConfig:
         for name in ("sample_rate", "bitrate", "channels"):
             value = getattr(self, name)
             if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
-                raise BadRequest.field(name, value, "it must be a whole number.")
+                raise refused(name, value, "it must be a whole number.")
         rates = _RATES[self.codec]
         if self.sample_rate is not None and self.sample_rate not in rates:
-            raise BadRequest.field("sample_rate", self.sample_rate, f"{self.codec} takes {_listed(rates)} Hz.")
+            raise refused("sample_rate", self.sample_rate, f"{self.codec} takes {_listed(rates)} Hz.")
         if self.codec == "amr" and self.sample_rate is None:
             rule = "amr takes 8000 Hz only, and the service's default is 44100: give 8000."
-            raise BadRequest.field("sample_rate", None, rule)
+            raise refused("sample_rate", None, rule)
         if self.bitrate is not None and not 8 <= self.bitrate <= 1000:
-            raise BadRequest.field("bitrate", self.bitrate, "it must be from 8 to 1000 kbit/s.")
+            raise refused("bitrate", self.bitrate, "it must be from 8 to 1000 kbit/s.")
         channels = _CHANNELS[self.codec]
-        if self.channels is not None and (self.channels < 1 or (channels and self.channels not in channels)):
+        if self.channels is not None and not (
+            self.channels in channels if channels else 1 <= self.channels <= MOST_WHOLE
+        ):
             rule = f"{self.codec} takes {_listed(channels)}." if channels else "it must be 1 or more."
-            raise BadRequest.field("channels", self.channels, rule)
+            raise refused("channels", self.channels, rule)
 
     def wire(self) -> dict[str, XmlNode]:
         """Return ``AudioConfig``; every value travels as text."""
@@ -153,25 +143,21 @@ class VoiceSeparationRequest:
 
     def __post_init__(self) -> None:
         """Refuse what sections 4 and 9.3 refuse."""
-        check_key("source", self.source)
-        if bool(self.mode) == bool(self.template_id):
-            both = f"mode={self.mode!r} and template_id={self.template_id!r}"
-            raise BadRequest.field("mode, template_id", both, "give exactly one of the two.")
+        check("source", self.source)
+        exactly_one({"mode": self.mode, "template_id": self.template_id})
         check_outputs(self.mode, self.outputs)
+        if self.audio is not None and not isinstance(self.audio, AudioConfig):
+            raise refused("audio", self.audio, "it must be an AudioConfig.")
         if self.mode is not None:
             check_audio(self.mode, self._audio())
         elif self.audio is not None:
-            raise BadRequest.field("codec", self.audio.codec, "the template holds the encoding, so leave it out.")
-        for name in ("template_id", "queue_id"):
+            raise refused("codec", self.audio.codec, "the template holds the encoding, so leave it out.")
+        for name in ("template_id", "queue_id", "bucket", "output_bucket", "output_region"):
             if (value := getattr(self, name)) is not None:
-                check_id(name, value)
-        for name, bucket in (("bucket", self.bucket), ("output_bucket", self.output_bucket)):
-            if bucket is not None:
-                check_bucket(name, bucket)
-        if self.output_region is not None:
-            check_region("output_region", self.output_region)
-        if self.job_level is not None and (isinstance(self.job_level, bool) or self.job_level not in (0, 1, 2)):
-            raise BadRequest.field("job_level", self.job_level, "it must be 0, 1 or 2.")
+                check(name, value)
+        level = self.job_level
+        if level is not None and (isinstance(level, bool) or not isinstance(level, int) or not 0 <= level <= 2):
+            raise refused("job_level", level, "it must be 0, 1 or 2.")
         if self.user_data is not None:
             check_user_data("user_data", self.user_data)
         self._check_callback()
@@ -186,12 +172,12 @@ class VoiceSeparationRequest:
         :raises BadRequest: the source lies elsewhere or would be overwritten, or marker and user data are too long.
         """
         if self.bucket is not None and self.bucket != bucket:
-            raise BadRequest.field("source", f"cos://{self.bucket}/{self.source}", f"the job runs on {bucket}.")
+            raise refused("source", f"cos://{self.bucket}/{self.source}", f"the job runs on {bucket}.")
         output_bucket = self.output_bucket or bucket
         if output_bucket == bucket and self.source in self.outputs.values():
-            raise BadRequest.field("outputs", self.source, "a stem would overwrite the source.")
+            raise refused("outputs", self.source, "a stem would overwrite the source.")
         if not marker or " " in marker:
-            raise BadRequest.field("marker", marker, "it must be one word.")
+            raise refused("marker", marker, "it must be one word.")
         user_data = f"{marker} {self.user_data}" if self.user_data else marker
         check_user_data("user_data", user_data)
         separation: dict[str, XmlNode] | None = None
@@ -241,25 +227,23 @@ class VoiceSeparationRequest:
         return self.audio or AudioConfig()
 
     def _check_callback(self) -> None:
-        if self.callback is not None and self.callback != "no" and not _is_address(self.callback):
-            rule = "it must be an http:// or https:// address, or 'no'."
-            raise BadRequest.field("callback", shown_url(self.callback), rule)
+        if self.callback is not None:
+            check("callback", self.callback, "ci_callback")
         if self.callback_format is not None:
             check_choice("callback_format", self.callback_format, ("XML", "JSON"))
         if self.callback_type is not None:
             check_choice("callback_type", self.callback_type, ("Url", "TDMQ"))
         if (self.callback_type == "TDMQ") != (self.callback_mq is not None):
             rule = "callback_mq and callback_type='TDMQ' need each other."
-            raise BadRequest.field("callback_mq", self.callback_mq, rule)
+            raise refused("callback_mq", self.callback_mq, rule)
         if self.callback_mq is None:
             return
         known = ("MqRegion", "MqMode", "MqName")
-        if set(self.callback_mq) - set(known) or not all(isinstance(item, str) for item in self.callback_mq.values()):
-            raise BadRequest.field("callback_mq", dict(self.callback_mq), f"it has {_listed(known)}, all of them text.")
+        if not isinstance(self.callback_mq, Mapping) or set(self.callback_mq) - set(known):
+            raise refused("callback_mq", self.callback_mq, f"it has {_listed(known)}, all of them text.")
         check_choice("callback_mq.MqRegion", self.callback_mq.get("MqRegion"), _MQ_REGIONS)
         check_choice("callback_mq.MqMode", self.callback_mq.get("MqMode", "Queue"), _MQ_MODES)
-        if not self.callback_mq.get("MqName"):
-            raise BadRequest.field("callback_mq.MqName", "", "it must not be empty.")
+        check("callback_mq.MqName", self.callback_mq.get("MqName"))
 
     def _message_queue(self) -> XmlNode:
         given = self.callback_mq
@@ -279,24 +263,23 @@ def check_outputs(mode: str | None, outputs: Mapping[str, str]) -> None:
     """
     if mode is not None:
         check_choice("mode", mode, tuple(MODES))
+    if not isinstance(outputs, Mapping):
+        raise refused("outputs", outputs, "it must be an object: a key for each stem.")
     for role, key in outputs.items():
         check_choice("outputs", role, tuple(ROLES))
-        check_key(f"outputs.{role}", key)
-        unknown = [name for name in _WILDCARD.findall(key) if name not in _KNOWN_WILDCARDS]
-        if unknown:
-            raise BadRequest.field(f"outputs.{role}", key, "only ${ext} and ${jobid} are known for this job.")
+        check(f"outputs.{role}", key)
     if len(set(outputs.values())) < len(outputs):
-        raise BadRequest.field("outputs", dict(outputs), "each stem needs a key of its own.")
+        raise refused("outputs", dict(outputs), "each stem needs a key of its own.")
     if not outputs.keys() & {"voice", "background"}:
-        raise BadRequest.field("outputs", dict(outputs), "it must name voice or background.")
+        raise refused("outputs", dict(outputs), "it must name voice or background.")
     if mode is None:
         return
     missing = [role for role in MODES[mode] if role not in outputs]
     if missing:
-        raise BadRequest.field("outputs", dict(outputs), f"{mode} produces {_listed(missing)} too, so name a key.")
+        raise refused("outputs", dict(outputs), f"{mode} produces {_listed(missing)} too, so name a key.")
     foreign = [role for role in ("bass", "drum") if role in outputs and mode != MUSIC_MODE]
     if foreign:
-        raise BadRequest.field("outputs", dict(outputs), f"{mode} produces no {_listed(foreign)}.")
+        raise refused("outputs", dict(outputs), f"{mode} produces no {_listed(foreign)}.")
 
 
 def check_audio(mode: str, audio: AudioConfig) -> None:
@@ -311,67 +294,21 @@ def check_audio(mode: str, audio: AudioConfig) -> None:
     check_choice("codec", audio.codec, _MUSIC_CODECS, f" in {MUSIC_MODE}")
     for name in ("sample_rate", "bitrate", "channels"):
         if (value := getattr(audio, name)) is not None:
-            raise BadRequest.field(name, value, f"it has no effect in {MUSIC_MODE}, so leave it out.")
-
-
-def check_key(name: str, key: object) -> None:
-    """Refuse what is no object key: an address, a folder, a path from the root, the bucket itself."""
-    if not isinstance(key, str) or not key:
-        raise BadRequest.field(name, key, "it must name an object.")
-    if _SCHEME.match(key):
-        raise BadRequest.field(name, shown_url(key), "it must be a key in the bucket, not an address.")
-    if key in (".", "..") or key.startswith(("/", "\\")) or key.endswith("/"):
-        raise BadRequest.field(name, key, "it must be an object's key: no slash in front, none at the end.")
-    if any(character < " " or character == "\x7f" for character in key):
-        raise BadRequest.field(name, key, "it holds a control character.")
-    if len(key.encode("utf-8", "surrogatepass")) > KEY_LIMIT:
-        raise BadRequest.field(name, key, f"it must have at most {KEY_LIMIT} bytes.")
-
-
-def check_id(name: str, value: object) -> None:
-    """Refuse what is no id of the service: it goes into a path."""
-    if not isinstance(value, str) or not _ID.fullmatch(value):
-        raise BadRequest.field(name, value, "it must consist of letters, digits, - and _.")
+            raise refused(name, value, f"it has no effect in {MUSIC_MODE}, so leave it out.")
 
 
 def is_id(value: object) -> bool:
     """Tell whether a value could go into a path as an id."""
-    return isinstance(value, str) and _ID.fullmatch(value) is not None
-
-
-def check_bucket(name: str, value: object) -> None:
-    """Refuse what is no bucket's full name: it goes into the host."""
-    if not isinstance(value, str) or not _BUCKET.fullmatch(value):
-        raise BadRequest.field(name, value, "it must read like music-1250000000, the APPID included.")
-
-
-def check_region(name: str, value: object) -> None:
-    """Refuse what is no region: it goes into the host."""
-    if not isinstance(value, str) or not _REGION.fullmatch(value):
-        raise BadRequest.field(name, value, "it must read like ap-guangzhou.")
-
-
-def check_choice(name: str, value: object, choices: Collection[str], where: str = "") -> None:
-    """Refuse what is not one of a few words."""
-    if value not in choices:
-        raise BadRequest.field(name, value, f"it must be one of {_listed(choices)}{where}.")
+    return broken("job_id", value) is None
 
 
 def check_user_data(name: str, value: str) -> None:
     """Refuse what ``UserData`` cannot carry (section 4.1)."""
-    if not (value.isascii() and value.isprintable()):
-        raise BadRequest.field(name, value, "it must be printable ASCII.")
+    if not isinstance(value, str) or not (value.isascii() and value.isprintable()):
+        raise refused(name, value, "it must be printable ASCII.")
     if len(value) > USER_DATA_LIMIT:
         rule = f"with the marker in front it must have at most {USER_DATA_LIMIT} characters."
-        raise BadRequest.field(name, value, rule)
-
-
-def _is_address(value: str) -> bool:
-    try:
-        parts = urlsplit(value)
-    except ValueError:
-        return False
-    return parts.scheme in ("http", "https") and bool(parts.netloc) and value.isprintable() and " " not in value
+        raise refused(name, value, rule)
 
 
 def _listed(items: Collection[object]) -> str:

@@ -32,17 +32,13 @@ from airflow_provider_mediax.protocol.ci_requests import (
     TAG,
     AudioConfig,
     VoiceSeparationRequest,
-    check_bucket,
-    check_choice,
-    check_id,
-    check_key,
-    check_region,
 )
 from airflow_provider_mediax.protocol.ci_templates import template_body
 from airflow_provider_mediax.protocol.ci_xml import read_xml
 from airflow_provider_mediax.protocol.cos_signature import NOTHING, CosKeys, authorization, encoded
 from airflow_provider_mediax.protocol.exchange import Call, Flow, JsonObject, Repeat, Reply
 from airflow_provider_mediax.protocol.job import Job, JobList, objects, text
+from airflow_provider_mediax.protocol.names import check, check_choice
 from airflow_provider_mediax.protocol.urls import shown_text, shown_url
 
 IDS_PER_CALL = 10
@@ -81,8 +77,8 @@ class CloudInfinite:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be part of a host."""
-        check_bucket("cos_bucket", self.bucket)
-        check_region("cos_region", self.region)
+        check("cos_bucket", self.bucket)
+        check("cos_region", self.region)
         if self.endpoint is not None and not _is_endpoint(self.endpoint):
             raise BadRequest.field("cos_endpoint", shown_url(self.endpoint), "it must read scheme://host:port.")
 
@@ -157,9 +153,9 @@ class CloudInfinite:
             for state in named:
                 check_choice("states", state, tuple(STATES))
         if queue_id is not None:
-            check_id("queue_id", queue_id)
+            check("queue_id", queue_id)
         if input_object is not None:
-            check_key("input_object", input_object)
+            check("input_object", input_object)
         query = {
             "queueId": queue_id,
             "tag": TAG,
@@ -238,7 +234,7 @@ class CloudInfinite:
 
     def update_template(self, template_id: str, name: str, mode: str, audio: AudioConfig) -> Flow[Template]:
         """Replace a template (section 7)."""
-        check_id("template_id", template_id)
+        check("template_id", template_id)
         body = template_body(name, mode, audio)
         reply = yield self._call("UpdateTemplate", "PUT", f"/template/{template_id}", body=body)
         return self._template("UpdateTemplate", reply)
@@ -256,7 +252,7 @@ class CloudInfinite:
         """
         check_choice("category", category, ("Custom", "Official"))
         for template_id in ids:
-            check_id("template_id", template_id)
+            check("template_id", template_id)
         query = {"tag": TAG, "category": category, "ids": ",".join(ids), "name": name or ""}
         query = {parameter: said for parameter, said in query.items() if said}
         action = "ListTemplates"
@@ -279,7 +275,7 @@ class CloudInfinite:
 
     def delete_template(self, template_id: str) -> Flow[None]:
         """Delete a template (section 7)."""
-        check_id("template_id", template_id)
+        check("template_id", template_id)
         reply = yield self._call("DeleteTemplate", "DELETE", f"/template/{template_id}")
         self._done("DeleteTemplate", reply)
 
@@ -410,7 +406,7 @@ def _joined(ids: Sequence[str]) -> str:
     if not 1 <= len(ids) <= IDS_PER_CALL:
         raise BadRequest.field("ids", list(ids), f"one call takes 1 to {IDS_PER_CALL} ids.")
     for job_id in ids:
-        check_id("job_id", job_id)
+        check("job_id", job_id)
     return ",".join(ids)
 
 

@@ -98,6 +98,12 @@ class Reply:
     headers: Mapping[str, str]
     body: bytes
 
+    def __post_init__(self) -> None:
+        """Replace what cannot be stored: one driver reads bytes of a header that are no text as half characters."""
+        if not all(value.isascii() for value in self.headers.values()):
+            readable = {name: value.encode("utf-8", "replace").decode() for name, value in self.headers.items()}
+            object.__setattr__(self, "headers", readable)
+
 
 def outcome_unknown(status: int) -> bool:
     """Tell whether an error answer leaves open what became of the request, so that it may have been carried out."""

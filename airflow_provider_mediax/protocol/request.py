@@ -6,15 +6,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
-from urllib.parse import urlsplit
 
 from airflow_provider_mediax.exceptions import BadRequest
 from airflow_provider_mediax.protocol.capabilities import CAPABILITIES, TRACK_INPUTS, Capability
 from airflow_provider_mediax.protocol.exchange import JsonObject
-from airflow_provider_mediax.protocol.urls import CosAddress, cos_address, shown_url, unsigned_url
-
-OUTPUT_PREFIX_LIMIT = 20
-"""``outputPrefix`` must be shorter than this."""
+from airflow_provider_mediax.protocol.names import check, check_json, check_seconds, exactly_one, own_address, refused
+from airflow_provider_mediax.protocol.urls import CosAddress, unsigned_url
 
 PREFIX_MEMBER = "outputPrefix"
 
@@ -29,11 +26,13 @@ class Repository:
 
     :param content_id: the repository's id, given at registration.
     :param bucket: the COS bucket behind it.
+    :param conn_id: the connection that all this is of; an address that names another one is refused.
     :param presign: makes a passing address of an object in another bucket; None where the keys for that are missing.
     """
 
     content_id: str | None = None
     bucket: str | None = None
+    conn_id: str | None = field(default=None, compare=False)
     presign: Callable[[CosAddress], str] | None = field(default=None, repr=False, compare=False)
 
 
@@ -42,7 +41,8 @@ class MediaxInput:
     """
     What a job works on: exactly one of the three.
 
-    :param url: ``http(s)://`` address that the platform downloads from, or ``cos://bucket/key``.
+    :param url: ``http(s)://`` address that the platform downloads from, or ``cos://[conn_id@]bucket/key``, also as an
+        ``ObjectStoragePath``.
     :param path: path in the repository.
     :param source_data: text, where the capability takes one.
     """
@@ -52,20 +52,12 @@ class MediaxInput:
     source_data: str | None = None
 
     def __post_init__(self) -> None:
-        """Refuse none, several, and an address that nothing could be downloaded from."""
-        given = [name for name in INPUTS if getattr(self, name)]
-        if len(given) != 1:
-            raise BadRequest.field("url, path", " and ".join(given) or "neither", "give exactly one input.")
-        if not self.url:
-            return
-        try:
-            parts = urlsplit(self.url)
-        except ValueError:
-            parts = urlsplit("")
-        if parts.scheme == "cos" and cos_address(self.url) is None:
-            raise BadRequest.field("url", self.url, "it must read cos://bucket/key.")
-        if parts.scheme not in ("http", "https", "cos") or not parts.netloc:
-            raise BadRequest.field("url", shown_url(self.url), "it must begin with http://, https:// or cos://.")
+        """Refuse none, several, and what nothing could be read from."""
+        given = {name: getattr(self, name) for name in INPUTS}
+        kind = exactly_one(given if self.source_data else {name: given[name] for name in TRACK_INPUTS})
+        if kind == "url" and not isinstance(self.url, str):
+            object.__setattr__(self, "url", str(self.url))  # a path's text; os.fspath would name a local file
+        check(kind, getattr(self, kind))
 
     @property
     def kind(self) -> str:
@@ -78,14 +70,15 @@ class MediaxInput:
 
         An object of the repository's own bucket is a path in it; one of another bucket gets a passing address.
 
-        :raises BadRequest: a path lies in no repository, or there are no keys to make an address with.
+        :raises BadRequest: a path lies in no repository, an address names another connection, or there are no keys to
+            make an address with.
         """
         path = self.path
-        if self.url and (address := cos_address(self.url)):
+        if self.url and (address := own_address("url", self.url, repository.conn_id)):
             if address.bucket != repository.bucket or (repository.presign and not repository.content_id):
                 if repository.presign is None:
                     rule = "outside the registered bucket it needs cos_region, cos_secret_id and cos_secret_key."
-                    raise BadRequest.field("url", self.url, rule)
+                    raise refused("url", self.url, rule)
                 return {"url": repository.presign(address)}
             path = address.key
         if path:
@@ -153,33 +146,40 @@ class CapabilityRequest(MediaxRequest):
     extra_parameters: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Refuse options that the capability does not have."""
+        """Refuse options that the capability does not have, and texts and objects that could not be sent."""
+        if not isinstance(self.capability, Capability):
+            _check_descriptor("descriptor", self.capability)
+        check_json("extra_parameters", self.extra_parameters)
         name = self.capability_name
         self._check_input()
         if self.output_prefix is not None:
             if isinstance(self.capability, Capability) and not (self.capability.takes_prefix and self.writes_files):
-                raise BadRequest.field("output_prefix", self.output_prefix, f"{name} knows no prefix.")
-            if not 0 < len(self.output_prefix) < OUTPUT_PREFIX_LIMIT:
-                rule = f"it must be shorter than {OUTPUT_PREFIX_LIMIT} characters."
-                raise BadRequest.field("output_prefix", self.output_prefix, rule)
-        if self.destination is not None and isinstance(self.capability, Capability) and not self.writes_files:
-            raise BadRequest.field("destination", self.destination, f"{name} writes no files.")
-        if self.bucket is not None and self.content_id is None:
-            raise BadRequest.field("cos_bucket", self.bucket, "it says where content_id lies, so give that too.")
-        _check_timeout(self.job_timeout)
+                raise refused("output_prefix", self.output_prefix, f"{name} knows no prefix.")
+            check("output_prefix", self.output_prefix)
+        if self.destination is not None:
+            if isinstance(self.capability, Capability) and not self.writes_files:
+                raise refused("destination", self.destination, f"{name} writes no files.")
+            check("destination", self.destination)
+        if self.content_id is not None:
+            check("content_id", self.content_id)
+        if self.bucket is not None:
+            check("cos_bucket", self.bucket)
+            if self.content_id is None:
+                raise refused("cos_bucket", self.bucket, "it says where content_id lies, so give that too.")
+        _check_options(self.callback, self.job_timeout)
         if self.extra_parameters and not isinstance(self.descriptor()[name], Mapping):
             rule = f"{name} takes a plain value, so there is nothing to merge into."
-            raise BadRequest.field("extra_parameters", dict(self.extra_parameters), rule)
+            raise refused("extra_parameters", dict(self.extra_parameters), rule)
 
     @property
     def capability_name(self) -> str:
         """The capability's name on the wire; of a raw descriptor, its one member besides ``outputPrefix``."""
         if isinstance(self.capability, Capability):
             return self.capability.name
-        names = [name for name in self.capability if name != PREFIX_MEMBER]
+        names = _capability_names(self.capability)
         if len(names) != 1:
-            raise BadRequest.field("descriptor", dict(self.capability), 'it must be one {"<capability>": ...}.')
-        return str(names[0])
+            raise refused("descriptor", dict(self.capability), 'it must be one {"<capability>": ...}.')
+        return names[0]
 
     @property
     def writes_files(self) -> bool:
@@ -218,16 +218,17 @@ class CapabilityRequest(MediaxRequest):
         kind = type(self.capability) if isinstance(self.capability, Capability) else CAPABILITIES.get(name)
         if self.input is None:
             if kind is None or kind.inputs:
-                takes = ", ".join(kind.inputs if kind else TRACK_INPUTS)
-                raise BadRequest.field(takes, "neither", "give exactly one input.")
+                exactly_one(dict.fromkeys(kind.inputs if kind else TRACK_INPUTS))
             return
+        if not isinstance(self.input, MediaxInput):
+            raise refused("input", self.input, "it must be a MediaxInput.")
         given = self.input.kind
         if isinstance(self.capability, Capability) and given not in self.capability.inputs:
             rule = f"{name} takes {' or '.join(self.capability.inputs) or 'no input'}."
-            raise BadRequest.field(given, shown_url(getattr(self.input, given)), rule)
+            raise refused(given, getattr(self.input, given), rule)
         limit = kind.text_limit if kind else None
         if limit is not None and len(self.input.source_data or "") > limit:
-            raise BadRequest.field("source_data", self.input.source_data, f"it must have at most {limit} characters.")
+            raise refused("source_data", self.input.source_data, f"it must have at most {limit} characters.")
 
     def identity(self) -> JsonObject:
         """Return capability, parameters, input and output as the user gave them."""
@@ -255,11 +256,18 @@ class RawRequest(MediaxRequest):
     job_timeout: int | None = None
 
     def __post_init__(self) -> None:
-        """Refuse what names no capability, and a timeout that is over at once."""
+        """Refuse what names no capability, what could not be sent, and options that no job can have."""
+        for name, array in (("inputs", self.inputs), ("outputs", self.outputs)):
+            if not isinstance(array, (list, tuple)) or not all(isinstance(item, Mapping) for item in array):
+                raise refused(name, array, "it must be a list of objects.")
+        for given in self.inputs:
+            _check_raw_input(given)
+        for output in self.outputs:
+            _check_raw_output(output)
         if not self.outputs or not all(_descriptor_names(output) for output in self.outputs):
             rule = "each output needs a smartContentDescriptor with a capability."
-            raise BadRequest.field("outputs", list(self.outputs), rule)
-        _check_timeout(self.job_timeout)
+            raise refused("outputs", self.outputs, rule)
+        _check_options(self.callback, self.job_timeout)
 
     @property
     def capability_name(self) -> str:
@@ -280,14 +288,50 @@ class RawRequest(MediaxRequest):
         return {"capability": self.capability_name, "inputs": inputs, "outputs": list(self.outputs)}
 
 
+def _capability_names(descriptor: Mapping[str, Any]) -> list[str]:
+    return [name for name in descriptor if name != PREFIX_MEMBER]
+
+
 def _descriptor_names(output: Mapping[str, Any]) -> list[str]:
     descriptor = output.get("smartContentDescriptor")
-    return [name for name in descriptor if name != PREFIX_MEMBER] if isinstance(descriptor, Mapping) else []
+    return _capability_names(descriptor) if isinstance(descriptor, Mapping) else []
 
 
-def _check_timeout(job_timeout: int | None) -> None:
-    if job_timeout is not None and job_timeout <= 0:
-        raise BadRequest.field("job_timeout", job_timeout, "it must be a positive number of seconds.")
+def _check_descriptor(name: str, descriptor: object) -> None:
+    """Refuse a descriptor that could not be sent, or whose prefix is no prefix."""
+    if not isinstance(descriptor, Mapping):
+        raise refused(name, descriptor, "it must be an object.")
+    check_json(name, descriptor)
+    if "" in descriptor:
+        raise refused(name, dict(descriptor), "a capability has a name.")
+    if PREFIX_MEMBER in descriptor:
+        check(f"{name}.{PREFIX_MEMBER}", descriptor[PREFIX_MEMBER], "output_prefix")
+
+
+def _check_raw_input(given: Mapping[str, Any]) -> None:
+    """Hold the members that the reference names against the rules of the arguments of that meaning."""
+    check_json("inputs", given)
+    if given.get("url") is not None:
+        check("inputs.url", given["url"])
+    source = given.get("source")
+    if isinstance(source, Mapping) and "path" in source:
+        check("inputs.source.path", source["path"], "path")
+
+
+def _check_raw_output(output: Mapping[str, Any]) -> None:
+    """Likewise of an output."""
+    check_json("outputs", output)
+    if output.get("destination") is not None:
+        check("outputs.destination", output["destination"], "destination")
+    if isinstance(output.get("smartContentDescriptor"), Mapping):
+        _check_descriptor("outputs.smartContentDescriptor", output["smartContentDescriptor"])
+
+
+def _check_options(callback: str | None, job_timeout: int | None) -> None:
+    if callback is not None:
+        check("callback", callback)
+    if job_timeout is not None:
+        check_seconds("job_timeout", job_timeout)
 
 
 def _options(callback: str | None, job_timeout: int | None) -> JsonObject:

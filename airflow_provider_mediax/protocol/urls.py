@@ -3,18 +3,42 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import NamedTuple
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
 
 _QUERY = re.compile(r"(https?://[^\s?#\"'<>]+)[?#][^\s\"'<>]+")
 _COS_HOST = re.compile(r"([a-z0-9-]+)\.cos\.[a-z0-9-]+\.myqcloud\.com")
-_SIGNATURE_PREFIXES = ("q-", "x-cos-", "x-amz-", "x-goog-")
-_SIGNATURE_NAMES = frozenset(
-    ("signature", "expires", "ossaccesskeyid", "sig", "se", "sp", "sv", "sr", "token", "sign"),
-)
+_ADDRESS_IN_TEXT = re.compile(r"(?i)\b[a-z][a-z0-9+.-]{0,19}://[^\s\"'<>]+")
 
 
-_ADDRESS_IN_TEXT = re.compile(r"(?i)\bhttps?://[^\s\"'<>]+")
+class _Family(NamedTuple):
+    """Parameters that make a signed URL: their names, or the beginnings of their names, in lower case."""
+
+    names: frozenset[str] = frozenset()
+    prefixes: tuple[str, ...] = ()
+
+
+def _named(names: str) -> _Family:
+    return _Family(frozenset(names.split()))
+
+
+_FAMILIES = {
+    "q-signature": _Family(prefixes=("q-", "x-cos-")),
+    "x-amz-signature": _Family(prefixes=("x-amz-",)),
+    "x-goog-signature": _Family(prefixes=("x-goog-",)),
+    "x-oss-signature": _Family(prefixes=("x-oss-",)),
+    "signature": _named(
+        "signature expires ossaccesskeyid awsaccesskeyid googleaccessid key-pair-id policy"
+        " security-token x-amz-security-token"
+    ),
+    "sig": _named("sig se sp sv sr st spr sip ss srt si sdd skoid sktid skt ske sks skv saoid suoid scid"),
+}
+"""
+What signs a URL, by the parameter that holds the signature itself.
+
+Without that parameter the others are names like any: ``?se=1`` may well be the first season.
+"""
 
 
 class CosAddress(NamedTuple):
@@ -28,11 +52,29 @@ class CosAddress(NamedTuple):
 
 
 def cos_address(url: str) -> CosAddress | None:
-    """Read ``cos://bucket/key``; anything else is None. The key is taken as it stands, nothing is decoded."""
+    """
+    Return which object ``cos://[conn_id@]bucket/key`` is about; anything else is None.
+
+    Who reads or sends it with a connection calls ``names.own_address`` instead, which compares the id.
+    """
+    parts = split_cos_address(url)
+    return parts[1] if parts else None
+
+
+def split_cos_address(url: str) -> tuple[str | None, CosAddress] | None:
+    """
+    Read ``cos://[conn_id@]bucket/key`` into the connection's id and the object; anything else is None.
+
+    The key is taken as it stands, nothing is decoded. ``cos://conn_id@/bucket/key`` and ``cos:///bucket/key`` are
+    read too: so ``ObjectStoragePath`` writes them on Airflow 3.1.
+    """
     if not url.startswith("cos://"):
         return None
-    bucket, _, key = url.removeprefix("cos://").partition("/")
-    return CosAddress(bucket, key) if bucket and key else None
+    authority, _, rest = url.removeprefix("cos://").partition("/")
+    conn_id, at, bucket = authority.rpartition("@")
+    if not bucket:
+        bucket, _, rest = rest.partition("/")
+    return (conn_id if at else None, CosAddress(bucket, rest)) if bucket and rest else None
 
 
 def object_url(address: CosAddress, region: str, query: str = "") -> str:
@@ -53,33 +95,43 @@ def object_address(url: str) -> CosAddress | None:
 
 def unsigned_url(url: str) -> str:
     """
-    Return the part of a URL that says what it points to: without fragment and without signature parameters.
+    Return the part of a URL that says what it points to: without fragment, password and what signs it.
 
-    A presigned URL is made anew on every try, and must not buy the same job again.
+    A presigned URL is made anew on every try, and must not buy the same job again. An address in COS loses the id of
+    the connection.
     """
     if url.startswith("cos://"):
-        return url
+        return str(cos_address(url) or url)
     try:
         parts = urlsplit(url)
+        # surrogateescape keeps bytes that are no UTF-8 apart, where a replacement character would make them alike
+        query = parse_qsl(parts.query, keep_blank_values=True, errors="surrogateescape")
+        families = [family for name, value in query if value and (family := _FAMILIES.get(name.lower()))]
+        kept = [(name, value) for name, value in query if not _signs(name.lower(), families)]
+        user, _, host = parts.netloc.rpartition("@")
+        netloc = f"{user.partition(':')[0]}@{host}" if user else host
+        return urlunsplit((parts.scheme, netloc, parts.path, urlencode(kept, errors="surrogateescape"), ""))
     except ValueError:
         return url
-    kept = [(name, value) for name, value in parse_qsl(parts.query, keep_blank_values=True) if not _signs(name)]
-    return urlunsplit((parts.scheme, parts.netloc, parts.path, urlencode(kept), ""))
 
 
 def shown_url(url: str) -> str:
     """Return a URL that may be logged and stored: no user, password, query or fragment, any of which may be secret."""
     if url.startswith("cos://"):
-        return url
+        authority, slash, rest = url.removeprefix("cos://").partition("/")
+        return f"cos://{authority.rpartition('@')[2]}{slash}{rest}"
     try:
         parts = urlsplit(url)
+        _ = parts.port  # a password with a slash in it looks like a host with a wrong port
     except ValueError:
         return "(an unreadable address)"
+    if not parts.netloc:
+        return url.partition("?")[0].partition("#")[0].rpartition("@")[2]
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
 def shown_text(said: str) -> str:
-    """Return a text of the service in which every address may be shown; it may repeat a signed one."""
+    """Return a text in which every address may be shown; it may repeat a signed one."""
     return _ADDRESS_IN_TEXT.sub(lambda found: shown_url(found.group()), said)
 
 
@@ -88,6 +140,5 @@ def hide_queries(said: str) -> str:
     return _QUERY.sub(r"\1?...", said)
 
 
-def _signs(name: str) -> bool:
-    lower = name.lower()
-    return lower in _SIGNATURE_NAMES or lower.startswith(_SIGNATURE_PREFIXES)
+def _signs(name: str, families: Sequence[_Family]) -> bool:
+    return any(name in family.names or name.startswith(family.prefixes) for family in families)

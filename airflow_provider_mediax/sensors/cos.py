@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_mediax.exceptions import BadRequest
-from airflow_provider_mediax.jobs.arguments import as_int, as_text, as_texts
+from airflow_provider_mediax.jobs.arguments import as_addresses, as_int, as_text
 from airflow_provider_mediax.sensors.base import WaitingSensor
 
 if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import ObjectStoragePath
+
     from airflow_provider_mediax.exceptions import MediaxError
     from airflow_provider_mediax.triggers.cos import CosKeyTrigger, Wanted
 
@@ -21,7 +23,8 @@ class CosKeySensor(WaitingSensor):
     Keeps Airflow's ``poke_interval``, ``timeout``, ``soft_fail`` and ``mode``. A bucket that does not exist is refused
     at once.
 
-    :param key: a key or ``cos://bucket/key`` (its bucket wins), or several, which all must exist.
+    :param key: a key or ``cos://[conn_id@]bucket/key``, also as an ``ObjectStoragePath`` (its bucket wins, ``conn_id``
+        can only be ``mediax_conn_id``), or several, which all must exist.
     :param bucket: bucket with its APPID; default: the connection's.
     :param region: region of the buckets; default: the connection's.
     :param wildcard: take keys as patterns, each of which must match at least one object: ``*`` stands for any
@@ -36,7 +39,7 @@ class CosKeySensor(WaitingSensor):
     def __init__(
         self,
         *,
-        key: str | Sequence[str],
+        key: str | ObjectStoragePath | Sequence[str | ObjectStoragePath],
         bucket: str | None = None,
         region: str | None = None,
         wildcard: bool = False,
@@ -99,10 +102,7 @@ class CosKeySensor(WaitingSensor):
         from airflow_provider_mediax.protocol.urls import CosAddress, cos_address
         from airflow_provider_mediax.triggers.cos import Wanted
 
-        given = as_texts("key", self.key)
-        keys = [given] if isinstance(given, str) else given
-        if not keys or not all(keys):
-            raise BadRequest.field("key", self.key, "it must be a key or a list of keys.")
+        keys = as_addresses("key", self.key, self.mediax_conn_id)
         min_size = as_int("min_size", self.min_size)
         if min_size < 0:
             raise BadRequest.field("min_size", self.min_size, "it must not be negative.")

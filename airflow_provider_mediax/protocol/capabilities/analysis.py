@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from airflow_provider_mediax.exceptions import BadRequest
 from airflow_provider_mediax.protocol.capabilities.base import (
     Capability,
     SwitchOption,
@@ -18,6 +17,7 @@ from airflow_provider_mediax.protocol.capabilities.base import (
     whole,
 )
 from airflow_provider_mediax.protocol.exchange import JsonObject
+from airflow_provider_mediax.protocol.names import refused, suggestion
 
 TAG_TYPES = ("vocal", "language", "mood", "genre", "scene", "bgm", "intensity")
 """Dimensions of ``musicTagV2`` (section 9.6); ``all`` stands for every one of them."""
@@ -61,17 +61,20 @@ class MusicTag(Capability):
         """Return ``{"tagType": [...]}``; refuse unknown or empty dimensions, and ``all`` beside others."""
         asked = self._asked()
         if not asked:
-            raise BadRequest.field("tag_types", self.tag_types, "name at least one tag type, or 'all'.")
+            raise refused("tag_types", self.tag_types, "name at least one tag type, or 'all'.")
         if "all" in asked and len(asked) > 1:
-            raise BadRequest.field("tag_types", self.tag_types, "'all' must stand alone.")
-        unknown = [kind for kind in asked if kind not in (*TAG_TYPES, "all")]
-        if unknown:
-            raise BadRequest.field("tag_types", unknown, f"it must be 'all' or some of {', '.join(TAG_TYPES)}.")
+            raise refused("tag_types", self.tag_types, "'all' must stand alone.")
+        known = (*TAG_TYPES, "all")
+        if unknown := [kind for kind in asked if kind not in known]:
+            rule = f"it must be 'all' or some of {', '.join(TAG_TYPES)}."
+            raise refused("tag_types", unknown, rule + suggestion(unknown[0], known))
         return {"tagType": asked}
 
     def _asked(self) -> list[str]:
         if isinstance(self.tag_types, str):
             return [part.strip() for part in self.tag_types.split(",") if part.strip()]
+        if not isinstance(self.tag_types, (list, tuple)) or not all(isinstance(kind, str) for kind in self.tag_types):
+            raise refused("tag_types", self.tag_types, "it must be text or a list of texts.")
         return list(self.tag_types)
 
 
@@ -113,10 +116,10 @@ class MusicBeat(Capability):
     def parameters(self) -> JsonObject:
         """Return the four parameters, ``splitNum`` only if given."""
         return sent(
-            outputType=self.output_type,
-            drumType=self.drum_type,
+            outputType=whole("output_type", self.output_type),
+            drumType=whole("drum_type", self.drum_type),
             enlargeLevel=whole("enlarge_level", self.enlarge_level, 1, 6),
-            splitNum=self.split_num,
+            splitNum=optional(whole, "split_num", self.split_num),
         )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -10,8 +9,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, ClassVar, TypeVar
 
-from airflow_provider_mediax.exceptions import BadRequest
 from airflow_provider_mediax.protocol.exchange import JsonObject
+from airflow_provider_mediax.protocol.names import MOST_WHOLE, check, refused, suggestion
 
 R = TypeVar("R")
 
@@ -81,46 +80,52 @@ def optional(check: Callable[..., R], name: str, value: object, *rule: object) -
     return None if value is None else check(name, value, *rule)
 
 
-def whole(name: str, value: int, least: int, most: float = math.inf) -> int:
+def whole(name: str, value: int, least: int = -MOST_WHOLE, most: int = MOST_WHOLE) -> int:
     """Return a whole number within its range."""
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-        raise BadRequest.field(name, value, f"it must be a whole number {_range(least, most)}.")
+        raise refused(name, value, f"it must be a whole number{_range(least, most)}.")
     return value
 
 
-def number(name: str, value: float, least: float, most: float = math.inf) -> float:
+def number(name: str, value: float, least: float, most: float = MOST_WHOLE) -> float:
     """Return a finite number within its range; NaN is outside."""
-    if not isinstance(value, (int, float)) or not least <= value <= most or value == math.inf:
-        raise BadRequest.field(name, value, f"it must be a finite number {_range(least, most)}.")
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not least <= value <= most:
+        raise refused(name, value, f"it must be a finite number{_range(least, most)}.")
     return value
 
 
 def choice(name: str, value: str | int, table: type[Table]) -> int:
     """Return the number of an enum's value, which may be given by name, by number, or by number as text."""
-    said = "" if isinstance(value, bool) else str(value).strip()
-    if said in table.__members__:
-        return int(table[said])
     is_open = issubclass(table, PartlySeenTable)
-    if re.fullmatch(r"-?[0-9]+", said) and (is_open or int(said) in table.__members__.values()):
+    said = value.strip() if isinstance(value, str) else value
+    if isinstance(said, str):
+        if said in table.__members__:
+            return int(table[said])
+        if re.fullmatch(r"-?[0-9]{1,10}", said):
+            said = int(said)
+    is_number = isinstance(said, int) and not isinstance(said, bool) and abs(said) <= MOST_WHOLE
+    if is_number and (is_open or said in table.__members__.values()):
         return int(said)
     names = ", ".join(table.__members__)
     rule = f"it must be one of {names}, or a number." if names else "no names of its values are known: give a number."
-    raise BadRequest.field(name, value, rule if is_open else f"it must be one of {names}, or the number of one.")
+    rule = rule if is_open else f"it must be one of {names}, or the number of one."
+    raise refused(name, value, rule + suggestion(value, table.__members__))
 
 
 def switch(name: str, value: bool) -> int:
     """Return the number of on or off."""
     if not isinstance(value, bool):
-        raise BadRequest.field(name, value, "it must be true or false.")
+        raise refused(name, value, "it must be true or false.")
     return int(SwitchOption.ON if value else SwitchOption.OFF)
 
 
 def word(name: str, value: str) -> str:
-    """Return text that is not empty."""
-    if not isinstance(value, str) or not value.strip():
-        raise BadRequest.field(name, value, "it must not be empty.")
+    """Return text that its field allows."""
+    check(name, value)
     return value
 
 
 def _range(least: float, most: float) -> str:
-    return f"from {least} up" if most == math.inf else f"from {least} to {most}"
+    if most < MOST_WHOLE:
+        return f" from {least} to {most}"
+    return f" from {least} up" if least > -MOST_WHOLE else ""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from airflow_provider_mediax.exceptions import BadRequest
 from airflow_provider_mediax.protocol.capabilities.base import (
     TRACK_INPUTS,
     Capability,
@@ -20,6 +19,7 @@ from airflow_provider_mediax.protocol.capabilities.base import (
     word,
 )
 from airflow_provider_mediax.protocol.exchange import JsonObject
+from airflow_provider_mediax.protocol.names import refused
 
 SONGS = (1, 100)
 """How many songs one job may make (sections 9.13 to 9.17)."""
@@ -107,9 +107,9 @@ class Songs(Capability):
         emotion = optional(choice, "emotion", self.emotion, SongEmotion)
         genre = optional(choice, "genre", self.genre, SongGenre)
         if genre is not None and kind == SongType.MULTITRACK:
-            raise BadRequest.field("genre", self.genre, "a song of type MULTITRACK takes no genre.")
+            raise refused("genre", self.genre, "a song of type MULTITRACK takes no genre.")
         if emotion == SongEmotion.WARM and kind != SongType.MULTITRACK:
-            raise BadRequest.field("emotion", self.emotion, "WARM needs song_type MULTITRACK.")
+            raise refused("emotion", self.emotion, "WARM needs song_type MULTITRACK.")
         quantity = whole("song_quantity", self.song_quantity, *SONGS)
         return sent(songQuantity=quantity, **{type_member: kind}, emotion=emotion, genre=genre)
 
@@ -194,7 +194,7 @@ class VideoBgm(Capability):
         """Return ``bgmNum``, ``mode`` and ``emotion``."""
         mode = choice("mode", self.mode, VideoBgmMode)
         if self.emotion is not None and mode != VideoBgmMode.SINGLE_TRACK:
-            raise BadRequest.field("emotion", self.emotion, "only mode SINGLE_TRACK takes one.")
+            raise refused("emotion", self.emotion, "only mode SINGLE_TRACK takes one.")
         emotion = optional(word, "emotion", self.emotion)
         return sent(bgmNum=whole("bgm_num", self.bgm_num, 1, 9), mode=mode, emotion=emotion)
 
@@ -241,7 +241,7 @@ class Cloning(Capability):
         training = {"total_epoch": self.total_epoch}
         for name, value in (training if task is CloningTask.generate else generating).items():
             if value is not None:
-                raise BadRequest.field(name, value, f"the task {task.name} does not take it.")
+                raise refused(name, value, f"the task {task.name} does not take it.")
         return sent(
             type=int(task),
             modelName=word("model_name", self.model_name),

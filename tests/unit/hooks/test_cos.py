@@ -16,6 +16,7 @@ from unittest.mock import MagicMock
 
 import pytest
 import requests
+from airflow.sdk import ObjectStoragePath
 
 from airflow_provider_mediax.exceptions import AuthenticationFailed, BadRequest, ProtocolError, Unavailable
 from airflow_provider_mediax.hooks import cos, cos_files
@@ -495,3 +496,67 @@ def test_find_takes_patterns_and_sizes(hook, mediax_emulator):
     assert found("in/a[1].wav") == ["in/a[1].wav"]  # no pattern unless told so
     assert found("in/empty.wav", min_size=1) == []
     assert found("in/nothing") == []
+
+
+class TestAddresses:
+    """Where a method takes a key it takes ``cos://[conn_id@]bucket/key`` too; the address's bucket wins."""
+
+    BUCKET = "music-1250000000"
+
+    @pytest.fixture
+    def elsewhere(self, mediax_emulator, monkeypatch):
+        monkeypatch.setenv("AIRFLOW_CONN_MEDIAX_DEFAULT", mediax_emulator.connection_json())
+        hook = CosHook(bucket="elsewhere-1250000000")
+        yield hook
+        hook.close()
+
+    @pytest.fixture(params=["cos://{}/in/a b.bin", "cos://mediax_default@{}/in/a b.bin", "a path"])
+    def address(self, request):
+        if request.param == "a path":
+            return ObjectStoragePath(f"cos://mediax_default@{self.BUCKET}/in/a b.bin")
+        return request.param.format(self.BUCKET)
+
+    def test_every_verb_reaches_the_object_that_an_address_names(self, elsewhere, hook, address, tmp_path):
+        elsewhere.write_bytes(address, b"12345")
+        assert hook.read_bytes("in/a b.bin") == b"12345"
+        assert elsewhere.exists(address)
+        assert elsewhere.head(address).size == 5
+        assert elsewhere.read_bytes(address) == b"12345"
+        assert elsewhere.read_range(address, 1, 3) == b"23"
+        assert [found.key for found in elsewhere.find(address)] == ["in/a b.bin"]
+        assert list(elsewhere.iter_keys(str(address))) == ["in/a b.bin"]
+        assert elsewhere.has_prefix(str(address))
+        assert f"//{self.BUCKET}.cos." in elsewhere.presigned_url(address)
+        elsewhere.download_file(address, tmp_path / "a")
+        elsewhere.upload_file(tmp_path / "a", f"cos://{self.BUCKET}/in/copy.bin")
+        elsewhere.copy(address, f"cos://{self.BUCKET}/in/copied.bin")
+        hook.copy("in/copied.bin", "in/copied again.bin")
+        assert sorted(hook.iter_keys()) == ["in/a b.bin", "in/copied again.bin", "in/copied.bin", "in/copy.bin"]
+        hook.delete_many([address, "in/copy.bin"])
+        elsewhere.delete(f"cos://{self.BUCKET}/in/copied.bin")
+        assert list(hook.iter_keys()) == ["in/copied again.bin"]
+
+    @pytest.mark.parametrize(
+        "address",
+        ["cos://theirs@music-1250000000/a", "cos://u:5e7@music-1250000000/a", "cos://music/a", "cos://music-1"],
+    )
+    def test_another_connection_or_no_object_is_refused_before_anything_is_sent(self, hook, mediax_emulator, address):
+        for ask in (hook.read_bytes, hook.exists, hook.delete, hook.presigned_url, hook.iter_objects):
+            with pytest.raises(BadRequest, match=r"^key='cos://.*' is refused: ") as refused:
+                ask(address)
+            assert "5e7" not in refused.value.what
+        assert mediax_emulator.ledger()["requests"] == []
+
+    def test_objects_of_two_buckets_are_not_deleted_with_one_request(self, hook, mediax_emulator):
+        with pytest.raises(BadRequest, match=r"^key=.*all of them must lie in music-1250000000"):
+            hook.delete_many(["a", "cos://elsewhere-1250000000/a"])
+        assert mediax_emulator.ledger()["requests"] == []
+
+    def test_a_hook_of_no_bucket_works_in_that_of_an_address(self, mediax_emulator, monkeypatch):
+        connection = json.loads(mediax_emulator.connection_json())
+        del connection["extra"]["cos_bucket"]
+        monkeypatch.setenv("AIRFLOW_CONN_MEDIAX_DEFAULT", json.dumps(connection))
+        hook = CosHook()
+        hook.write_bytes(f"cos://{self.BUCKET}/a", b"1")
+        assert hook.read_bytes(f"cos://{self.BUCKET}/a") == b"1"
+        hook.close()

@@ -411,7 +411,9 @@ def test_a_record_that_somebody_edited_falls_back_to_the_marker(task, stored):
 
 
 def test_bad_input_is_refused_before_anything_is_recorded_or_sent(task):
-    task.request = CapabilityRequest(capability={"musicX": {}}, input=MediaxInput(url="cos://elsewhere/a.mp3"))
+    task.request = CapabilityRequest(
+        capability={"musicX": {}}, input=MediaxInput(url="cos://elsewhere-1250000000/a.mp3")
+    )
     with pytest.raises(BadRequest, match="url"):
         task.attempt()
     assert task.record is None
@@ -419,9 +421,8 @@ def test_bad_input_is_refused_before_anything_is_recorded_or_sent(task):
 
 
 def test_a_request_that_is_no_json_is_refused_by_name(task):
-    task.request = tags_of(extra_parameters={"more": {1, 2}})
-    with pytest.raises(BadRequest):
-        task.attempt()
+    with pytest.raises(BadRequest, match=r"^extra_parameters.more='set' is refused: it must be JSON"):
+        tags_of(extra_parameters={"more": {1, 2}})
     assert task.platform.actions == []
 
 

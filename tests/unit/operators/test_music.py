@@ -17,6 +17,7 @@ from airflow_provider_mediax.operators.music import (
     MusicBeatOperator,
     MusicSeparationOperator,
     MusicTagOperator,
+    TextBgmOperator,
 )
 from airflow_provider_mediax.protocol.request import Repository
 
@@ -62,9 +63,6 @@ def test_only_the_task_id_is_positional(operator):
 @pytest.mark.parametrize(
     ("operator", "options", "field"),
     [
-        (MusicTagOperator, {"path": None}, "url, path"),
-        (MusicTagOperator, {"url": "https://x/y", "path": "z"}, "url, path"),
-        (MusicTagOperator, {"url": "", "path": "None"}, "url, path"),
         (MusicTagOperator, {"path": None, "url": "file:///a"}, "url"),
         (MusicTagOperator, {"path": None, "url": "cos://bucket"}, "url"),
         (MusicTagOperator, {"tag_types": ["all", "mood"]}, "tag_types"),
@@ -88,8 +86,7 @@ def test_only_the_task_id_is_positional(operator):
         (MusicTagOperator, {"job_timeout": 600, "wait_timeout": 600}, "job_timeout"),
         (MusicTagOperator, {"job_timeout": "900", "wait_timeout": "600"}, "job_timeout"),
         (MusicTagOperator, {"extra_parameters": "text"}, "extra_parameters"),
-        (MediaxJobOperator, {}, "descriptor, outputs"),
-        (MediaxJobOperator, {"descriptor": {"a": {}}, "outputs": [{}]}, "descriptor, outputs"),
+        (MediaxJobOperator, {"descriptor": {"a": {}}, "inputs": [{}]}, "inputs"),
         (MediaxJobOperator, {"descriptor": {"a": {}, "b": {}}}, "descriptor"),
         (MediaxJobOperator, {"descriptor": {"outputPrefix": "x"}}, "descriptor"),
         (MediaxJobOperator, {"descriptor": "text"}, "descriptor"),
@@ -102,6 +99,35 @@ def test_bad_input_is_refused_by_field(operator, options, field):
         made(operator, **options).build_request()
     assert caught.value.what.startswith(f"{field}=")
     assert "is refused: " in caught.value.what
+
+
+BOTH = {"url": "https://x/y", "path": "z"}
+
+
+@pytest.mark.parametrize(
+    ("operator", "options", "said"),
+    [
+        (MusicTagOperator, {"path": None}, "Give exactly one of url and path; got none"),
+        (MusicTagOperator, {"url": "", "path": "None"}, "Give exactly one of url and path; got none"),
+        (MusicTagOperator, BOTH, "Give exactly one of url and path; got url and path"),
+        (TextBgmOperator, {"path": None}, "Give source_data; got none"),
+        (
+            TextBgmOperator,
+            {"source_data": "x"},
+            "Give exactly one of url, path and source_data; got path and source_data",
+        ),
+        (MediaxJobOperator, {}, "Give exactly one of descriptor and outputs; got none"),
+        (
+            MediaxJobOperator,
+            {"descriptor": {"a": {}}, "outputs": [{}]},
+            "Give exactly one of descriptor and outputs; got descriptor and outputs",
+        ),
+    ],
+)
+def test_of_arguments_that_exclude_each_other_one_must_be_given(operator, options, said):
+    with pytest.raises(BadRequest) as caught:
+        made(operator, **options).build_request()
+    assert caught.value.what == said
 
 
 @pytest.mark.parametrize(

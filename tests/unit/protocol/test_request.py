@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -33,17 +34,21 @@ def request(capability: Any = None, **options: Any) -> CapabilityRequest:
 
 def test_tag_request_equals_the_documented_one() -> None:
     wanted = example("musicTagV2", "create_request")["createJobRequest"]
+    wanted["callback"] = "https://example.com/{callback}"
     url = wanted["inputs"][0]["url"] = "https://example.com/{url}"
     built = request(
-        MusicTag(tag_types=["mood", "vocal", "language", "scene", "genre", "bgm"]), url=url, callback="{callback}"
+        MusicTag(tag_types=["mood", "vocal", "language", "scene", "genre", "bgm"]),
+        url=url,
+        callback="https://example.com/{callback}",
     )
     assert {"customId": "{customId}", **built.wire(REPOSITORY, "/out/")} == wanted
 
 
 def test_lyrics_request_equals_the_documented_one() -> None:
     wanted = example("musicASR", "create_request")["createJobRequest"]
+    wanted["callback"] = "https://example.com/{callback}"
     url = wanted["inputs"][0]["url"] = "https://example.com/{url}"
-    built = request(MusicAsr(confidence=0.2), url=url, callback="{callback}")
+    built = request(MusicAsr(confidence=0.2), url=url, callback="https://example.com/{callback}")
     assert {"customId": "{customId}", **built.wire(REPOSITORY, "/out/")} == wanted
 
 
@@ -74,15 +79,15 @@ def test_capability_without_files_names_no_repository_and_no_directory() -> None
 @pytest.mark.parametrize(
     ("given", "named"),
     [
-        ({}, "neither"),
-        ({"url": ""}, "neither"),
+        ({}, "none"),
+        ({"url": ""}, "none"),
         ({"url": URL, "path": "a.mp3"}, "url and path"),
         ({"url": URL, "source_data": "la"}, "url and source_data"),
         ({"url": URL, "path": "a.mp3", "source_data": "la"}, "url and path and source_data"),
     ],
 )
 def test_exactly_one_input_is_taken(given: dict[str, str], named: str) -> None:
-    with pytest.raises(BadRequest, match=f"^url, path='{named}' is refused: give exactly one input"):
+    with pytest.raises(BadRequest, match=f"^Give exactly one of url.* and .*; got {named}"):
         MediaxInput(**given)
 
 
@@ -139,6 +144,29 @@ def test_refused_address_does_not_show_what_signs_it(url: str) -> None:
 def test_cos_address_outside_the_registered_bucket_needs_keys_to_sign_with(repository: Repository) -> None:
     with pytest.raises(BadRequest, match=r"^url='cos://other-1/a.mp3' is refused: .*needs cos_region, cos_secret_id"):
         MediaxInput(url="cos://other-1/a.mp3").wire(repository)
+
+
+@pytest.mark.parametrize("address", ["cos://mine@music-1250000000/a b", "cos://mine@/music-1250000000/a b"])
+def test_an_address_of_this_connection_is_the_same_job_as_one_without_its_id(address: str) -> None:
+    plain = request(url="cos://music-1250000000/a b")
+    named = request(url=address)
+    assert fingerprint(named) == fingerprint(plain)
+    mine = replace(REPOSITORY, conn_id="mine")
+    assert named.wire(mine, "/o/") == plain.wire(mine, "/o/") == plain.wire(REPOSITORY, "/o/")
+
+
+@pytest.mark.parametrize("conn_id", [None, "theirs"])
+def test_an_address_of_another_connection_is_refused_when_it_is_to_be_sent(conn_id: str | None) -> None:
+    with pytest.raises(BadRequest, match=r"^url='cos://music-1250000000/a' is refused: it names the connection mine"):
+        request(url="cos://mine@music-1250000000/a").wire(replace(REPOSITORY, conn_id=conn_id), "/o/")
+
+
+def test_a_path_object_is_an_address_by_its_text() -> None:
+    class Path:
+        def __str__(self) -> str:
+            return "cos://music-1250000000/a"
+
+    assert request(url=Path()).identity()["url"] == "cos://music-1250000000/a"
 
 
 def test_cos_address_outside_the_registered_bucket_gets_a_passing_address() -> None:
@@ -202,9 +230,9 @@ FILE = MediaxInput(path="a.mp3")
 @pytest.mark.parametrize(
     ("capability", "given", "refusal"),
     [
-        (MusicTag(), None, "url, path='neither' is refused: give exactly one input"),
-        (TextBgm(), None, "source_data='neither' is refused: give exactly one input"),
-        ({"vocalScore": {}}, None, "url, path='neither' is refused: give exactly one input"),
+        (MusicTag(), None, "Give exactly one of url and path; got none"),
+        (TextBgm(), None, "Give source_data; got none"),
+        ({"vocalScore": {}}, None, "Give exactly one of url and path; got none"),
         (MusicTag(), TEXT, "source_data='夏' is refused: musicTagV2 takes url or path"),
         (TextBgm(), FILE, "path='a.mp3' is refused: textBgmGeneration takes source_data"),
         (MusicCompose(), FILE, "path='a.mp3' is refused: musicCompose takes no input"),
@@ -308,22 +336,54 @@ def test_callback_and_timeout_are_no_part_of_the_identity() -> None:
     assert fingerprint(other) == fingerprint(plain)
 
 
-SIGNING = [
-    *("q-sign-algorithm", "q-ak", "q-signature", "q-sign-time", "q-key-time", "q-header-list", "q-url-param-list"),
-    *("x-cos-security-token", "X-Cos-Whatever", "X-Amz-Signature", "X-Amz-Date", "x-amz-security-token"),
-    *("X-Goog-Signature", "X-Goog-Expires", "Signature", "Expires", "OSSAccessKeyId"),
-    *("sig", "se", "sp", "sv", "sr", "token", "sign"),
+FAMILIES = [
+    "q-sign-algorithm=sha1&q-ak=K&q-signature=K&q-sign-time=K&x-cos-security-token=K&X-Cos-More=K",
+    "X-Amz-Signature=K&X-Amz-Date=K&x-amz-security-token=K",
+    "X-Goog-Signature=K&X-Goog-Expires=K",
+    "x-oss-signature=K&x-oss-date=K",
+    "Signature=K&Expires=K&OSSAccessKeyId=K",
+    "AWSAccessKeyId=K&Signature=K&Expires=K",
+    "sig=K&se=K&sp=K&sv=K&sr=K&st=K&spr=K&sip=K&skoid=K&sktid=K&skt=K&ske=K&sks=K&skv=K",
 ]
 
 
-@pytest.mark.parametrize("name", SIGNING)
+@pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("base", [URL, URL + "?version=7", URL + "?a=1&a=2&empty="])
-def test_identity_survives_a_new_signature_of_the_same_url(name: str, base: str) -> None:
+def test_identity_survives_a_new_signature_of_the_same_url(family: str, base: str) -> None:
     joint = "&" if "?" in base else "?"
-    signed = [f"{base}{joint}{written}={value}" for written in (name, name.upper()) for value in ("old", "n%2Bew")]
+    signed = [
+        base + joint + written.replace("=K", f"={key}")
+        for written in (family, family.upper().replace("=SHA1", "=K"))
+        for key in ("old", "n%2Bew")
+    ]
     assert {fingerprint(request(url=url)) for url in signed} == {fingerprint(request(url=base))}
     raws = [RawRequest(inputs=[{"url": url}], outputs=[RAW_OUTPUT]) for url in (*signed, base)]
     assert len({fingerprint(raw) for raw in raws}) == 1
+
+
+ALONE = sorted({part.partition("=")[0] for family in FAMILIES for part in family.split("&")} | {"token", "sign", "key"})
+
+
+@pytest.mark.parametrize("name", [name for name in ALONE if "signature" not in name.lower() and name != "sig"])
+def test_what_only_looks_like_a_part_of_a_signature_tells_two_tracks_apart(name: str) -> None:
+    urls = [f"{URL}?{name}=1", f"{URL}?{name}=2", URL]
+    assert len({fingerprint(request(url=url)) for url in urls}) == 3
+    assert len({fingerprint(RawRequest(inputs=[{"url": url}], outputs=[RAW_OUTPUT])) for url in urls}) == 3
+
+
+def test_one_familys_signature_takes_no_other_familys_names_away() -> None:
+    urls = [f"{URL}?q-signature=x&se={season}&token={token}" for season in "12" for token in "ab"]
+    assert len({fingerprint(request(url=url)) for url in urls}) == 4
+
+
+def test_names_that_are_no_utf8_tell_two_tracks_apart() -> None:
+    urls = [f"{URL}?name=%CC%EC", f"{URL}?name=%B5%D8", f"{URL}?name=%E5%A4%A9"]
+    assert len({fingerprint(request(url=url)) for url in urls}) == 3
+
+
+def test_a_new_password_in_the_address_is_no_other_track() -> None:
+    assert fingerprint(request(url="https://me:old@h/a")) == fingerprint(request(url="https://me:new@h/a"))
+    assert fingerprint(request(url="https://me:old@h/a")) != fingerprint(request(url="https://you:old@h/a"))
 
 
 def test_identity_survives_another_fragment() -> None:
