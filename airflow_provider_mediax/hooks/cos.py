@@ -176,7 +176,16 @@ class CosHook(BaseHook):
         :raises BadRequest: there is no such bucket. Lacking the right to ask is no error.
         """
         with contextlib.suppress(AuthenticationFailed):
-            self._ask("look at", "", "head_bucket")
+            self.head_bucket()
+
+    def head_bucket(self) -> None:
+        """
+        Ask for the bucket itself.
+
+        :raises BadRequest: there is no such bucket.
+        :raises AuthenticationFailed: the keys are refused, or lack the right ``HeadBucket``.
+        """
+        self._ask("look at", "", "head_bucket")
 
     def iter_keys(self, prefix: str = "") -> Iterator[str]:
         """Yield the keys that begin with ``prefix``, page by page and in their order, however many there are."""
