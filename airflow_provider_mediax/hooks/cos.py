@@ -184,8 +184,12 @@ class CosHook(BaseHook):
 
         :raises BadRequest: there is no such bucket.
         :raises AuthenticationFailed: the keys are refused, or lack the right ``HeadBucket``.
+        :raises ProtocolError: somebody else answered.
         """
-        self._ask("look at", "", "head_bucket")
+        answer = self._ask("look at", "", "head_bucket")
+        if "x-cos-request-id" not in {str(name).lower() for name in answer or ()}:
+            what = f"The answer about cos://{self.bucket}/ lacks what COS always says; a proxy may have given it"
+            raise ProtocolError(what)
 
     def iter_keys(self, prefix: str = "") -> Iterator[str]:
         """Yield the keys that begin with ``prefix``, page by page and in their order, however many there are."""

@@ -87,7 +87,7 @@ def check_outputs(
         )
     if verdict.failures:
         raise ResultMissing(
-            f"{len(verdict.failures)} of {promised} promised files: {'; '.join(verdict.failures)}",
+            f"The job succeeded, but lacks {len(verdict.failures)} of its {promised} files: {'; '.join(verdict.failures)}",
             job_id=job.id,
             marker=job.marker,
         )
@@ -179,7 +179,7 @@ class CosStore:
         except MediaxError as error:
             return error
         except Exception as error:  # noqa: BLE001 - the job has succeeded, and no fault of this check may undo that
-            return ProtocolError(f"COS could not be asked: {type(error).__name__}")
+            return ProtocolError(f"COS could not be asked: {type(error).__name__}", advice="")
 
 
 def _lacking(connection: MediaxConnection, promise: Promise) -> list[str]:

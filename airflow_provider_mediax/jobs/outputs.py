@@ -127,7 +127,7 @@ def judge(promise: Promise, found: Findings) -> Verdict:
     for reason, times in Counter(reasons.values()).items():
         first = next(address for address, said in reasons.items() if said == reason)
         others = f" and {times - 1} more" if times > 1 else ""
-        doubts.append(f"{first}{others} could not be looked at: {reason.rstrip('.')}")
+        doubts.append(f"{_shown(first)}{others} could not be looked at: {reason.rstrip('.')}")
     return Verdict(failures, doubts)
 
 
@@ -137,4 +137,9 @@ def _may_change(finding: Finding) -> bool:
 
 
 def _sentence(address: CosAddress, seen: Seen) -> str:
-    return f"{address} {seen.value}"
+    return f"{_shown(address)} {seen.value}"
+
+
+def _shown(address: CosAddress) -> str:
+    """Return an address that every log can hold: JSON may bring halves of characters."""
+    return str(address).encode("utf-8", "replace").decode()

@@ -52,7 +52,7 @@ class Task:
     def check_outputs(self, job: Job) -> None:
         self.checked.append(job.id)
         if job.id in self.lacking:
-            raise ResultMissing("1 of 1 promised files: cos://b-1/k is missing")
+            raise ResultMissing("The job succeeded, but lacks 1 of its 1 files: cos://b-1/k is missing")
 
     def write(self, key: str, value: Any) -> None:
         self.values[key] = value
