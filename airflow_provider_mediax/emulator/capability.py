@@ -10,11 +10,11 @@ from types import MappingProxyType
 from typing import ClassVar
 
 from airflow_provider_mediax.emulator.analysis import NotAudio
-from airflow_provider_mediax.emulator.clock import Clock
 from airflow_provider_mediax.emulator.inputs import Input
 from airflow_provider_mediax.emulator.jobs import JobFailed
 from airflow_provider_mediax.emulator.objects import Bucket
 from airflow_provider_mediax.emulator.pool import Analysis, AnalysisBroke
+from airflow_provider_mediax.emulator.spoiling import Writer
 from airflow_provider_mediax.emulator.wire import JsonObject
 
 
@@ -26,13 +26,14 @@ class Folder:
     """
     Where a files capability writes.
 
+    :param files: writes the files of the job.
     :param destination: directory in the bucket, ``/`` is its root.
     :param prefix: ``outputPrefix`` of the file names.
     """
 
-    def __init__(self, bucket: Bucket, clock: Clock, destination: str, prefix: str) -> None:
+    def __init__(self, bucket: Bucket, files: Writer, destination: str, prefix: str) -> None:
         self._bucket = bucket
-        self._clock = clock
+        self._files = files
         self._directory = destination.strip("/")
         self._prefix = prefix
 
@@ -40,7 +41,7 @@ class Folder:
         """Write a file and return its name, relative to the destination."""
         full_name = self._prefix + name
         key = f"{self._directory}/{full_name}" if self._directory else full_name
-        self._bucket.put(key, data, self._clock.now(), content_type)
+        self._files.put(self._bucket, key, data, content_type)
         return full_name
 
 

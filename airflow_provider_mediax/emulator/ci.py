@@ -303,7 +303,7 @@ class CiService:
         files = []
         for stem in stems:
             key = submission.key_of(stem.name)
-            output.put(key, stem.data, self._clock.now(), _CONTENT_TYPES.get(stem.facts.form, "audio/wav"))
+            job.writer.put(output, key, stem.data, _CONTENT_TYPES.get(stem.facts.form, "audio/wav"))
             md5 = hashlib.md5(stem.data, usedforsecurity=False).hexdigest()
             files.append(StemFile(key, md5, len(stem.data), stem.facts))
         return files

@@ -17,6 +17,7 @@ from airflow_provider_mediax.emulator.ci_submit import Submission
 from airflow_provider_mediax.emulator.clock import Clock
 from airflow_provider_mediax.emulator.plan import Plan, Span
 from airflow_provider_mediax.emulator.separation import AudioFacts
+from airflow_provider_mediax.emulator.spoiling import Writer
 from airflow_provider_mediax.emulator.wire import JsonObject
 
 log = logging.getLogger(__name__)
@@ -76,6 +77,7 @@ class CiJob:
     :param number: counts the jobs of the emulator, oldest first.
     :param bucket: in whose name it was submitted; ``region`` is that of the bucket.
     :param cos_id: key id of the caller.
+    :param writer: writes the job's files.
     :param code: only meaningful for a failed job; it says Success before, as the service does.
     :param born: monotonic seconds, for what must not follow a shifted clock.
     """
@@ -88,6 +90,7 @@ class CiJob:
     submission: Submission
     queue: Queue
     created: float
+    writer: Writer
     id: str = field(default_factory=lambda: f"j{uuid.uuid4().hex}")
     phase: State = State.SUBMITTED
     started: float | None = None
@@ -153,7 +156,8 @@ class CiJobBoard:
         self, account: Account, bucket: str, region: str, cos_id: str, submission: Submission, queue: Queue
     ) -> CiJob:
         """Create a job and start its life. The same submit twice makes two jobs, as at the service."""
-        job = CiJob(len(self._jobs) + 1, account, bucket, region, cos_id, submission, queue, self._clock.now())
+        number, writer = len(self._jobs) + 1, Writer(self._clock, self._plan.next_spoiling(CAPABILITY))
+        job = CiJob(number, account, bucket, region, cos_id, submission, queue, self._clock.now(), writer)
         self._jobs[job.id] = job
         span, outcome = self._plan.span(CAPABILITY), self._plan.next_outcome(CAPABILITY)
         task = asyncio.create_task(self._live(job, span, outcome))
@@ -225,4 +229,5 @@ class CiJobBoard:
 
     def _end(self, job: CiJob, state: State) -> None:
         job.phase, job.ended = state, self._clock.now()
+        job.writer.job_ended()
         log.info("Job %s of %s ended in %s%s", job.id, job.bucket, state, f": {job.message}" if job.message else "")

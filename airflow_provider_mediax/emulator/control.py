@@ -18,6 +18,7 @@ from airflow_provider_mediax.emulator.faults import ACTIONS, KINDS, Fault, Storm
 from airflow_provider_mediax.emulator.jobs import Job
 from airflow_provider_mediax.emulator.objects import Bucket, NoSuchKey
 from airflow_provider_mediax.emulator.plan import OUTCOMES, SYNONYMS
+from airflow_provider_mediax.emulator.spoiling import HOW, Spoiling
 from airflow_provider_mediax.emulator.wire import JsonObject, Target
 
 if TYPE_CHECKING:
@@ -77,6 +78,7 @@ class Control:
             ("POST", "durations"): self._set_duration,
             ("POST", "finish"): self._finish,
             ("POST", "outcomes"): self._set_outcome,
+            ("POST", "spoil"): self._spoil,
             ("POST", "list_lag"): self._set_list_lag,
             ("POST", "clock"): self._set_clock,
             ("POST", "register_delay"): self._set_register_delay,
@@ -161,6 +163,11 @@ class Control:
     async def _set_outcome(self, body: JsonObject) -> object:
         outcome = _one_of(body, "state", (*OUTCOMES, *SYNONYMS))
         self._emulator.plan.expect(_capability(body), SYNONYMS.get(outcome, outcome), _count(body, "times"))
+        return {}
+
+    async def _spoil(self, body: JsonObject) -> object:
+        spoiling = Spoiling(_one_of(body, "how", HOW), _seconds(body, "seconds", 2))
+        self._emulator.plan.spoil(_capability(body), spoiling, _count(body, "times"))
         return {}
 
     async def _set_list_lag(self, body: JsonObject) -> object:

@@ -16,6 +16,7 @@ from functools import partial
 from airflow_provider_mediax.emulator.accounts import Account
 from airflow_provider_mediax.emulator.clock import Clock
 from airflow_provider_mediax.emulator.plan import Plan, Span
+from airflow_provider_mediax.emulator.spoiling import Writer
 from airflow_provider_mediax.emulator.wire import JsonObject
 
 log = logging.getLogger(__name__)
@@ -43,6 +44,7 @@ class Job:
 
     :param request: ``createJobRequest`` as it was sent, already checked.
     :param capability: descriptor name of its first output.
+    :param files: writes the job's files.
     :param results: ``smartContentResult`` per output, once it is completed.
     :param born: monotonic seconds, for what must not follow a shifted clock.
     """
@@ -51,6 +53,7 @@ class Job:
     request: JsonObject
     capability: str
     created_at: int
+    files: Writer
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
     state: State = State.SUBMITTED
     started_at: int = 0
@@ -155,7 +158,8 @@ class JobBoard:
 
     def create(self, account: Account, request: JsonObject, capability: str) -> Job:
         """Create a job and start its life. The same ``customId`` twice makes two jobs, as on the platform."""
-        job = Job(account, request, capability, self._clock.now_ms())
+        files = Writer(self._clock, self._plan.next_spoiling(capability))
+        job = Job(account, request, capability, self._clock.now_ms(), files)
         self._jobs[job.id] = job
         if job.custom_id is not None:
             self._by_custom_id[account.platform_id, job.custom_id].append(job)
@@ -225,6 +229,7 @@ class JobBoard:
 
     def _end(self, job: Job, state: State) -> None:
         job.state, job.completed_at = state, self._clock.now_ms()
+        job.files.job_ended()
         log.info(
             "Job %s of %s ended %s%s", job.id, job.capability, state.name, f": {job.message}" if job.message else ""
         )

@@ -186,7 +186,7 @@ class MediaxService:
             track = NO_INPUT
             if capability.inputs:
                 track = await self._fetcher.fetch(account, job.inputs[_selected(output)])
-            folder = Folder(bucket, self._clock, str(output.get("destination", "/")), _prefix(output))
+            folder = Folder(bucket, job.files, str(output.get("destination", "/")), _prefix(output))
             results.append(await capability.run(parameters, track, self._analysis, folder))
         self.voices.learn(job, self._clock.now_ms())
         return results

@@ -8,6 +8,8 @@ import time
 from collections import defaultdict
 from dataclasses import dataclass
 
+from airflow_provider_mediax.emulator.spoiling import Spoiling
+
 DEFAULT_DURATION = 1.0
 """Seconds from submission to the end of a job, unless told otherwise."""
 
@@ -65,6 +67,7 @@ class Plan:
         """Forget everything that was decided."""
         self._durations: dict[str, tuple[float, float]] = {}
         self._outcomes: defaultdict[str, list[str]] = defaultdict(list)
+        self._spoilings: defaultdict[str, list[Spoiling]] = defaultdict(list)
         self.list_lag = 0.0
         self._over = asyncio.Event()
 
@@ -96,6 +99,17 @@ class Plan:
             if self._outcomes[name]:
                 return self._outcomes[name].pop(0)
         return "COMPLETED"
+
+    def spoil(self, capability: str, spoiling: Spoiling, times: int) -> None:
+        """Decide what becomes of the first file of the capability's (``*``: any) next jobs."""
+        self._spoilings[capability].extend([spoiling] * times)
+
+    def next_spoiling(self, capability: str) -> Spoiling | None:
+        """Use up what was decided for the files of the next job."""
+        for name in (capability, "*"):
+            if self._spoilings[name]:
+                return self._spoilings[name].pop(0)
+        return None
 
     def shows(self, born: float) -> bool:
         """Tell whether lists show a job already; ``born`` is in monotonic seconds, which no test shifts."""

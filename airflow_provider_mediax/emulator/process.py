@@ -131,6 +131,18 @@ class MediaxEmulator:
         """
         self._json("POST", "outcomes", {"capability": capability, "state": state, "times": times})
 
+    def spoil_file(self, capability: str, how: str, times: int = 1, seconds: float = 2.0) -> None:
+        """
+        Spoil the first file of the next jobs, which end in success all the same.
+
+        :param capability: descriptor name, ``VoiceSeparate``, or ``*`` for any.
+        :param how: ``missing``, ``empty``, or ``late``.
+        :param times: how many jobs.
+        :param seconds: from the end of a job until its late file is there.
+        """
+        body = {"capability": capability, "how": how, "times": times, "seconds": seconds}
+        self._json("POST", "spoil", body)
+
     def storm(self, seed: int, shares: Mapping[str, float], *, retry_after: float = 1.0, seconds: float = 1.0) -> None:
         """
         Let requests to MediaX and Cloud Infinite go wrong at random, until the next storm.

@@ -225,7 +225,20 @@ class CosHook(BaseHook):
         :raises BadRequest: there is no such bucket. Lacking the right to ask is no error.
         """
         with contextlib.suppress(AuthenticationFailed):
-            self._ask("look at", "", "head_bucket")
+            self.head_bucket()
+
+    def head_bucket(self) -> None:
+        """
+        Ask for the bucket itself.
+
+        :raises BadRequest: there is no such bucket.
+        :raises AuthenticationFailed: the keys are refused, or lack the right ``HeadBucket``.
+        :raises ProtocolError: somebody else answered.
+        """
+        answer = self._ask("look at", "", "head_bucket")
+        if "x-cos-request-id" not in {str(name).lower() for name in answer or ()}:
+            what = f"The answer about cos://{self.bucket}/ lacks what COS always says; a proxy may have given it"
+            raise ProtocolError(what)
 
     @takes_addresses
     def iter_keys(self, prefix: str = "") -> Iterator[str]:

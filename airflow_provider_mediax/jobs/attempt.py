@@ -169,6 +169,7 @@ class Attempt(Generic[R]):
         self._observed: tuple[str, str] | None = None
         self._held: str | None = None
         self._given_up = False
+        self._replaced: list[str] = []
 
     def begin(self, *, resumed: bool = False) -> JsonObject | Deferral:
         """
@@ -178,27 +179,17 @@ class Attempt(Generic[R]):
         :return: the manifest, or the order to defer.
         :raises BadRequest: before anything is sent.
         """
-        owned = self._acquire(resumed)
-        job = owned.job
-        self._held = job.id
-        self.observe(job)
-        self._notes.write(JOB_ID_KEY, job.id)
-        if not self._terms.wait_for_completion:
-            return self._hook.manifest(job, self._task.owner, reattached=owned.reattached)
-        pending = Pending(
-            job_id=job.id,
-            marker=owned.marker,
-            deadline=absolute_deadline(
-                self._clock(),
-                self._terms.wait_timeout,
-                task_started=self._task.started,
-                execution_timeout=self._task.execution_timeout,
-            ),
-            reattached=owned.reattached,
-        )
-        if not owned.reattached:  # what was adopted has just been described
-            job = self._first_look(pending, job)
-        return self._go_on(pending, job)
+        while True:
+            owned = self._acquire(resumed)
+            try:
+                return self._follow(owned)
+            except ResultMissing as error:
+                # One that was found in that state is replaced like one that was found failed.
+                if not (self._terms.retry_failed_jobs and owned.reattached and owned.job.state.final):
+                    raise
+                self._held = None
+                self._replaced.append(owned.job.id)
+                self._log.warning("Job %s is replaced, as retry_failed_jobs says: %s", owned.job.id, error.what)
 
     def resume(self, event: object) -> JsonObject | Deferral:
         """
@@ -268,6 +259,29 @@ class Attempt(Generic[R]):
             self._observed = (job.id, job.state_name)
             self._log.info(job.summary)
 
+    def _follow(self, owned: Owned) -> JsonObject | Deferral:
+        """Wait for a job that was acquired."""
+        job = owned.job
+        self._held = job.id
+        self.observe(job)
+        self._notes.write(JOB_ID_KEY, job.id)
+        if not self._terms.wait_for_completion:
+            return self._hook.manifest(job, self._task.owner, reattached=owned.reattached)
+        pending = Pending(
+            job_id=job.id,
+            marker=owned.marker,
+            deadline=absolute_deadline(
+                self._clock(),
+                self._terms.wait_timeout,
+                task_started=self._task.started,
+                execution_timeout=self._task.execution_timeout,
+            ),
+            reattached=owned.reattached,
+        )
+        if not owned.reattached:  # what was adopted has just been described
+            job = self._first_look(pending, job)
+        return self._go_on(pending, job)
+
     def _acquire(self, resumed: bool) -> Owned:
         terms, task = self._terms, self._task
         identity = Identity(
@@ -287,6 +301,7 @@ class Attempt(Generic[R]):
             longest_send=self._hook.longest_send,
             earliest=task.earliest,
             retry_failed=terms.retry_failed_jobs,
+            replaced=self._replaced,
             may_cancel=self.may_cancel,
             clock=self._clock,
             monotonic=self._monotonic,

@@ -6,15 +6,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from airflow_provider_mediax.jobs.outputs import Promise
 from airflow_provider_mediax.jobs.service import JobService
-from airflow_provider_mediax.protocol.ci_answers import read_separation
-from airflow_provider_mediax.protocol.ci_requests import VoiceSeparationRequest
+from airflow_provider_mediax.protocol.ci_answers import expected_stems, read_separation
+from airflow_provider_mediax.protocol.ci_requests import MODES, TAG, VoiceSeparationRequest
 from airflow_provider_mediax.protocol.ci_xml import read_xml
 from airflow_provider_mediax.protocol.cloud_infinite import IDS_PER_CALL, CloudInfinite
 from airflow_provider_mediax.protocol.echo import contradicts
-from airflow_provider_mediax.protocol.exchange import Flow
-from airflow_provider_mediax.protocol.job import Job, JobList, member
+from airflow_provider_mediax.protocol.exchange import Flow, JsonObject
+from airflow_provider_mediax.protocol.job import Job, JobList, member, objects, text
 from airflow_provider_mediax.protocol.results import ResultView
+from airflow_provider_mediax.protocol.urls import cos_address
 
 
 @dataclass(frozen=True)
@@ -72,3 +74,33 @@ class CloudInfiniteService(JobService[VoiceSeparationRequest]):
     def view(self, job: Job) -> ResultView:
         """Read which stem lies where."""
         return read_separation(job, self.bucket.bucket)
+
+    def promised(self, job: Job) -> Promise:
+        """
+        Name the stems: as ``MediaResult`` does, else by the keys that were asked for (sections 4.2 and 6).
+
+        A stem that ``MediaResult`` leaves out is looked for under its own key, if the mode makes more stems than it
+        names. Keys with ``${...}`` say nothing.
+        """
+        view = self.view(job)
+        operation = member(job.raw, "Operation")
+        made = MODES.get(text(member(operation, TAG).get("AudioMode")) or "")
+        files = list(view.files)
+        if not files or len(files) < len(made or ()):
+            named = member(view.result, "stems")
+            asked = expected_stems(job, self.bucket.bucket)
+            files += [
+                address for role, address in asked.items() if role not in named and (made is None or role in made)
+            ]
+        return Promise(
+            addresses=[address for file in files if (address := cos_address(file))],
+            region=self._output_region(operation),
+        )
+
+    def _output_region(self, operation: JsonObject) -> str | None:
+        """Return the region that the stems are in, None if that is not known."""
+        written = next(iter(objects(member(operation, "MediaResult").get("OutputFile"))), {})
+        output = member(operation, "Output")
+        region = text(written.get("Region")) or text(output.get("Region"))
+        elsewhere = (text(written.get("Bucket")) or text(output.get("Bucket"))) not in (None, self.bucket.bucket)
+        return region or (None if elsewhere else self.bucket.region)

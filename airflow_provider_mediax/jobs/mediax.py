@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 from airflow_provider_mediax.exceptions import BadRequest
+from airflow_provider_mediax.jobs.outputs import Promise
 from airflow_provider_mediax.jobs.service import JobService
 from airflow_provider_mediax.protocol.echo import contradicts, names_another
 from airflow_provider_mediax.protocol.exchange import Flow, JsonObject
@@ -79,6 +80,15 @@ class MediaxService(JobService[MediaxRequest]):
         own = self.repository
         known = {own.content_id: own.bucket} if own.content_id and own.bucket else {}
         return read_result(job, {**known, **self.buckets})
+
+    def promised(self, job: Job) -> Promise:
+        """
+        Name the files of the view.
+
+        A missing one proves nothing, because where files lie is inferred from what the platform has answered
+        (API reference section 9), but an empty one is no result.
+        """
+        return replace(super().promised(job), missing_is_failure=False)
 
 
 def _other_kind(asked: object, echoed: object) -> bool:

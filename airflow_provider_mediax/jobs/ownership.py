@@ -122,6 +122,7 @@ class Acquisition(Generic[R]):
     :param longest_send: seconds from the begin of a submit after which the service has received it or never will.
     :param earliest: epoch seconds before which no attempt of this task can have begun.
     :param retry_failed: replace a failed or canceled job instead of adopting it.
+    :param replaced: ids of jobs that are to be replaced, although the service calls them a success.
     :param may_cancel: this task may cancel its own jobs: what a clear has left unfinished, before another job is
         submitted; and a job that was canceled before it started is taken for one of these, and replaced.
     :param clock: epoch seconds.
@@ -141,6 +142,7 @@ class Acquisition(Generic[R]):
         resumed: bool = False,
         earliest: float | None = None,
         retry_failed: bool = False,
+        replaced: Sequence[str] = (),
         may_cancel: bool = True,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = steady,
@@ -163,7 +165,7 @@ class Acquisition(Generic[R]):
         content = {name: value for name, value in request.identity().items() if value is not None}
         self.marker = identity.marker(digest(content))
         self._fields = {name: digest(value)[:16] for name, value in content.items()}
-        self._abandoned: list[str] = []
+        self._abandoned = list(replaced)
         self._earlier: list[Earlier] = []
 
     def run(self) -> Flow[Owned]:
@@ -181,7 +183,8 @@ class Acquisition(Generic[R]):
         if record is not None:
             # The marker that was sent, should another version have made another one of the same request.
             self.marker = record.marker
-            self._abandoned, self._earlier = list(record.abandoned), list(record.earlier)
+            self._abandoned = [*record.abandoned, *self._abandoned]
+            self._earlier = list(record.earlier)
         elif isinstance(stored, Record):
             self._earlier = list(stored.earlier)
             if stored.generation != self._identity.generation:
@@ -230,7 +233,8 @@ class Acquisition(Generic[R]):
     def _existing(self, record: Record | None, *, may_exist: bool) -> Flow[Job | None]:
         """Return the job that exists for this work, None if a new one is to be submitted."""
         if record is not None and record.job_id is not None:
-            job = yield from self._bought(record, record.job_id)
+            replaced = record.job_id in self._abandoned
+            job = None if replaced else (yield from self._bought(record, record.job_id))
             # One that is described as failed is to be replaced; another attempt may have done so already.
             return job or (yield from self._look_up(patience=PATIENCE[:1], record=record))
         if may_exist or (record is not None and not record.refused):

@@ -6,9 +6,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import ClassVar, Generic, Protocol, TypeVar
 
+from airflow_provider_mediax.jobs.outputs import Promise
 from airflow_provider_mediax.protocol.exchange import Flow, JsonObject
 from airflow_provider_mediax.protocol.job import Job, JobList
 from airflow_provider_mediax.protocol.results import ResultView
+from airflow_provider_mediax.protocol.urls import cos_address
 
 
 class JobRequest(Protocol):
@@ -74,3 +76,7 @@ class JobService(ABC, Generic[R]):
     @abstractmethod
     def view(self, job: Job) -> ResultView:
         """Read what the job found and where its files lie."""
+
+    def promised(self, job: Job) -> Promise:
+        """Say which files a job that has succeeded should have written: those that its view names."""
+        return Promise(addresses=[address for file in self.view(job).files if (address := cos_address(file))])
