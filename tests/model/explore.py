@@ -32,15 +32,16 @@ class Findings:
     def judge(self, history: History, setting: Setting, schedule: Schedule, world: World) -> None:
         """Hold a world against the promises."""
         self.schedules += 1
-        trouble = ""
-        if world.doubles:
-            trouble = f"{world.doubles[0].job.id} was bought beside another job"
+        reasons = [excluded(world, jobs) for jobs in world.doubles]
+        if None in reasons:
+            beside = ", ".join(job.job.id for job in world.doubles[reasons.index(None)])
+            trouble = f"bought beside each other: {beside}"
+        elif reasons:
+            self.excluded[str(reasons[0])] += 1
+            return
         elif left := lost(world):
             trouble = f"{left[0].job.id} is lost"
-        if not trouble:
-            return
-        if reason := excluded(world):
-            self.excluded[reason] += 1
+        else:
             return
         told = "\n".join(world.story)
         self.broken.append(f"{trouble} ({history}; {setting}; {len(schedule)} faults)\n{told}")

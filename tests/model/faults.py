@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from airflow_provider_mediax.exceptions import (
+    AuthenticationFailed,
     BadRequest,
     MediaxError,
     ProtocolError,
@@ -77,15 +78,16 @@ EXPIRED = Fault("the record is gone")
 FAILS = Fault("503", lambda: Unavailable("503"))
 DOWN = Fault("the service fails from here on", lambda: Unavailable("down"))
 REFUSED = Fault("refused", lambda: BadRequest("refused"))
+WRONG_KEYS = Fault("401", lambda: AuthenticationFailed("401"))
 SHORT = Fault("a list that leaves jobs out")
 NOT_KNOWN = Fault("the id is not known")
-ELSEWHERE = Fault("the connection points to another account", lambda: BadRequest("no such job"))
+ELSEWHERE = Fault("the connection points to another account")
 
 DIES_SENDING = Fault("dies after it was sent", carried_out=0.1)
 LOST = Fault("lost on the way", lambda: Unavailable("timeout"), silent=True)
 ANSWER_LOST = Fault("carried out, the answer lost", lambda: Unavailable("timeout"), carried_out=0.1, silent=True)
 LATE = Fault("carried out as late as can be", lambda: Unavailable("timeout"), carried_out=64.9, silent=True)
-LATE_BY_HALF = Fault("carried out just after the timeout", lambda: Unavailable("timeout"), carried_out=36.0, silent=True)
+AFTER_ALL = Fault("carried out just after the timeout", lambda: Unavailable("timeout"), carried_out=36.0, silent=True)
 ERROR_500 = Fault("500, nothing done", lambda: Unavailable("500"))
 ERROR_500_DONE = Fault("500, carried out", lambda: Unavailable("500"), carried_out=0.1)
 UNREADABLE_DONE = Fault("an unreadable answer, carried out", lambda: ProtocolError("html"), carried_out=0.1)
@@ -101,12 +103,12 @@ MENU: dict[str, tuple[Fault, ...]] = {
     "get": (DIES, BROKEN, EDITED, EXPIRED),
     "set": (DIES, DIES_AFTER, BROKEN, BROKEN_AFTER),
     "pause": (DIES, STANDS_STILL),
-    "find": (DIES, STANDS_STILL, FAILS, SHORT, REFUSED, DOWN),
-    "describe": (DIES, STANDS_STILL, FAILS, REFUSED, NOT_KNOWN, ELSEWHERE),
+    "find": (DIES, STANDS_STILL, FAILS, SHORT, REFUSED, WRONG_KEYS, DOWN),
+    "describe": (DIES, STANDS_STILL, FAILS, REFUSED, WRONG_KEYS, NOT_KNOWN, ELSEWHERE),
     "cancel": (DIES, FAILS, REFUSED),
     "submit": (
-        *(DIES, STANDS_STILL, DIES_SENDING, LOST, ANSWER_LOST, LATE, LATE_BY_HALF, ERROR_500, ERROR_500_DONE),
-        *(UNREADABLE_DONE, PROVED, UNPROVED, UNPROVED_DONE, THROTTLED_FOR_LONG, THROTTLED, NOT_REACHED),
+        *(DIES, STANDS_STILL, DIES_SENDING, LOST, ANSWER_LOST, LATE, AFTER_ALL, ERROR_500, ERROR_500_DONE),
+        *(UNREADABLE_DONE, PROVED, WRONG_KEYS, UNPROVED, UNPROVED_DONE, THROTTLED_FOR_LONG, THROTTLED, NOT_REACHED),
     ),
 }
 """By kind of step."""

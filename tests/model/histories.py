@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tests.model.faults import Fault
-from tests.model.properties import was_asked_for
+from tests.model.properties import in_the_way
 from tests.model.world import Process, Setting, World
 
 AFTER_EVERYTHING = 600.0
@@ -30,7 +30,7 @@ class History:
 
 def carried_out(history: History, setting: Setting, schedule: Mapping[tuple[int, int], Fault]) -> World:
     """Carry a schedule out and return the world as it is afterwards."""
-    world = World(setting, schedule, purchase_rule=was_asked_for)
+    world = World(setting, schedule, in_the_way=in_the_way)
     # A clear makes max_tries the number of tries so far plus retries.
     first = Process(world, 0, "a", try_number=1, generation=2)
 

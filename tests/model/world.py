@@ -75,12 +75,14 @@ class Bought:
 
     :param listed_from: when lists begin to name it.
     :param by: the process whose send it came from.
+    :param checked: that process had seen that it was still the task's own, after it had recorded its intent.
     """
 
     job: Job
     created: float
     listed_from: float
     by: Process
+    checked: bool
     cancel_unstarted: bool = False
 
 
@@ -142,10 +144,11 @@ class World:
     bought: list[Bought] = field(default_factory=list)
     records: dict[str, Any] = field(default_factory=dict)
     newest: dict[str, Process] = field(default_factory=dict)
+    processes: list[Process] = field(default_factory=list)
     points: list[Point] = field(default_factory=list)
     story: list[str] = field(default_factory=list)
-    doubles: list[Bought] = field(default_factory=list)
-    purchase_rule: Callable[[World, Bought], bool] = lambda world, job: True
+    doubles: list[list[Bought]] = field(default_factory=list)
+    in_the_way: Callable[[World, Bought], list[Bought]] = lambda world, job: []
     _queue: list[tuple[float, int, Callable[[], None]]] = field(default_factory=list)
     _order: itertools.count[int] = field(default_factory=itertools.count)
 
@@ -162,17 +165,15 @@ class World:
     def say(self, who: object, what: str) -> None:
         self.story.append(f"{self.now - NOON:8.2f}  {who}: {what}")
 
-    def create(self, marker: str, by: Process) -> Job:
+    def create(self, marker: str, by: Process, checked: bool) -> Job:
         """Carry a submit out."""
         number = len(self.bought) + 1
         created = datetime.fromtimestamp(self.now, UTC)
-        job = Job(
-            id=f"job-{number}", state=JobState.OPEN, state_name="Submitted", marker=marker, created_at=created
-        )
-        bought = Bought(job, self.now, self.now + self.setting.lag, by)
+        job = Job(id=f"job-{number}", state=JobState.OPEN, state_name="Submitted", marker=marker, created_at=created)
+        bought = Bought(job, self.now, self.now + self.setting.lag, by, checked)
         self.say("service", f"creates {job.id} for {by} (listed from {bought.listed_from - NOON:.2f})")
-        if not self.purchase_rule(self, bought):
-            self.doubles.append(bought)
+        if others := self.in_the_way(self, bought):
+            self.doubles.append([bought, *others])
         self.bought.append(bought)
         return job
 
@@ -220,6 +221,7 @@ class Store:
             case faults.EXPIRED:
                 world.records.pop(process.task, None)
         world.now += STORE
+        process.checked = True
         return copy.deepcopy(world.records.get(process.task))
 
     def set(self, key: str, value: Any) -> None:
@@ -232,8 +234,6 @@ class Store:
         world.now += STORE
         if process.attached:
             world.records[process.task] = copy.deepcopy(value)
-            if value["job_id"] is None and not value["refused"]:
-                process.intended = True
         if fault is faults.DIES_AFTER:
             raise Death
         if fault is faults.BROKEN_AFTER:
@@ -245,7 +245,7 @@ class Process:
     """
     One attempt of a task.
 
-    :param then: called when it has ended, has died, or was taken for dead.
+    :param then: called when it has ended, has died, or was given up by Airflow.
     """
 
     world: World
@@ -258,10 +258,13 @@ class Process:
     then: Callable[[], None] = lambda: None
     result: Any = None
     died_at: float | None = None
-    replaced_at: float | None = None
-    intended: bool = False
+    ended_at: float = float("inf")
+    given_up_at: float | None = None
+    checked: bool = False
+    unlisted: bool = False
     _points: int = 0
     _down: set[str] = field(default_factory=set)
+    _hidden: set[str] = field(default_factory=set)
     _successor: bool = False
 
     def __str__(self) -> str:
@@ -283,10 +286,8 @@ class Process:
 
     def start(self) -> None:
         """Begin now."""
-        replaced = self.world.newest.get(self.task)
-        if replaced is not None and replaced.result is None and replaced.died_at is None:
-            replaced.replaced_at = self.world.now
         self.world.newest[self.task] = self
+        self.world.processes.append(self)
         self.world.say(self, "begins")
         main = self._main()
 
@@ -322,7 +323,8 @@ class Process:
             self.then()
 
     def _main(self) -> Generator[float, None, None]:
-        self._fate(self.point("begin"))
+        if self.world.bought:
+            self._fate(self.point("begin"))
         setting = self.world.setting
         acquisition = Acquisition(
             Service(setting.cancellable),
@@ -361,10 +363,10 @@ class Process:
                 else:
                     step = flow.send(answer)
         except StopIteration as end:
-            self.result = end.value
+            self.result, self.ended_at = end.value, self.world.now
             self.world.say(self, f"has {end.value.job.id}")
         except (MediaxError, ConnectionError) as error:
-            self.result = error
+            self.result, self.ended_at = error, self.world.now
             self.world.say(self, f"ends: {type(error).__name__}: {error}")
 
     def _fate(self, fault: Fault | None) -> None:
@@ -386,6 +388,7 @@ class Process:
         if fault is faults.DIES:
             raise Death
         if fault is faults.STANDS_STILL:
+            self.given_up_at = self.world.now
             self._over()
             yield faults.STANDSTILL
 
@@ -395,23 +398,23 @@ class Process:
         if fault is faults.DOWN:
             self._down = {"find", "describe", "cancel"}
         if fault is faults.ELSEWHERE:
-            self._down = {"elsewhere"}
+            self._hidden = {bought.job.id for bought in self.world.bought}
         if ask.action == "submit":
             return (yield from self._submitted(ask, fault))
         yield ANSWER
         if ask.action in self._down:
             raise faults.DOWN.error()
-        if "elsewhere" in self._down and ask.action != "cancel":
-            if ask.action == "describe":
-                raise faults.REFUSED.error()
-            return JobList([], complete=True)
         if fault is not None and fault.error is not None:
+            self.unlisted = self.unlisted or ask.action == "find"
             raise fault.error()
         if ask.action == "find":
             if fault is faults.SHORT:
                 return JobList([], complete=False)
-            return JobList(self.world.listed(ask.subject, ask.since), complete=True)
+            listed = self.world.listed(ask.subject, ask.since)
+            return JobList([job for job in listed if job.id not in self._hidden], complete=True)
         if ask.action == "describe":
+            if self._hidden.intersection(ask.subject):
+                raise faults.REFUSED.error()
             return {} if fault is faults.NOT_KNOWN else self.world.described(ask.subject)
         for bought in self.world.bought:
             if bought.job.id in ask.subject:
@@ -421,6 +424,7 @@ class Process:
 
     def _submitted(self, ask: Ask, fault: Fault | None) -> Generator[float, None, Any]:
         world, began = self.world, self.monotonic()
+        checked, self.checked = self.checked, False
         while fault is faults.THROTTLED_FOR_LONG:
             yield faults.THROTTLE
             began = self.monotonic()
@@ -428,11 +432,11 @@ class Process:
             yield from self._sleep(fault)
         if fault in (None, faults.STANDS_STILL):
             yield ANSWER / 2
-            job = world.create(ask.subject, self)
+            job = world.create(ask.subject, self, checked)
             yield ANSWER / 2
             return job
         if fault.carried_out is not None:
-            world.at(world.now + fault.carried_out, lambda: world.create(ask.subject, self) and None)
+            world.at(world.now + fault.carried_out, lambda: world.create(ask.subject, self, checked) and None)
         if fault is faults.DIES_SENDING:
             yield ANSWER
             raise Death
