@@ -67,7 +67,7 @@ types: venv  ## types of the package, strictly
 	$(VENV)/bin/mypy
 
 unit: venv  ## tests without a running DAG
-	$(VENV)/bin/python $(PYTEST) tests/unit
+	$(VENV)/bin/python $(PYTEST) tests/unit tests/model
 
 integration: venv  ## DAGs run by dag.test() on the newest Airflow
 	$(VENV)/bin/python $(PYTEST) tests/integration

@@ -64,9 +64,8 @@ class MediaxError(Exception):
     def __str__(self) -> str:
         """Return one sentence, short enough for a list of failures, with the job or its marker."""
         named = f"job {self.job_id}" if self.job_id else f"marker {self.marker}" if self.marker else ""
-        end = f" ({named})." if named else "."
-        what, room = self.what.rstrip("."), max(0, LONGEST_SENTENCE - len(end))
-        return (what if len(what) <= room else what[: room - 3] + "...") + end
+        end = f" ({_cut(named, LONGEST_SENTENCE // 2)})." if named else "."
+        return _cut(self.what.rstrip("."), LONGEST_SENTENCE - len(end)) + end
 
     def __reduce__(self) -> tuple[Callable[..., MediaxError], tuple[Any, ...], dict[str, Any]]:
         """Keep every member through pickling, which by default passes ``args`` alone."""
@@ -94,6 +93,10 @@ class MediaxError(Exception):
         self.job_id = self.job_id or job_id
         self.marker = self.marker or marker
         return self
+
+
+def _cut(text: str, room: int) -> str:
+    return text if len(text) <= room else text[: room - 3] + "..."
 
 
 def _rebuild(kind: type[MediaxError], what: str) -> MediaxError:

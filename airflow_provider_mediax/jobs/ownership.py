@@ -255,6 +255,9 @@ class Acquisition(Generic[R]):
             job = (yield from self._service.describe([job_id])).get(job_id)
         except BadRequest as error:
             refused, job = error, None
+        except MediaxError as error:
+            error.about(job_id=job_id)
+            raise
         if job is not None:
             if self._serves(job, record):
                 return job
@@ -262,9 +265,8 @@ class Acquisition(Generic[R]):
             return None
         reason = f": {refused.what}" if refused else ""
         self._log.warning("The service does not describe the recorded job %s%s", job_id, reason)
-        replaced = len(self._abandoned)
         job = yield from self._look_up(record=record)
-        if job is None and len(self._abandoned) == replaced:
+        if job is None and job_id not in self._abandoned:
             raise LookupFailed(
                 f"Job {job_id} was submitted for this task, and the service does not know it{reason}",
                 advice="The connection may point to another account, host or job_path than before.",

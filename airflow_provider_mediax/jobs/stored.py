@@ -183,6 +183,8 @@ class Pending:
     @classmethod
     def read(cls, stored: object) -> Pending | Unreadable | None:
         """Read what was stored; None if nothing was."""
+        if isinstance(stored, Mapping):
+            stored = {"schema": 1, **stored}  # the first ones named none
         return None if stored is None else _parsed(stored, cls._parse)
 
     @classmethod

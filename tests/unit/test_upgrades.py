@@ -13,17 +13,16 @@ from typing import Any
 
 import pytest
 from airflow.sdk.module_loading import import_string
-from airflow_provider_mediax.jobs.manifest import manifest
 
 from airflow_provider_mediax.hooks.mediax import MediaxHook
-from airflow_provider_mediax.jobs.ownership import RECORD_KEY, Acquisition, Identity, Owner, Record
-from airflow_provider_mediax.operators.base import Pending
+from airflow_provider_mediax.jobs.ownership import Acquisition, Identity
+from airflow_provider_mediax.jobs.stored import RECORD_KEY, JobEvent, Owner, Pending, Record, manifest
 from airflow_provider_mediax.protocol.capabilities import MusicAsr, MusicBeat
 from airflow_provider_mediax.protocol.ci_requests import AudioConfig, VoiceSeparationRequest
 from airflow_provider_mediax.protocol.request import CapabilityRequest, MediaxInput
-from airflow_provider_mediax.triggers.job import JobEvent
-from tests.unit.jobs.platform import Platform, Store, service, tags_of
-from tests.unit.jobs.shop import Shop
+from tests.unit.jobs.fake_platform import LONGEST_SEND, FakePlatform, service, tags_of
+from tests.unit.jobs.fake_service import FakeService
+from tests.unit.jobs.fake_store import Store
 
 STORED = Path(__file__).parents[1] / "stored"
 VERSIONS = sorted(path.name for path in STORED.iterdir())
@@ -39,7 +38,7 @@ def stored(version: str, name: str) -> Any:
 
 def acquisition(request, store: Store | None = None, *, tries: int = 1, on=None) -> Acquisition:
     identity = Identity(namespace="production", owner=OWNER, generation=2)
-    return Acquisition(on or service(), request, identity, store=store, try_number=tries)
+    return Acquisition(on or service(), request, identity, store=store, try_number=tries, longest_send=LONGEST_SEND)
 
 
 def beats_of(url: str) -> CapabilityRequest:
@@ -50,7 +49,7 @@ def beats_of(url: str) -> CapabilityRequest:
 @pytest.mark.parametrize("name", ["record", "intent"])
 def test_a_job_recorded_by_another_version_is_adopted(version, name):
     record = stored(version, name)
-    platform, store = Platform(), Store()
+    platform, store = FakePlatform(), Store()
     platform.add(record["marker"])
     store.set(RECORD_KEY, record)
     owned = platform.run(acquisition(tags_of("in/a.mp3"), store, tries=2).run())
@@ -61,7 +60,7 @@ def test_a_job_recorded_by_another_version_is_adopted(version, name):
 @by_version
 def test_an_intent_is_looked_up_by_the_marker_that_was_sent(version):
     """Even if the code of today would make another marker of the same request."""
-    platform, store = Platform(), Store()
+    platform, store = FakePlatform(), Store()
     platform.add("mx1-of-another-version")
     store.set(RECORD_KEY, {**stored(version, "intent"), "marker": "mx1-of-another-version"})
     assert platform.run(acquisition(tags_of("in/a.mp3"), store, tries=2).run()).job.id == "job-1"
@@ -118,14 +117,14 @@ def test_a_manifest_of_another_version_gives_rows(version, name, column):
 )
 def test_the_marker_of_a_request_is_the_same_in_every_version(request_of_today, marker):
     """Where no record says otherwise (Airflow 3.1, a deleted run), the marker is all that leads to the job."""
-    assert acquisition(request_of_today, on=Shop()).marker == marker
+    assert acquisition(request_of_today, on=FakeService()).marker == marker
 
 
 class TestANewFormat:
     """A member that is added or retired makes these fail: then add a directory to ``tests/stored``."""
 
     def test_of_the_record_has_an_example(self):
-        platform, store = Platform(), Store()
+        platform, store = FakePlatform(), Store()
         platform.run(acquisition(tags_of("in/a.mp3"), store).run())
         newest = stored(VERSIONS[-1], "record")
         assert set(store.get(RECORD_KEY)) == set(newest)
@@ -140,7 +139,7 @@ class TestANewFormat:
         assert JobEvent("final", {"job-1": "COMPLETED"}, None).payload() == newest
 
     def test_of_the_manifest_has_an_example(self):
-        platform = Platform()
+        platform = FakePlatform()
         platform.add("m")
         (job,) = platform.run(service().describe(["job-1"])).values()
         described = manifest(service(), job, OWNER, reattached=False)

@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 
 from airflow_provider_mediax.exceptions import BadRequest, Unavailable
-from airflow_provider_mediax.jobs.cancellation import cancel_flow, told
+from airflow_provider_mediax.jobs.cancellation import cancel_flow, describe_outcome
 from airflow_provider_mediax.jobs.ownership import Acquisition, Identity, Owned
 from airflow_provider_mediax.jobs.stored import RECORD_KEY, Owner, Record
 from airflow_provider_mediax.protocol.job import JobState
-from tests.unit.jobs.platform import Store
-from tests.unit.jobs.shop import Order, Shop
+from tests.unit.jobs.clocks import Clocks
+from tests.unit.jobs.fake_service import FakeService, Order
+from tests.unit.jobs.fake_store import Store
 
 OWNER = Owner(dag_id="dag", run_id="run", task_id="task", map_index=-1)
 
@@ -22,7 +23,7 @@ OWNER = Owner(dag_id="dag", run_id="run", task_id="task", map_index=-1)
 class Task:
     """A task instance of a service that can cancel."""
 
-    shop: Shop = field(default_factory=Shop)
+    service: FakeService = field(default_factory=FakeService)
     store: Store | None = field(default_factory=Store)
     generation: int = 2
     tries: int = 0
@@ -30,16 +31,19 @@ class Task:
 
     def attempt(self, track: str = "a", **options: Any) -> Owned:
         self.tries += 1
+        clocks = Clocks(self.service.time)
         acquisition = Acquisition(
-            self.shop,
+            self.service,
             Order(track),
             Identity(namespace=None, owner=OWNER, generation=self.generation, **self.identity),
             store=self.store,
             try_number=self.tries,
-            clock=lambda: self.shop.now,
+            longest_send=65.0,
+            clock=clocks.epoch,
+            monotonic=clocks.monotonic,
             **options,
         )
-        return self.shop.run(acquisition.run())
+        return self.service.run(acquisition.run())
 
     def clear(self) -> None:
         self.generation = self.tries + 2
@@ -55,29 +59,29 @@ def task() -> Task:
 
 
 def test_what_has_not_started_is_canceled_and_what_has_says_that_it_goes_on():
-    shop = Shop()
-    waiting, running, late = shop.add("m"), shop.add("m", state_name="Running"), shop.add("m")
+    service = FakeService()
+    waiting, running, late = service.add("m"), service.add("m", state_name="Running"), service.add("m")
     troubles = []
-    jobs = shop.run(cancel_flow(shop, [late], troubles.append))
-    assert [told(job) for job in jobs] == [f"Job {late} is Cancel"]
-    jobs = shop.run(cancel_flow(shop, [running], troubles.append))
-    assert "goes on and is paid for" in told(jobs[0])
+    jobs = service.run(cancel_flow(service, [late], troubles.append))
+    assert [describe_outcome(job) for job in jobs] == [f"Job {late} is Cancel"]
+    jobs = service.run(cancel_flow(service, [running], troubles.append))
+    assert "goes on and costs money" in describe_outcome(jobs[0])
     assert [error.what for error in troubles] == ["a job has started"]
-    assert shop.jobs[waiting].state is JobState.OPEN
+    assert service.jobs[waiting].state is JobState.OPEN
 
 
 def test_many_jobs_are_canceled_in_calls_of_the_size_that_the_service_takes():
-    shop = Shop()
-    ids = [shop.add("m") for _ in range(5)]
-    jobs = shop.run(cancel_flow(shop, ids, pytest.fail))
+    service = FakeService()
+    ids = [service.add("m") for _ in range(5)]
+    jobs = service.run(cancel_flow(service, ids, pytest.fail))
     assert [job.state for job in jobs] == [JobState.CANCELED] * 5
-    assert [len(subject) for name, subject in shop.calls if name == "cancel"] == [2, 2, 1]
+    assert [len(subject) for name, subject in service.calls if name == "cancel"] == [2, 2, 1]
 
 
 def test_a_failing_service_is_reported_and_ends_nothing():
-    shop = Shop(failing={"cancel": Unavailable("down"), "describe": Unavailable("down")})
+    service = FakeService(failing={"cancel": Unavailable("down"), "describe": Unavailable("down")})
     troubles = []
-    assert shop.run(cancel_flow(shop, [shop.add("m")], troubles.append)) == []
+    assert service.run(cancel_flow(service, [service.add("m")], troubles.append)) == []
     assert len(troubles) == 2
 
 
@@ -86,22 +90,22 @@ class TestClears:
         first = task.attempt().job.id
         task.clear()
         second = task.attempt().job.id
-        assert task.shop.jobs[first].state is JobState.CANCELED
-        assert task.shop.jobs[second].state is JobState.OPEN
-        order = [name for name, _ in task.shop.calls]
+        assert task.service.jobs[first].state is JobState.CANCELED
+        assert task.service.jobs[second].state is JobState.OPEN
+        order = [name for name, _ in task.service.calls]
         assert order.index("cancel") < order.index("submit", order.index("submit") + 1)
 
     def test_a_rerun_of_what_has_ended_cancels_nothing(self, task):
         first = task.attempt().job.id
-        task.shop.turn(first, JobState.SUCCEEDED, "Success")
+        task.service.turn(first, JobState.SUCCEEDED, "Success")
         task.clear()
         task.attempt()
-        assert task.shop.count("cancel") == 0
+        assert task.service.count("cancel") == 0
 
     def test_a_retry_cancels_nothing(self, task):
         task.attempt()
         assert task.attempt().reattached
-        assert task.shop.count("cancel") == 0
+        assert task.service.count("cancel") == 0
 
     def test_a_rerun_finds_what_it_cancels_by_the_marker_if_only_an_intent_was_recorded(self, task):
         task.attempt()
@@ -110,34 +114,34 @@ class TestClears:
         task.store.set(RECORD_KEY, {**task.store.get(RECORD_KEY), "job_id": None})
         task.clear()
         task.attempt()
-        assert ("find", left.marker) in task.shop.calls
-        assert task.shop.jobs[first].state is JobState.CANCELED
+        assert task.service.finds[0].marker == left.marker
+        assert task.service.jobs[first].state is JobState.CANCELED
 
     def test_a_rerun_with_cancel_on_kill_off_leaves_the_job(self, task):
         first = task.attempt().job.id
         task.clear()
-        task.attempt(cancel_earlier=False)
-        assert task.shop.jobs[first].state is JobState.OPEN
+        task.attempt(may_cancel=False)
+        assert task.service.jobs[first].state is JobState.OPEN
 
     def test_a_job_that_runs_shares_by_key_is_not_canceled(self):
         task = Task(identity={"key": "song-1"})
         first = task.attempt().job.id
         task.clear()
         task.attempt(track="b")
-        assert task.shop.jobs[first].state is JobState.OPEN
-        assert task.shop.count("cancel") == 0
+        assert task.service.jobs[first].state is JobState.OPEN
+        assert task.service.count("cancel") == 0
 
     def test_reuse_cancels_nothing_that_it_takes_over(self):
         task = Task(identity={"reuse": True})
         first = task.attempt().job.id
         task.clear()
         assert task.attempt().job.id == first
-        assert task.shop.count("cancel") == 0
+        assert task.service.count("cancel") == 0
 
     def test_a_service_that_fails_to_cancel_does_not_keep_the_new_job_waiting(self, task):
         task.attempt()
         task.clear()
-        task.shop.failing = {"cancel": Unavailable("down"), "describe": Unavailable("down")}
+        task.service.failing = {"cancel": Unavailable("down"), "describe": Unavailable("down")}
         assert task.attempt().job.id == "job-2"
 
     def test_the_record_remembers_the_generations_before(self, task):
@@ -160,10 +164,11 @@ class TestClears:
     def test_a_refused_submit_forgets_nothing_of_what_was_before(self, task):
         first = task.attempt().job.id
         task.clear()
-        task.shop.failing = {"submit": BadRequest("no")}
+        task.service.failing = {"submit": BadRequest("no")}
         with pytest.raises(BadRequest):
             task.attempt()
-        assert task.record.job_id == first
+        assert task.record.refused
+        assert [left.job_id for left in task.record.earlier] == [first]
 
 
 def test_a_remade_run_finds_its_job_again_only_with_reuse():
@@ -173,4 +178,4 @@ def test_a_remade_run_finds_its_job_again_only_with_reuse():
         task.attempt()
         task.store, task.tries = Store(), 0
         task.attempt()
-        assert len(task.shop.jobs) == jobs
+        assert len(task.service.jobs) == jobs

@@ -12,16 +12,27 @@ import pytest
 from airflow_provider_mediax.exceptions import (
     AuthenticationFailed,
     BadRequest,
+    JobCanceled,
     LookupFailed,
     OutcomeUnknown,
     RequestChanged,
     Throttled,
     Unreachable,
 )
-from airflow_provider_mediax.jobs.ownership import Acquisition, Identity, Owned
+from airflow_provider_mediax.jobs.ownership import LIST_LAG, PATIENCE, Acquisition, Identity, Owned
 from airflow_provider_mediax.jobs.stored import RECORD_KEY, Owner, Record
 from airflow_provider_mediax.protocol.request import CapabilityRequest, MediaxInput
-from tests.unit.jobs.platform import CANCELED, COMPLETED, ERROR, Platform, Store, service, tags_of
+from tests.unit.jobs.clocks import Clocks
+from tests.unit.jobs.fake_platform import (
+    CANCELED,
+    COMPLETED,
+    ERROR,
+    LONGEST_SEND,
+    FakePlatform,
+    service,
+    tags_of,
+)
+from tests.unit.jobs.fake_store import Store
 
 OWNER = Owner(dag_id="dag", run_id="run", task_id="task", map_index=-1)
 
@@ -30,7 +41,7 @@ OWNER = Owner(dag_id="dag", run_id="run", task_id="task", map_index=-1)
 class Task:
     """A task instance: what Airflow keeps between its tries."""
 
-    platform: Platform = field(default_factory=Platform)
+    platform: FakePlatform = field(default_factory=FakePlatform)
     store: Store | None = field(default_factory=Store)
     request: CapabilityRequest = field(default_factory=tags_of)
     owner: Owner = OWNER
@@ -45,16 +56,19 @@ class Task:
         return self.acquisition(**options)
 
     def acquisition(self, **options: Any) -> Owned:
+        clocks = Clocks(self.platform.time, wrong_by=options.pop("wrong_by", 0.0))
         acquisition = Acquisition(
-            service(),
+            service(self.platform),
             self.request,
             Identity(namespace="test", owner=self.owner, generation=self.generation, **self.identity),
             store=self.store,
             try_number=self.tries,
-            clock=lambda: self.platform.now,
+            longest_send=LONGEST_SEND,
+            clock=clocks.epoch,
+            monotonic=clocks.monotonic,
             **{**self.options, **options},
         )
-        return self.platform.run(acquisition.run())
+        return self.platform.run(acquisition.run(), monotonic=clocks.monotonic)
 
     def clear(self) -> None:
         """Do what Airflow does on a clear: ``max_tries`` moves, records stay."""
@@ -96,10 +110,11 @@ def test_a_retry_adopts_the_recorded_job(task):
 
 def test_a_retry_after_a_crash_in_the_submit_adopts_what_the_service_lists(task):
     task.platform.fail("CreateJob", "lost")
-    task.platform.fail("ListJobs", *["error"] * 4)
+    task.platform.fail("ListJobs", *["error"] * 30)
     with pytest.raises(LookupFailed):
         task.attempt()
-    task.platform.now += 600
+    task.platform.faults.clear()
+    task.platform.time.now += 600
     owned = task.attempt()
     assert owned.job.id == "job-1"
     assert len(task.platform.jobs) == 1
@@ -125,14 +140,14 @@ def test_a_lost_answer_buys_no_second_job_even_if_the_list_lags(task, fault, lag
     assert not owned.reattached
 
 
-@pytest.mark.parametrize("fault", ["dropped", 500, 502, 504, "html"])
+@pytest.mark.parametrize("fault", ["dropped", 408, 409, 425, 499, 500, 502, 504, "html"])
 def test_a_submit_that_the_service_never_saw_is_sent_once_more(task, fault):
     task.platform.fail("CreateJob", fault)
     owned = task.attempt()
     assert owned.job.id == "job-1"
     assert task.platform.count("CreateJob") == 2
-    assert task.platform.count("ListJobs") == 4
-    assert sum(task.platform.pauses) == pytest.approx(16)
+    # Until the first could not be carried out any more, and for as long as lists may lag after that.
+    assert sum(task.platform.pauses) == pytest.approx(LONGEST_SEND + LIST_LAG)
 
 
 def test_a_second_unknown_outcome_is_reported_and_not_gambled_with(task):
@@ -147,11 +162,11 @@ def test_a_second_unknown_outcome_is_reported_and_not_gambled_with(task):
 @pytest.mark.parametrize("fault", ["error", "short", 500, "html"])
 def test_while_the_service_cannot_say_nothing_is_submitted_again(task, fault):
     task.platform.fail("CreateJob", "lost")
-    task.platform.fail("ListJobs", *[fault] * 16)
+    task.platform.fail("ListJobs", *[fault] * 50)
     with pytest.raises(LookupFailed) as caught:
         task.attempt()
     assert task.platform.count("CreateJob") == 1
-    assert "asks the service again before it submits" in str(caught.value)
+    assert caught.value.marker == task.record.marker
 
 
 def test_an_incomplete_list_with_a_match_is_good_enough(task):
@@ -175,12 +190,6 @@ def test_without_a_record_a_later_try_looks_before_it_submits(task):
     assert len(task.platform.jobs) == 1
 
 
-def test_without_a_record_nothing_was_sent_so_a_silent_service_does_not_stop_a_later_try(task):
-    task.tries = 1
-    task.platform.fail("ListJobs", "error")
-    assert task.attempt().job.id == "job-1"
-
-
 class TestWithoutTaskStateStore:
     """Airflow 3.1."""
 
@@ -200,12 +209,13 @@ class TestWithoutTaskStateStore:
     def test_a_later_try_submits_when_the_service_lists_nothing(self, task):
         task.tries = 1
         task.attempt()
-        assert task.platform.actions == ["ListJobs", "CreateJob"]
+        assert task.platform.actions == ["ListJobs"] * len(PATIENCE) + ["CreateJob"]
+        assert sum(task.platform.pauses) == pytest.approx(LIST_LAG)
 
     @pytest.mark.parametrize("fault", ["error", "short"])
     def test_a_later_try_fails_when_the_service_cannot_say(self, task, fault):
         task.tries = 1
-        task.platform.fail("ListJobs", fault)
+        task.platform.fail("ListJobs", *[fault] * 20)
         with pytest.raises(LookupFailed):
             task.attempt()
         assert task.platform.count("CreateJob") == 0
@@ -253,10 +263,19 @@ class TestFailedJobs:
         assert task.attempt(retry_failed=True).job.id == "job-2"
         assert task.attempt(retry_failed=True).job.id == "job-2"
 
-    def test_a_canceled_job_is_replaced(self, task):
+    def test_a_job_that_somebody_canceled_is_not_bought_again_by_any_retry(self, task):
         task.attempt()
         task.platform.end("job-1", CANCELED)
-        assert task.attempt().job.id == "job-2"
+        for _ in range(3):
+            with pytest.raises(JobCanceled) as caught:
+                task.attempt()
+            assert caught.value.job_id == "job-1"
+        assert len(task.platform.jobs) == 1
+
+    def test_a_canceled_job_is_replaced_if_retry_failed_jobs_says_so(self, task):
+        task.attempt()
+        task.platform.end("job-1", CANCELED)
+        assert task.attempt(retry_failed=True).job.id == "job-2"
 
     def test_a_replaced_job_is_not_taken_for_the_new_one_when_the_answer_is_lost(self, task):
         task.attempt()
@@ -287,9 +306,9 @@ class TestFailedJobs:
 def test_of_several_jobs_the_newest_that_has_not_failed_is_adopted_and_the_others_are_named(task, caplog):
     marker = task.attempt().marker
     task.platform.end("job-1", COMPLETED)
-    task.platform.now += 10
+    task.platform.time.now += 10
     task.platform.add(marker)
-    task.platform.now += 10
+    task.platform.time.now += 10
     task.platform.add(marker, ERROR)
     task.store.values.clear()
     with caplog.at_level(logging.WARNING):
@@ -370,7 +389,7 @@ class TestSharedKey:
 
     def test_the_service_is_asked_first_and_must_know(self, task):
         task.identity = {"key": "catalogue-17"}
-        task.platform.fail("ListJobs", "error")
+        task.platform.fail("ListJobs", *["error"] * 20)
         with pytest.raises(LookupFailed):
             task.attempt()
         assert task.platform.count("CreateJob") == 0
@@ -379,19 +398,31 @@ class TestSharedKey:
 @pytest.mark.parametrize(
     ("faults", "error"),
     [
-        (["error"], BadRequest),
+        ([400], BadRequest),
         ([401], AuthenticationFailed),
         (["refused"] * 4, Unreachable),
         ([429] * 20, Throttled),
     ],
 )
-def test_a_refused_submit_leaves_no_intent_behind_and_is_not_looked_up(task, faults, error):
+def test_a_submit_that_is_proved_to_be_refused_is_said_so_and_not_looked_up(task, faults, error):
     task.platform.fail("CreateJob", *faults)
     with pytest.raises(error) as caught:
         task.attempt()
-    assert task.record is None
+    assert task.record.refused
     assert task.platform.count("ListJobs") == 0
     assert caught.value.marker
+    task.platform.faults.clear()
+    asked = len(task.platform.actions)
+    assert task.attempt().job.id == "job-1"
+    assert task.platform.actions[asked:] == ["CreateJob"]
+
+
+def test_an_error_of_the_platform_is_raised_after_its_list_has_named_no_job(task):
+    task.platform.fail("CreateJob", "error")
+    with pytest.raises(BadRequest, match="on demand"):
+        task.attempt()
+    assert sum(task.platform.pauses) == pytest.approx(LIST_LAG)
+    assert not task.record.refused
 
 
 def test_a_recorded_id_that_the_service_does_not_know_falls_back_to_the_marker(task):

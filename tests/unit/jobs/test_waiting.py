@@ -20,7 +20,7 @@ from airflow_provider_mediax.jobs.waiting import (
     wait_flow,
 )
 from airflow_provider_mediax.protocol.job import Job, JobState
-from tests.unit.jobs.platform import COMPLETED, Platform, service
+from tests.unit.jobs.fake_platform import COMPLETED, FakePlatform, service
 
 
 def a_wait(**more) -> Wait:
@@ -235,7 +235,7 @@ def test_a_wait_for_several_jobs_ends_when_enough_are_final():
 
 
 def test_the_wait_in_a_worker_polls_until_the_end():
-    platform = Platform()
+    platform = FakePlatform()
     job_id = platform.add("m")
     answer, changes = platform.answer, []
 
@@ -255,7 +255,7 @@ def test_the_wait_in_a_worker_polls_until_the_end():
 
 
 def test_the_wait_in_a_worker_bears_failures_and_ends_at_the_deadline():
-    platform = Platform()
+    platform = FakePlatform()
     job_id = platform.add("m")
     platform.fail("GetJob", 500, "html", "refused", 429, "lost")
     troubles = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from airflow_provider_mediax.exceptions import BadRequest, MediaxError
@@ -11,60 +12,107 @@ from airflow_provider_mediax.jobs.service import JobService
 from airflow_provider_mediax.protocol.exchange import Flow, Pause
 from airflow_provider_mediax.protocol.job import Job, JobList, JobState
 from airflow_provider_mediax.protocol.results import ResultView
+from tests.unit.jobs.clocks import Time
 
 T = TypeVar("T")
+
+MOST_LISTED = 5000
+"""Jobs that a look-up reads at most; of a longer list it cannot say what else is in it."""
 
 
 @dataclass(frozen=True)
 class Order:
-    """What a job is asked for."""
+    """
+    What a job is asked for.
+
+    :param track: the source; lists can be narrowed to it.
+    :param quality: a parameter that is echoed, and says nothing about the source.
+    """
 
     track: str = "a"
+    quality: str | None = None
 
     def identity(self) -> dict[str, Any]:
-        return {"track": self.track}
+        return {"track": self.track, "quality": self.quality}
+
+
+@dataclass(frozen=True)
+class Find:
+    """What the engine passed to a look-up."""
+
+    marker: str
+    request: Any
+    since: float | None
 
 
 @dataclass
-class Shop(JobService[Order]):
+class FakeService(JobService[Order]):
     """
     Jobs by id, in the order of their submits.
 
+    :param list_lag: seconds until a new job appears in lists.
     :param failing: the error that each operation is answered with.
+    :param finds: what the engine asked for, in order.
+    :param orders: what each job was asked for, by its id.
     """
 
-    name = "shop"
+    name = "fake"
     describe_limit = 2
     cancellable = True
 
+    time: Time = field(default_factory=Time)
+    list_lag: float = 0.0
     jobs: dict[str, Job] = field(default_factory=dict)
+    orders: dict[str, Order] = field(default_factory=dict)
     calls: list[tuple[str, Any]] = field(default_factory=list)
+    finds: list[Find] = field(default_factory=list)
     failing: dict[str, MediaxError] = field(default_factory=dict)
-    now: float = 1_800_000_000.0
+
+    @property
+    def now(self) -> float:
+        return self.time.now
 
     def check(self, request: Order) -> None:
         """Take every order."""
 
-    def add(self, marker: str, state: JobState = JobState.OPEN, state_name: str = "Submitted") -> str:
+    def add(
+        self,
+        marker: str,
+        state: JobState = JobState.OPEN,
+        state_name: str = "Submitted",
+        order: Order = Order(),
+    ) -> str:
         job_id = f"job-{len(self.jobs) + 1}"
-        self.jobs[job_id] = Job(id=job_id, state=state, state_name=state_name, marker=marker)
+        created = datetime.fromtimestamp(self.now, UTC)
+        self.jobs[job_id] = Job(id=job_id, state=state, state_name=state_name, marker=marker, created_at=created)
+        self.orders[job_id] = order
         return job_id
 
-    def turn(self, job_id: str, state: JobState, state_name: str) -> None:
-        self.jobs[job_id] = replace(self.jobs[job_id], state=state, state_name=state_name)
+    def turn(self, job_id: str, state: JobState, state_name: str, **more: Any) -> None:
+        self.jobs[job_id] = replace(self.jobs[job_id], state=state, state_name=state_name, **more)
+
+    def start(self, job_id: str) -> None:
+        self.turn(job_id, JobState.OPEN, "Running", started_at=datetime.fromtimestamp(self.now, UTC))
 
     def count(self, operation: str) -> int:
         return sum(name == operation for name, _ in self.calls)
 
     def submit(self, request: Order, marker: str) -> Flow[Job]:
         self._called("submit", marker)
-        return self.jobs[self.add(marker)]
+        return self.jobs[self.add(marker, order=request)]
         yield
 
     def find(self, marker: str, *, request: Order | None = None, since: float | None = None) -> Flow[JobList]:
         self._called("find", marker)
-        return JobList([job for job in reversed(self.jobs.values()) if job.marker == marker], complete=True)
+        self.finds.append(Find(marker, request, since))
+        listed = [job for job in reversed(self.jobs.values()) if self._lists(job, request, since)]
+        read = listed[:MOST_LISTED]
+        return JobList([job for job in read if job.marker == marker], complete=len(read) == len(listed))
         yield
+
+    def matches(self, job: Job, request: Order) -> bool:
+        made = self.orders[job.id]
+        return (made.track == request.track and None in (made.quality, request.quality)) or made == request
 
     def describe(self, ids: Sequence[str]) -> Flow[Mapping[str, Job]]:
         self._called("describe", tuple(ids))
@@ -88,10 +136,18 @@ class Shop(JobService[Order]):
             step = next(flow)
             while True:
                 assert isinstance(step, Pause)
-                self.now += step.seconds
+                self.time.pause(step.seconds)
                 step = flow.send(None)
         except StopIteration as end:
             return end.value
+
+    def _lists(self, job: Job, request: Order | None, since: float | None) -> bool:
+        created = job.created_at.timestamp()
+        return (
+            created <= self.now - self.list_lag
+            and (since is None or created >= since)
+            and (request is None or self.orders[job.id].track == request.track)
+        )
 
     def _called(self, operation: str, subject: Any) -> None:
         self.calls.append((operation, subject))
