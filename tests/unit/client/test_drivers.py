@@ -26,6 +26,7 @@ from airflow_provider_mediax.client.aio import AsyncClient
 from airflow_provider_mediax.client.pacing import Pacing
 from airflow_provider_mediax.client.retry import ONE_TRY, AnswerTooLarge, Patience
 from airflow_provider_mediax.client.stop import StopSignal
+from airflow_provider_mediax.client.sync import SyncClient
 from airflow_provider_mediax.client.transport import IDLE_SECONDS, USER_AGENT, Transport
 from airflow_provider_mediax.exceptions import (
     AuthenticationFailed,
@@ -329,6 +330,19 @@ def test_self_signed_certificate_is_accepted_only_on_request(
     assert len(tls_server.requests) == (1 if ended == "fine" else 0)
 
 
+def test_a_call_that_is_cut_short_leaves_no_tls_connection_behind(certificate: Path, serve: Serve) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    server, stop = serve(Answer(FINE[:-9], "hang"), tls=context), StopSignal()
+    stopper = threading.Thread(target=lambda: server.arrived.wait(10) and stop.set())
+    stopper.start()
+    with stopping_client(stop, verify=str(certificate), read_timeout=60) as client, pytest.raises(Stopped):
+        client.run(flow(server.url)())
+    assert server.left.wait(10)
+    stopper.join()
+    stop.close()
+
+
 @pytest.mark.parametrize("content", [None, "no certificate", ""])
 def test_verify_that_names_no_certificates_is_refused(
     content: str | None, driver: MakeDriver, tls_server: StubServer, tmp_path: Path
@@ -405,7 +419,7 @@ def test_forwarding_proxy_that_breaks_off_may_have_passed_the_request_on(driver:
 
 
 @pytest.mark.usefixtures("hasty")
-def test_proxy_that_is_not_there_was_sent_nothing_and_its_password_is_not_shown(driver: MakeDriver) -> None:
+def test_a_missing_proxy_was_sent_nothing_and_its_password_is_not_shown(driver: MakeDriver) -> None:
     proxy = refused_port().replace("http://", "http://user:pass77@")
     with pytest.raises(Unreachable) as raised:
         driver(proxy=proxy).run(flow("http://service.invalid", "CreateJob"), patience=THREE)
@@ -465,6 +479,17 @@ def test_flow_may_catch_an_error_and_go_on(driver: MakeDriver, serve: Serve) -> 
         return "created"
 
     assert driver().run(careful, patience=ONE_TRY) == ["job-1"]
+
+
+def test_a_process_that_can_start_no_thread_sends_nothing(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*args: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    server = serve(OK)
+    monkeypatch.setattr(sync._thread, "start_new_thread", refuse)
+    with SyncClient(Transport(), Pacing(1e6)) as client, pytest.raises(Unreachable, match="no thread"):
+        client.run(flow(server.url, "CreateJob")(), ONE_TRY)
+    assert server.connections == 0
 
 
 def test_stop_before_sending_sends_nothing(serve: Serve) -> None:
@@ -539,3 +564,12 @@ async def test_many_calls_at_once_share_one_client(serve: Serve) -> None:
         jobs = await asyncio.gather(*(client.run(flow(server.url)(), ONE_TRY) for _ in range(150)))
     assert {job.id for job in jobs} == {"job-1"}
     assert len(server.requests) == 150
+
+
+async def test_one_refusal_keeps_two_hundred_polls_from_being_sent(serve: Serve) -> None:
+    server = serve(Answer(http(b"", 429, Retry_After="30")))
+    async with AsyncClient(Transport(), Pacing(50)) as client:  # four seconds for all
+        polls = (client.run(flow(server.url)(), ONE_TRY) for _ in range(200))
+        ended = await asyncio.wait_for(asyncio.gather(*polls, return_exceptions=True), 60)
+    assert {type(error) for error in ended} == {Throttled}
+    assert len(server.requests) <= 50, "what was under way until the first answer came"

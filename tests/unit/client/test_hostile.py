@@ -117,7 +117,7 @@ class Scripted:
 
 
 @pytest.mark.parametrize("name", ANSWERS)
-def test_hostile_answer_is_a_reply_or_an_error_that_says_it_may_have_been_sent(name: str, driver: MakeDriver) -> None:
+def test_hostile_answer_ends_typed_and_sending_it_is_not_denied(name: str, driver: MakeDriver) -> None:
     server = Scripted()
     server.data = ANSWERS[name]
     with RawServer(server) as running:

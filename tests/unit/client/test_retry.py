@@ -105,7 +105,7 @@ OUTCOMES: dict[str, tuple[Reply | TransportFailure, type[Decision], type[Decisio
 
 
 @pytest.mark.parametrize("name", OUTCOMES)
-def test_only_what_was_certainly_not_carried_out_is_sent_again_when_it_must_not_be_repeated(name: str) -> None:
+def test_what_must_not_be_repeated_goes_again_only_if_surely_not_done(name: str) -> None:
     outcome, safe, never = OUTCOMES[name]
     assert type(decision(outcome, Repeat.SAFE)) is safe
     assert type(decision(outcome, Repeat.NEVER)) is never
@@ -113,7 +113,7 @@ def test_only_what_was_certainly_not_carried_out_is_sent_again_when_it_must_not_
 
 @pytest.mark.parametrize("name", OUTCOMES)
 @pytest.mark.parametrize("repeat", Repeat)
-def test_after_the_last_attempt_only_the_clock_and_the_limit_lead_to_another(name: str, repeat: Repeat) -> None:
+def test_after_the_last_attempt_only_clock_and_limit_lead_to_another(name: str, repeat: Repeat) -> None:
     outcome = OUTCOMES[name][0]
     made = decision(outcome, repeat, Progress(attempts=PATIENT.attempts))
     again = name in ("401 an hour later", "403 an hour earlier", "429", "429 in a while")
@@ -598,7 +598,7 @@ def failing(reply: Reply | None) -> None:
 
 @pytest.mark.parametrize("repeat", Repeat)
 @pytest.mark.parametrize(("asked", "told"), [("20", 20.0), ("86400", 300.0), (None, None), ("soon", None)])
-def test_the_error_of_a_fault_says_how_long_the_service_wants_to_be_left_alone(
+def test_the_error_of_a_fault_says_how_long_to_leave_the_service_alone(
     repeat: Repeat, asked: str | None, told: float | None
 ) -> None:
     def asking() -> Flow[None]:

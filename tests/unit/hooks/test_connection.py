@@ -171,5 +171,5 @@ def test_buckets_behind_one_endpoint_share_what_it_asks_for():
     assert held(read(endpoint).pacing(CI, "other-1250000000"))
 
 
-def test_the_service_with_a_host_for_each_bucket_is_the_one_that_jobs_names_so():
+def test_connection_and_jobs_call_the_services_alike():
     assert CloudInfiniteService.name == CI != MediaxService.name
