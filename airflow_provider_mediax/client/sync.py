@@ -32,7 +32,7 @@ _TICK = 0.2  # seconds between two looks at the stop signal while an answer is a
 
 class SyncClient:
     """
-    One pooled session, for the life of a hook. Also a context manager.
+    One pooled session, for the life of a hook and for one thread at a time. Also a context manager.
 
     :param stop: once set, nothing more is sent and every pause ends.
     """
@@ -126,6 +126,9 @@ class SyncClient:
         try:
             # Not threading.Thread: a signal handler sends too, and what it interrupted may hold the lock of its start.
             _thread.start_new_thread(_answer, (self._session, self._transport, step, followed, answer))
+        except RuntimeError:
+            raise TransportFailure("this process can start no thread", sent=False) from None
+        try:
             while (left := ends_at - time.monotonic()) > 0:
                 if wait((answer,), min(left, _TICK)).done:
                     return answer.result()
@@ -136,8 +139,6 @@ class SyncClient:
                         break  # it has got under way in this very moment
                     raise Stopped(f"The task was killed before {call.action} was answered")
             raise too_late(sent=followed.cut())
-        except RuntimeError as error:  # no thread can be started
-            raise TransportFailure(type(error).__name__, sent=followed.cut()) from None
         finally:
             if not answer.done():  # nor is anything left behind when a signal's handler raises
                 followed.cut()

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import re
+import socket
 import ssl
 import threading
 from collections.abc import Callable, Sequence
@@ -60,6 +63,14 @@ class StubServer:
     arrived: threading.Event = field(default_factory=threading.Event)
     left: threading.Event = field(default_factory=threading.Event)
 
+    def hold(self) -> None:
+        """Answer nothing until :meth:`release`."""
+        self._loop.call_soon_threadsafe(self._free.clear)
+
+    def release(self) -> None:
+        """Answer what was held, and everything from now on."""
+        self._loop.call_soon_threadsafe(self._free.set)
+
     def __enter__(self) -> StubServer:
         started = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve(started)))
@@ -80,6 +91,8 @@ class StubServer:
         self._loop = asyncio.get_running_loop()
         self._loop.set_exception_handler(lambda loop, context: None)  # broken handshakes are part of the script
         self._over = asyncio.Event()
+        self._free = asyncio.Event()
+        self._free.set()
         self._tasks: set[asyncio.Task[None]] = set()
         server = await asyncio.start_server(self._accept, "127.0.0.1", 0, ssl=self.tls)
         self.port: int = server.sockets[0].getsockname()[1]
@@ -113,11 +126,71 @@ class StubServer:
         answer = self.script[min(len(self.requests), len(self.script) - 1)]
         self.requests.append(Seen(first.split(" ")[1], headers, body))
         self.arrived.set()
+        await self._free.wait()
         writer.write(answer.data)
         await writer.drain()
         if answer.then == "hang":
             await reader.read()
         return answer.then == "keep"
+
+
+class RawServer:
+    """
+    Hands each connection to a function, on a thread of its own.
+
+    :param serve: is given the connection and the event that ends the test; its connection is closed after it.
+    """
+
+    def __init__(self, serve: Callable[[socket.socket, threading.Event], object]) -> None:
+        self.connections = 0
+        self.came = threading.Event()
+        self.left = threading.Event()
+        self._serve = serve
+        self._over = threading.Event()
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener.settimeout(0.05)
+        self._threads = [threading.Thread(target=self._accept)]
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+
+    def __enter__(self) -> RawServer:
+        self._threads[0].start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._over.set()
+        for thread in self._threads:
+            thread.join()
+        self._listener.close()
+
+    def _accept(self) -> None:
+        while not self._over.is_set():
+            with contextlib.suppress(TimeoutError):
+                connection, _ = self._listener.accept()
+                connection.settimeout(10)
+                self.connections += 1
+                self.came.set()
+                self._threads.append(threading.Thread(target=self._carry_out, args=(connection,)))
+                self._threads[-1].start()
+
+    def _carry_out(self, connection: socket.socket) -> None:
+        with connection, contextlib.suppress(OSError):
+            self._serve(connection, self._over)
+        self.left.set()
+
+
+def read_request(connection: socket.socket) -> bytes:
+    """Read headers and body of one request; empty if the client has gone."""
+    data = b""
+    while b"\r\n\r\n" not in data:
+        part = connection.recv(65536)
+        if not part:
+            return b""
+        data += part
+    head, _, body = data.partition(b"\r\n\r\n")
+    length = re.search(rb"(?i)content-length: (\d+)", head)
+    while length and len(body) < int(length[1]):
+        body += connection.recv(65536)
+    return head + b"\r\n\r\n" + body
 
 
 class Driver:

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from airflow_provider_mediax.client.pacing import BURST, Pacing, shared_pacing
+from airflow_provider_mediax.client.pacing import BURST, LARGEST_OFFSET, LONGEST_HOLD, Pacing, shared_pacing
 
 
 def test_burst_goes_at_once_then_the_rate_counts() -> None:
@@ -59,20 +59,68 @@ def test_threads_share_the_places() -> None:
     assert sorted(delays) == pytest.approx([max(0, place - BURST + 1) / 100 for place in range(400)])
 
 
-def test_rate_may_change_while_in_use() -> None:
-    pacing = Pacing(1)
-    for _ in range(BURST + 1):
-        pacing.reserve(0.0)
-    pacing.change_rate(100)
-    assert pacing.reserve(0.0) - pacing.reserve(0.0) == pytest.approx(-0.01)
+ACCOUNT = ("mediax", "pacing-test.example", "key")
 
 
-def test_one_service_has_one_pacing_and_the_last_rate_counts() -> None:
-    first = shared_pacing("mediax pacing-test.example", 1)
-    again = shared_pacing("mediax pacing-test.example", 1000)
-    other = shared_pacing("ci pacing-test.example", 1000)
-    assert first is again
-    assert first is not other
-    for _ in range(BURST):
-        first.reserve(100.0)
-    assert first.reserve(100.0) == pytest.approx(0.001)
+def test_one_account_has_one_limit_for_each_rate() -> None:
+    quick, slow = shared_pacing(*ACCOUNT, 10), shared_pacing(*ACCOUNT, 1)
+    assert quick is shared_pacing(*ACCOUNT, 10)
+    assert quick is not slow
+    delays = [[pacing.reserve(100.0) for _ in range(BURST + 1)][-1] for pacing in (quick, slow)]
+    assert delays == [pytest.approx(0.1), pytest.approx(1.0)]
+
+
+def test_what_the_service_says_counts_for_every_connection_to_the_account() -> None:
+    shared_pacing(*ACCOUNT, 10).hold(20, 100.0, submits_only=False)
+    shared_pacing(*ACCOUNT, 10).clock_offset = 60.0
+    other = shared_pacing(*ACCOUNT, 1)
+    assert (other.held(105.0, submit=False), other.clock_offset) == (15.0, 60.0)
+
+
+@pytest.mark.parametrize("place", range(3))
+def test_another_service_host_or_account_is_held_by_nothing(place: int) -> None:
+    shared_pacing(*ACCOUNT, 10).hold(20, 100.0, submits_only=False)
+    other = shared_pacing(*("other" if number == place else part for number, part in enumerate(ACCOUNT)), 10)
+    assert other.held(105.0, submit=True) == 0
+
+
+def test_a_hold_lasts_as_long_as_asked_up_to_five_minutes() -> None:
+    pacing = Pacing(10)
+    pacing.hold(20, 100.0, submits_only=False)
+    assert [pacing.held(now, submit=True) for now in (100.0, 119.0, 120.0, 500.0)] == [20, 1, 0, 0]
+    pacing.hold(86400, 1000.0, submits_only=False)
+    assert pacing.held(1000.0, submit=False) == LONGEST_HOLD == 300
+
+
+def test_a_hold_is_renewed_and_never_shortened() -> None:
+    pacing = Pacing(10)
+    pacing.hold(20, 100.0, submits_only=False)
+    pacing.hold(5, 101.0, submits_only=False)
+    assert pacing.held(101.0, submit=False) == 19
+    pacing.hold(20, 110.0, submits_only=False)
+    assert pacing.held(110.0, submit=False) == 20
+
+
+def test_a_refused_submit_holds_submits_only() -> None:
+    pacing = Pacing(10)
+    pacing.hold(20, 100.0, submits_only=True)
+    assert (pacing.held(100.0, submit=True), pacing.held(100.0, submit=False)) == (20, 0)
+    assert pacing.reserve(100.0) == 0
+
+
+def test_the_time_of_a_hold_earns_no_burst() -> None:
+    pacing = Pacing(10)
+    pacing.hold(20, 100.0, submits_only=False)
+    assert [pacing.reserve(120.0) for _ in range(3)] == pytest.approx([0.0, 0.1, 0.2])
+
+
+@pytest.mark.parametrize("seconds", [1e18, -1e18, 2 * LARGEST_OFFSET])
+def test_the_clock_is_corrected_by_a_day_at_most(seconds: float) -> None:
+    pacing = Pacing(10)
+    pacing.clock_offset = seconds
+    assert abs(pacing.clock_offset) == LARGEST_OFFSET == 86400
+
+
+def test_a_key_is_never_shown() -> None:
+    pacing = shared_pacing("mediax", "pacing-test.example", "AKIDexample77", 10)
+    assert "AKIDexample77" not in repr(pacing) + repr(vars(pacing))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable, Generator, Iterable
 from email.utils import formatdate
@@ -9,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_mediax.client import retry
 from airflow_provider_mediax.client.pacing import BURST, Pacing
 from airflow_provider_mediax.client.retry import (
     CLOCK_TOLERANCE,
     ONE_TRY,
     PATIENT,
     Again,
+    AnswerTooLarge,
     Decision,
     Fail,
     Patience,
@@ -33,7 +34,8 @@ from airflow_provider_mediax.protocol.exchange import Call, Flow, Pause, Repeat,
 NOW = 1_700_000_000.0
 NOT_SENT = TransportFailure("refused", sent=False)
 LOST = TransportFailure("reset", sent=True)
-UNUSABLE = TransportFailure("too long", sent=True, readable=False)
+UNUSABLE = TransportFailure("garbage", sent=True, readable=False)
+TOO_LARGE = TransportFailure("more than 9 bytes", sent=True, readable=False, too_large=True)
 
 
 def signature(now: float) -> dict[str, str]:
@@ -87,16 +89,23 @@ OUTCOMES: dict[str, tuple[Reply | TransportFailure, type[Decision], type[Decisio
     "500": (answer(500), Again, Use),
     "502": (answer(502), Again, Use),
     "503 in a while": (answer(503, retry_after="20"), Again, Use),
-    "503 tomorrow": (answer(503, retry_after="86400"), Use, Use),
+    "503 tomorrow": (answer(503, retry_after="86400"), Again, Use),
+    "409": (answer(409), Use, Use),
+    "425": (answer(425), Use, Use),
+    "499": (answer(499), Use, Use),
+    "403 in the year 9999": (answer(403, date="Fri, 31 Dec 9999 23:59:59 GMT"), Use, Use),
+    "403 in the year 1": (answer(403, date="Mon, 01 Jan 0001 00:00:00 GMT"), Use, Use),
+    "403 a day and a minute later": (answer(403, date=at(86460)), Use, Use),
     "504": (answer(504), Again, Use),
     "no connection": (NOT_SENT, Again, Again),
     "answer lost": (LOST, Again, Fail),
     "answer unusable": (UNUSABLE, Again, Fail),
+    "answer too large": (TOO_LARGE, Fail, Fail),
 }
 
 
 @pytest.mark.parametrize("name", OUTCOMES)
-def test_only_what_was_certainly_not_carried_out_is_sent_again_when_it_must_not_be_repeated(name: str) -> None:
+def test_what_must_not_be_repeated_goes_again_only_if_surely_not_done(name: str) -> None:
     outcome, safe, never = OUTCOMES[name]
     assert type(decision(outcome, Repeat.SAFE)) is safe
     assert type(decision(outcome, Repeat.NEVER)) is never
@@ -104,7 +113,7 @@ def test_only_what_was_certainly_not_carried_out_is_sent_again_when_it_must_not_
 
 @pytest.mark.parametrize("name", OUTCOMES)
 @pytest.mark.parametrize("repeat", Repeat)
-def test_after_the_last_attempt_only_the_clock_and_the_limit_lead_to_another(name: str, repeat: Repeat) -> None:
+def test_after_the_last_attempt_only_clock_and_limit_lead_to_another(name: str, repeat: Repeat) -> None:
     outcome = OUTCOMES[name][0]
     made = decision(outcome, repeat, Progress(attempts=PATIENT.attempts))
     again = name in ("401 an hour later", "403 an hour earlier", "429", "429 in a while")
@@ -124,7 +133,8 @@ def test_one_try_never_waits(name: str, repeat: Repeat) -> None:
     [
         (NOT_SENT, Unreachable, "No connection to h.example for Do: refused"),
         (LOST, Unavailable, "h.example did not answer Do: reset"),
-        (UNUSABLE, ProtocolError, "h.example answered Do with something unusable: too long"),
+        (UNUSABLE, ProtocolError, "h.example answered Do with something unusable: garbage"),
+        (TOO_LARGE, AnswerTooLarge, "h.example answered Do with more than 9 bytes"),
     ],
 )
 def test_failures_become_errors_that_say_what_was_sent(
@@ -133,13 +143,13 @@ def test_failures_become_errors_that_say_what_was_sent(
     made = decision(failure, repeat, patience=ONE_TRY)
     assert isinstance(made, Fail)
     assert type(made.error) is kind
-    assert text in str(made.error)
+    assert text in made.error.what
 
 
 def test_error_names_the_host_and_nothing_else_of_the_address() -> None:
     made = decide(call(url="https://h.example/job?key=5e7"), LOST, Progress(attempts=9), ONE_TRY, now=NOW, jitter=0.5)
     assert isinstance(made, Fail)
-    assert "5e7" not in str(made.error)
+    assert "5e7" not in made.error.what
 
 
 @pytest.mark.parametrize("jitter", [0.0, 0.5, 1.0])
@@ -251,8 +261,20 @@ def one(made: Call) -> Flow[Reply | None]:
 Steps = Generator[Send | Pause, Reply | None, Any]
 
 
-def carry_out(steps: Steps, outcomes: Callable[[int], Reply | TransportFailure]) -> tuple[list[Send | Pause], Any]:
-    """Play a driver: answer the n-th Send with the n-th outcome, wait out nothing."""
+class Clock:
+    """Monotonic time that passes only where a driver waits."""
+
+    def __init__(self) -> None:
+        self.now = 50_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def carry_out(
+    steps: Steps, outcomes: Callable[[int], Reply | TransportFailure], clock: Clock | None = None
+) -> tuple[list[Send | Pause], Any]:
+    """Play a driver: answer the n-th Send with the n-th outcome, and wait by the clock."""
     made: list[Send | Pause] = []
     sent = 0
     try:
@@ -262,6 +284,8 @@ def carry_out(steps: Steps, outcomes: Callable[[int], Reply | TransportFailure])
             assert len(made) < 5000, "it goes on for ever"
             if isinstance(step, Pause):
                 assert step.seconds >= 0
+                if clock is not None:
+                    clock.now += step.seconds
                 step = steps.send(None)
                 continue
             outcome = outcomes(sent)
@@ -276,9 +300,9 @@ def carry_out(steps: Steps, outcomes: Callable[[int], Reply | TransportFailure])
 def run(
     made: Call, outcomes: Iterable[Reply | TransportFailure], patience: Patience = PATIENT, pacing: Pacing | None = None
 ) -> tuple[list[Send | Pause], Any]:
-    script = list(outcomes)
-    steps = attempts(one(made), pacing or Pacing(1e6), patience)
-    return carry_out(steps, lambda sent: script[min(sent, len(script) - 1)])
+    script, clock = list(outcomes), Clock()
+    steps = attempts(one(made), pacing or Pacing(1e6), patience, clock)
+    return carry_out(steps, lambda sent: script[min(sent, len(script) - 1)], clock)
 
 
 def sends(steps: list[Send | Pause]) -> list[Send]:
@@ -454,4 +478,208 @@ def test_driver_must_answer() -> None:
 def test_a_worker_waits_at_most_300_seconds_for_the_limit() -> None:
     assert PATIENT.throttle_wait == 300
     assert (ONE_TRY.attempts, ONE_TRY.throttle_wait) == (1, 0)
-    assert retry.MAX_BODY >= 1024 * 1024
+
+
+# What the service says to one call holds the others.
+
+
+class Process:
+    """Many calls of one process at once: each is a generator of steps, and one clock runs for all."""
+
+    def __init__(self, pacing: Pacing, service: Callable[[float], Reply]) -> None:
+        self.clock = Clock()
+        self.begun = self.clock.now
+        self.sent_at: list[float] = []
+        self.ended: list[Any] = []
+        self._pacing = pacing
+        self._service = service
+        self._waking: list[tuple[float, int, Steps]] = []
+
+    def start(self, made: Call, patience: Patience, after: float = 0.0) -> None:
+        self._waking.append(
+            (self.begun + after, len(self._waking), attempts(one(made), self._pacing, patience, self.clock))
+        )
+
+    def pass_time(self, seconds: float) -> None:
+        """Carry everything out that is due within ``seconds`` of the start."""
+        until = self.begun + seconds
+        while self._waking and min(self._waking)[0] <= until:
+            at, number, steps = min(self._waking)
+            self._waking.remove((at, number, steps))
+            self.clock.now = max(self.clock.now, at)
+            try:
+                step = steps.send(None)
+                while isinstance(step, Send):
+                    self.sent_at.append(self.clock.now - self.begun)
+                    step = steps.send(self._service(self.clock.now - self.begun))
+            except StopIteration as end:
+                self.ended.append(end.value)
+            except MediaxError as error:
+                self.ended.append(error)
+            else:
+                self._waking.append((self.clock.now + step.seconds, number, steps))
+        self.clock.now = until
+
+
+def refuses(now: float) -> Reply:
+    return answer(429, retry_after="10")
+
+
+@pytest.mark.parametrize("patience", [PATIENT, ONE_TRY])
+def test_one_refusal_holds_two_hundred_waiting_calls(patience: Patience) -> None:
+    process = Process(Pacing(10), refuses)
+    for _ in range(200):
+        process.start(call(), patience)
+    process.pass_time(9.9)
+    assert len(process.sent_at) == 1
+    # Who cannot wait is told at once how long to stay away; no failure is counted for that.
+    assert len(process.ended) == (0 if patience is PATIENT else 200)
+    assert all(isinstance(error, Throttled) and 0 < (error.retry_after or 0) <= 10 for error in process.ended)
+
+
+def test_the_hold_is_renewed_as_often_as_the_service_says_so() -> None:
+    process = Process(Pacing(10), refuses)
+    for _ in range(200):
+        process.start(call(), PATIENT)
+    process.pass_time(100)
+    assert len(process.sent_at) == 11
+    process.pass_time(1000)
+    assert len(process.ended) == 200
+    assert len(process.sent_at) <= 31  # 300 s, one request in 10 s
+
+
+def test_after_the_hold_the_rate_counts_from_the_first_request_on() -> None:
+    process = Process(Pacing(10), lambda now: refuses(now) if now < 5 else answer(200))
+    for _ in range(200):
+        process.start(call(), PATIENT)
+    process.pass_time(60)
+    assert len([ended for ended in process.ended if isinstance(ended, Reply)]) == 200
+    after = sorted(process.sent_at)[1:]
+    assert after[0] >= 10
+    assert all(later - first >= 0.099 for first, later in itertools.pairwise(after))
+
+
+def test_a_refused_submit_lets_polls_pass() -> None:
+    process = Process(Pacing(10), lambda now: refuses(now) if now == 0 else answer(200))
+    process.start(call(Repeat.NEVER), PATIENT)
+    process.start(call(Repeat.NEVER), PATIENT, after=1)
+    process.start(call(), ONE_TRY, after=1)
+    process.pass_time(5)
+    assert (process.sent_at, process.ended) == ([0.0, 1.0], [answer(200)])
+    process.pass_time(30)
+    assert process.ended == [answer(200)] * 3
+
+
+def test_a_refused_poll_holds_submits_too() -> None:
+    process = Process(Pacing(10), refuses)
+    process.start(call(), ONE_TRY)
+    process.start(call(Repeat.NEVER), ONE_TRY, after=1)
+    process.pass_time(5)
+    assert len(process.sent_at) == 1
+    assert [error.retry_after for error in process.ended] == [10.0, 9.0]
+
+
+@pytest.mark.parametrize("asked", ["301", "86400"])
+def test_a_pause_beyond_what_a_worker_waits_is_reported_at_once_and_capped(asked: str) -> None:
+    process = Process(Pacing(10), lambda now: answer(429, retry_after=asked))
+    process.start(call(), PATIENT)
+    process.start(call(), ONE_TRY, after=1)
+    process.pass_time(2)
+    assert [type(error) for error in process.ended] == [Throttled, Throttled]
+    assert [error.retry_after for error in process.ended] == [300.0, 299.0]
+    assert len(process.sent_at) == 1
+
+
+def failing(reply: Reply | None) -> None:
+    assert reply is not None
+    if reply.status >= 500:
+        raise Unavailable("the service is down", status=reply.status)
+
+
+@pytest.mark.parametrize("repeat", Repeat)
+@pytest.mark.parametrize(("asked", "told"), [("20", 20.0), ("86400", 300.0), (None, None), ("soon", None)])
+def test_the_error_of_a_fault_says_how_long_to_leave_the_service_alone(
+    repeat: Repeat, asked: str | None, told: float | None
+) -> None:
+    def asking() -> Flow[None]:
+        failing((yield call(repeat)))
+
+    reply = answer(503) if asked is None else answer(503, retry_after=asked)
+    _, error = carry_out(attempts(asking(), Pacing(1e6), ONE_TRY), lambda sent: reply)
+    assert isinstance(error, Unavailable)
+    assert getattr(error, "retry_after", None) == told
+
+
+def test_a_fault_holds_the_call_that_was_told_and_no_other() -> None:
+    process = Process(Pacing(10), lambda now: answer(503, retry_after="20") if now == 0 else answer(200))
+    process.start(call(), PATIENT)
+    process.start(call(), PATIENT, after=1)
+    process.pass_time(19.9)
+    assert process.sent_at == [0.0, 1.0]
+    process.pass_time(60)
+    assert process.ended == [answer(200)] * 2
+
+
+def test_pauses_asked_for_by_faults_end_with_what_a_worker_waits() -> None:
+    steps, result = run(call(), [answer(503, retry_after="86400")])
+    assert (len(sends(steps)), result.status) == (2, 503)
+    assert sum(pauses(steps)) <= 300
+
+
+# Clocks.
+
+
+@pytest.mark.parametrize("date", ["Fri, 31 Dec 9999 23:59:59 GMT", "Mon, 01 Jan 0001 00:00:00 GMT"])
+@pytest.mark.parametrize("status", [401, 403])
+def test_an_absurd_date_breaks_no_later_call(date: str, status: int) -> None:
+    pacing = Pacing(1e6)
+    refused, result = run(call(), [answer(status, date=date)], pacing=pacing)
+    assert (len(sends(refused)), result.status) == (1, status)
+    later, result = run(call(), [answer(200)], pacing=pacing)
+    assert (len(sends(later)), result) == (1, answer(200))
+    assert pacing.clock_offset == 0
+
+
+def test_a_wrong_correction_is_corrected_by_the_next_call() -> None:
+    pacing = Pacing(1e6)
+    pacing.clock_offset = 80_000.0
+
+    def service(sent: int) -> Reply:
+        return answer(403, date=formatdate(time.time(), usegmt=True)) if sent == 0 else answer(200)
+
+    steps, result = carry_out(attempts(one(call()), pacing, ONE_TRY), service)
+    assert (len(sends(steps)), result) == (2, answer(200))
+    assert pacing.clock_offset == pytest.approx(0, abs=3)
+
+
+@pytest.mark.parametrize("machine", [-1e12, 0.0, 4e9, 1e12, 1e300])
+@pytest.mark.parametrize("offset", [-1e9, 0.0, 1e9])
+def test_no_clock_of_this_machine_keeps_a_call_from_being_signed(
+    machine: float, offset: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(time, "time", lambda: machine)
+    pacing = Pacing(1e6)
+    pacing.clock_offset = offset
+    steps, _ = run(call(), [answer(403, date=at(0)), answer(503, retry_after="5"), answer(200)], pacing=pacing)
+    assert sends(steps)[0].headers["Date"]
+
+
+def test_a_call_hears_of_each_attempt_after_every_wait() -> None:
+    pacing, clock, heard = Pacing(1), Clock(), []
+    for _ in range(BURST):
+        pacing.reserve(clock())
+    made = call(Repeat.NEVER, about_to_send=lambda: heard.append(clock() - 50_000.0))
+    script = [answer(429, retry_after="30"), answer(200)]
+    steps, _ = carry_out(attempts(one(made), pacing, PATIENT, clock), lambda sent: script[sent], clock)
+    assert len(sends(steps)) == len(heard) == 2
+    assert heard[0] == 1
+    assert heard[1] >= 31
+
+
+def test_who_hears_of_an_attempt_may_keep_it_back() -> None:
+    def refuse() -> None:
+        raise Unavailable("the intent could not be written")
+
+    steps, result = run(call(Repeat.NEVER, about_to_send=refuse), [answer(200)])
+    assert sends(steps) == []
+    assert result.what == "the intent could not be written"

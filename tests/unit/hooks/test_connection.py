@@ -9,7 +9,9 @@ import pytest
 from airflow.sdk import Connection
 
 from airflow_provider_mediax.exceptions import BadRequest
-from airflow_provider_mediax.hooks.connection import MediaxConnection
+from airflow_provider_mediax.hooks.connection import CI, MediaxConnection
+from airflow_provider_mediax.jobs.cloud_infinite import CloudInfiniteService
+from airflow_provider_mediax.jobs.mediax import MediaxService
 
 SECRETS = {
     "gateway_secret_id": "SECRET-gateway-id",
@@ -124,3 +126,50 @@ def test_plain_http_to_another_machine_is_warned_about(host, warned, caplog):
 def test_one_rate_limit_serves_all_hooks_of_a_process():
     assert read().pacing("mediax") is read().pacing("mediax")
     assert read().pacing("mediax") is not read(host="https://other").pacing("mediax")
+    assert read().pacing("mediax") is not read(login="other").pacing("mediax")
+    assert read().pacing("mediax") is not read({"requests_per_second": 1}).pacing("mediax")
+
+
+def held(pacing) -> bool:
+    return pacing.held(100.0, submit=False) > 0
+
+
+def test_a_pause_that_mediax_asks_for_holds_the_account_at_that_host():
+    read().pacing("mediax").hold(20, 100.0, submits_only=False)
+    assert held(read({"requests_per_second": 1}).pacing("mediax"))
+    assert not held(read(login="other").pacing("mediax"))
+    assert not held(read(host="https://other").pacing("mediax"))
+    assert not held(read().pacing(CI, "b-1250000000", "ap-guangzhou"))
+
+
+CI_FIELDS = {"cos_bucket": "b-1250000000", "cos_region": "ap-guangzhou", "cos_secret_id": "id"}
+
+
+@pytest.mark.parametrize(
+    ("extra", "fields", "place", "expected"),
+    [
+        ({}, {}, (), True),
+        ({}, {"host": "https://other", "login": "other"}, (), True),  # nothing of CI's
+        ({"requests_per_second": 1}, {}, (), True),
+        ({}, {}, ("b-1250000000", "ap-guangzhou"), True),
+        ({"cos_bucket": "other-1250000000"}, {}, ("b-1250000000", None), True),
+        ({"cos_secret_id": "other"}, {}, (), False),
+        ({"cos_bucket": "other-1250000000"}, {}, (), False),
+        ({}, {}, ("other-1250000000", None), False),
+        ({}, {}, (None, "ap-beijing"), False),
+        ({"cos_endpoint": "http://127.0.0.1:1"}, {}, (), False),
+    ],
+)
+def test_a_pause_that_ci_asks_for_holds_the_account_at_the_bucket(extra, fields, place, expected):
+    read(CI_FIELDS).pacing(CI).hold(20, 100.0, submits_only=False)
+    assert held(read({**CI_FIELDS, **extra}, **fields).pacing(CI, *place)) is expected
+
+
+def test_buckets_behind_one_endpoint_share_what_it_asks_for():
+    endpoint = {**CI_FIELDS, "cos_endpoint": "http://127.0.0.1:1"}
+    read(endpoint).pacing(CI).hold(20, 100.0, submits_only=False)
+    assert held(read(endpoint).pacing(CI, "other-1250000000"))
+
+
+def test_connection_and_jobs_call_the_services_alike():
+    assert CloudInfiniteService.name == CI != MediaxService.name
