@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import TypeAlias, TypeVar
@@ -201,22 +201,12 @@ def attempts(
             except MediaxError as error:
                 step = flow.throw(error)
             else:
-                step = _answered(flow, reply)
+                step = flow.send(reply)
     except StopIteration as end:
         result: T = end.value
         return result
     finally:
         flow.close()
-
-
-def _answered(flow: Flow[T], reply: Reply) -> Call | Pause:
-    """Give the flow its answer; what it makes of a fault of the service says how long to leave the service alone."""
-    try:
-        return flow.send(reply)
-    except MediaxError as error:
-        if reply.status >= 500 and (told := retry_after(reply, time.time())) is not None:
-            error.retry_after = min(told, LONGEST_HOLD)
-        raise
 
 
 def _attempts_at(
@@ -240,7 +230,8 @@ def _attempts_at(
         progress.attempts += 1
         decision = decide(call, outcome, progress, patience, now=now, jitter=random.random())  # noqa: S311 - spread
         if isinstance(decision, Use):
-            return decision.reply
+            told = retry_after(decision.reply, now) if decision.reply.status >= 500 else None
+            return decision.reply if told is None else replace(decision.reply, retry_after=min(told, LONGEST_HOLD))
         if decision.hold:
             pacing.hold(decision.hold, clock(), submits_only=submit)
         if isinstance(decision, Fail):

@@ -104,8 +104,7 @@ class JobHook(BaseHook):
     @property
     def longest_send(self) -> float:
         """Seconds from the begin of a submit after which the service has received it or never will."""
-        transport = self.connection.transport
-        return transport.connect_timeout + 2 * transport.read_timeout
+        return self.connection.transport.longest_send
 
     def check_outputs(self, job: Job) -> None:
         """

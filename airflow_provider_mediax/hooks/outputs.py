@@ -86,8 +86,9 @@ def check_outputs(
             "Not all files of job %s are known to be there; the task goes on. %s", job.id, "; ".join(verdict.doubts)
         )
     if verdict.failures:
+        lacks = f"The job succeeded, but lacks {len(verdict.failures)} of its {promised} files"
         raise ResultMissing(
-            f"The job succeeded, but lacks {len(verdict.failures)} of its {promised} files: {'; '.join(verdict.failures)}",
+            f"{lacks}: {'; '.join(verdict.failures)}",
             job_id=job.id,
             marker=job.marker,
         )

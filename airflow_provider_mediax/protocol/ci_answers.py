@@ -346,6 +346,7 @@ def refusal(action: str, reply: Reply, envelope: JsonObject, hide: Callable[[str
         code=code and hide(code)[:100],
         request_id=request_id and hide(request_id)[:100],
     )
+    error.retry_after = reply.retry_after
     # A redirect was not carried out, whatever code it bears.
     error.nothing_done = kind.nothing_done or 300 <= status < 400
     return error

@@ -92,11 +92,13 @@ class Reply:
     :param status: HTTP status.
     :param headers: names in lower case.
     :param body: the whole body; drivers refuse one above the limit of their own.
+    :param retry_after: seconds that a service with a passing fault wants to be left alone for, None if it did not say.
     """
 
     status: int
     headers: Mapping[str, str]
     body: bytes
+    retry_after: float | None = None
 
     def __post_init__(self) -> None:
         """Replace what cannot be stored: one driver reads bytes of a header that are no text as half characters."""

@@ -401,6 +401,7 @@ def _refusal(
     elif status < 400 and not platform:
         said = f"{action} was not carried out: the answer leads to {redirect_target(reply)}"
     error = kind(said, advice=advice, **facts)
+    error.retry_after = reply.retry_after
     error.layer = "platform" if platform else "gateway"
     error.nothing_done = kind.nothing_done and (not platform or status == 429)
     return error

@@ -408,3 +408,58 @@ async def test_a_triggerer_that_shuts_down_leaves_nothing_behind():
         await asyncio.gather(*(asyncio.all_tasks() - {asyncio.current_task()}), return_exceptions=True)
     assert cloud.clients[0].closed.is_set()
     assert cloud.under_way == 0
+
+
+@in_virtual_time
+async def test_an_error_of_a_client_that_has_been_replaced_counts_for_nobody():
+    cloud = Cloud(rate=1000.0)
+    waits = Waits(cloud)
+    waits.begin("lost", "late", rng=lambda: 0.0)
+    await asyncio.sleep(20)
+    first = cloud.look_ups.copy()
+
+    async def fail(request):
+        if cloud.look_ups == first and request.ids == ("lost",):
+            raise unreachable()
+        if cloud.look_ups == first:
+            await asyncio.sleep(10)
+            raise Unavailable("down")
+
+    cloud.answering = fail
+    await asyncio.sleep(60)
+    assert len(cloud.look_ups) == 2
+    assert len(waits.failures("lost")) == 1
+    assert waits.failures("late") == []
+    await waits.all_succeed()
+
+
+@in_virtual_time
+async def test_a_look_up_that_fails_while_the_old_client_serves_is_nobodys_failure():
+    cloud = Cloud(rate=1000.0, latency=3.0)
+    waits = Waits(cloud)
+    waits.begin("unlucky", *many(50))
+    await asyncio.sleep(20)
+
+    async def lose_one(request):
+        if request.ids == ("unlucky",):
+            cloud.answering = None
+            raise unreachable()
+
+    cloud.answering, cloud.connection = lose_one, None
+    await asyncio.sleep(30)
+    assert len(cloud.look_ups) == 2
+    assert not any(waits.failures(name) for name in many(50))
+    await waits.all_succeed()
+
+
+@in_virtual_time
+async def test_polls_that_end_one_after_the_other_do_not_cost_a_turn_each(monkeypatch):
+    cloud = Cloud(rate=1000.0)
+    waits = Waits(cloud)
+    turns, take_turn = [], waits.watcher._take_turn
+    monkeypatch.setattr(waits.watcher, "_take_turn", lambda: (turns.append(now()), take_turn()))
+    waits.begin(*many(1000), poll_interval=2.0)
+    await asyncio.sleep(10)
+    assert len(cloud.requests) > 1000
+    assert len(turns) <= 10 / watcher_module.TURN + 2
+    await waits.leave(*waits.tasks)
