@@ -9,7 +9,8 @@ from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsp
 
 _QUERY = re.compile(r"(https?://[^\s?#\"'<>]+)[?#][^\s\"'<>]+")
 _COS_HOST = re.compile(r"([a-z0-9-]+)\.cos\.[a-z0-9-]+\.myqcloud\.com")
-_ADDRESS_IN_TEXT = re.compile(r"(?i)\b[a-z][a-z0-9+.-]{0,19}://[^\s\"'<>]+")
+_ADDRESS_IN_TEXT = re.compile(r"://[^\s\"'<>]+")
+"""Without the scheme, so that looking for one costs nothing in a long text without addresses."""
 
 
 class _Family(NamedTuple):
@@ -132,7 +133,7 @@ def shown_url(url: str) -> str:
 
 def shown_text(said: str) -> str:
     """Return a text in which every address may be shown; it may repeat a signed one."""
-    return _ADDRESS_IN_TEXT.sub(lambda found: shown_url(found.group()), said)
+    return _ADDRESS_IN_TEXT.sub(lambda found: shown_url(f"http{found.group()}").removeprefix("http"), said)
 
 
 def hide_queries(said: str) -> str:

@@ -21,7 +21,7 @@ def emulator(mediax_emulator):
     return mediax_emulator
 
 
-def test_an_address_with_the_tasks_connection_reaches_its_object_on_every_lane(run_dag, emulator):
+def test_an_address_of_this_connection_reaches_its_object_on_every_lane(run_dag, emulator):
     common = {"poll_interval": 0.2, "deferrable": False}
     with DAG(dag_id="addresses_on_every_lane") as dag:
 
@@ -56,7 +56,7 @@ def test_an_address_with_the_tasks_connection_reaches_its_object_on_every_lane(r
 
 
 @pytest.mark.parametrize("deferrable", [True, False])
-def test_an_address_with_another_connection_is_refused_before_anything_is_sent(run_dag, emulator, deferrable):
+def test_an_address_of_another_connection_is_refused_and_nothing_is_sent(run_dag, emulator, deferrable):
     theirs = f"cos://theirs@{BUCKET}/in/a.wav"
     common = {"deferrable": deferrable, "retries": 2}
     with DAG(dag_id=f"addresses_of_another_connection_{deferrable}") as dag:

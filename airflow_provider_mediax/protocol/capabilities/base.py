@@ -120,7 +120,7 @@ def switch(name: str, value: bool) -> int:
 
 
 def word(name: str, value: str) -> str:
-    """Return text that its field allows."""
+    """Return text that its field allows; a new field needs its line in ``names.FIELDS``."""
     check(name, value)
     return value
 

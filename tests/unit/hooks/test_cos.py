@@ -540,7 +540,7 @@ class TestAddresses:
         "address",
         ["cos://theirs@music-1250000000/a", "cos://u:5e7@music-1250000000/a", "cos://music/a", "cos://music-1"],
     )
-    def test_another_connection_or_no_object_is_refused_before_anything_is_sent(self, hook, mediax_emulator, address):
+    def test_another_connection_or_no_object_is_refused_and_nothing_is_sent(self, hook, mediax_emulator, address):
         for ask in (hook.read_bytes, hook.exists, hook.delete, hook.presigned_url, hook.iter_objects):
             with pytest.raises(BadRequest, match=r"^key='cos://.*' is refused: ") as refused:
                 ask(address)

@@ -147,7 +147,7 @@ def test_cos_address_outside_the_registered_bucket_needs_keys_to_sign_with(repos
 
 
 @pytest.mark.parametrize("address", ["cos://mine@music-1250000000/a b", "cos://mine@/music-1250000000/a b"])
-def test_an_address_of_this_connection_is_the_same_job_as_one_without_its_id(address: str) -> None:
+def test_the_id_of_this_connection_in_an_address_makes_no_other_job(address: str) -> None:
     plain = request(url="cos://music-1250000000/a b")
     named = request(url=address)
     assert fingerprint(named) == fingerprint(plain)

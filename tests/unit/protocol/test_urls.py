@@ -1,8 +1,17 @@
 from __future__ import annotations
 
+import time
+
 import pytest
 
-from airflow_provider_mediax.protocol.urls import CosAddress, cos_address, shown_url, unsigned_url
+from airflow_provider_mediax.protocol.urls import (
+    CosAddress,
+    cos_address,
+    shown_text,
+    shown_url,
+    split_cos_address,
+    unsigned_url,
+)
 
 
 @pytest.mark.parametrize(
@@ -55,6 +64,43 @@ def test_unsigned_url_keeps_what_the_url_points_to(url: str, unsigned: str) -> N
 )
 def test_shown_url_holds_nothing_secret(url: str, shown: str) -> None:
     assert shown_url(url) == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("fetching https://u:5e7@h/a?x=5e7 failed", "fetching https://h/a failed"),
+        ("'HTTP://h/a?5e7', ftp://u:5e7@h", "'HTTP://h/a', ftp://h"),
+        ("cos://id:5e7@music-1/a b", "cos://music-1/a b"),
+        ("nothing: here/ there:// is", "nothing: here/ there:// is"),
+    ],
+)
+def test_shown_text_holds_nothing_secret(text: str, shown: str) -> None:
+    assert shown_text(text) == shown
+
+
+def test_a_long_text_that_looks_like_schemes_is_read_at_once() -> None:
+    began = time.process_time()
+    shown_text("a." * 1_000_000 + "a://b" * 50_000)
+    assert time.process_time() - began < 2.0
+
+
+@pytest.mark.parametrize(
+    ("url", "found"),
+    [
+        ("cos://mine@b-1/a@b", ("mine", CosAddress("b-1", "a@b"))),
+        ("cos://mine@/b-1/a", ("mine", CosAddress("b-1", "a"))),
+        ("cos:///b-1/a", (None, CosAddress("b-1", "a"))),
+        ("cos://@b-1/a", ("", CosAddress("b-1", "a"))),
+        ("cos://x@y@b-1/a", ("x@y", CosAddress("b-1", "a"))),
+        ("cos://mine@b-1", None),
+        ("cos://mine@/b-1", None),
+    ],
+)
+def test_the_connection_in_an_address_is_no_part_of_the_object(url: str, found: object) -> None:
+    assert split_cos_address(url) == found
+    assert cos_address(url) == (found[1] if found else None)
+    assert "mine" not in shown_url(url)
 
 
 @pytest.mark.parametrize("url", ["http://[5e7", "http://u:5e7@[bad/x?5e7", "https://℀5e7.com"])
