@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from airflow_provider_mediax.client import clock
 from airflow_provider_mediax.client.retry import ONE_TRY
 from airflow_provider_mediax.exceptions import AuthenticationFailed, BadRequest, ProtocolError, Throttled, Unavailable
-from airflow_provider_mediax.jobs import clock
 from airflow_provider_mediax.jobs.waiting import (
     FAILURE_BUDGET,
     Wait,
@@ -20,6 +20,7 @@ from airflow_provider_mediax.jobs.waiting import (
     wait_flow,
 )
 from airflow_provider_mediax.protocol.job import Job, JobState
+from tests.unit.jobs.clocks import Time
 from tests.unit.jobs.fake_platform import COMPLETED, FakePlatform, service
 
 
@@ -272,7 +273,7 @@ def test_the_wait_in_a_worker_bears_failures_and_ends_at_the_deadline():
 @pytest.mark.parametrize("jump", [-3600.0, 3600.0])
 def test_a_wall_clock_that_jumps_stops_no_poll_and_moves_no_deadline(monkeypatch, jump):
     wall = [1_800_000_000.0]
-    platform = Platform(now=500.0)
+    platform = FakePlatform(time=Time(500.0))
     monkeypatch.setattr(clock, "time", SimpleNamespace(time=lambda: wall[0]))
     monkeypatch.setattr(clock, "steady", lambda: platform.now)
     job_id, stored = platform.add("m"), wall[0] + 600

@@ -10,10 +10,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from airflow_provider_mediax.client.aio import AsyncClient
+from airflow_provider_mediax.client.clock import steady
 from airflow_provider_mediax.client.pacing import Pacing
 from airflow_provider_mediax.client.transport import Transport
 from airflow_provider_mediax.exceptions import AuthenticationFailed
-from airflow_provider_mediax.jobs.clock import steady
 from airflow_provider_mediax.jobs.waiting import Outcome, Wait
 from airflow_provider_mediax.jobs.watcher import Opened, Watcher
 from airflow_provider_mediax.protocol.exchange import Call, Flow

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from airflow_provider_mediax.jobs import clock
+from airflow_provider_mediax.client import clock
 from airflow_provider_mediax.jobs import watcher as watcher_module
 from airflow_provider_mediax.jobs.watcher import Watcher
 from airflow_provider_mediax.protocol.job import JobState

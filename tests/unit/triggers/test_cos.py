@@ -9,9 +9,9 @@ from weakref import WeakKeyDictionary
 
 import pytest
 
+from airflow_provider_mediax.client import clock
 from airflow_provider_mediax.exceptions import AuthenticationFailed, BadRequest, Unavailable
 from airflow_provider_mediax.hooks.connection import MediaxConnection
-from airflow_provider_mediax.jobs import clock
 from airflow_provider_mediax.jobs.waiting import FAILURE_BUDGET
 from airflow_provider_mediax.triggers import cos
 from airflow_provider_mediax.triggers.cos import CosKeyTrigger
