@@ -64,12 +64,12 @@ def check_outputs(
     promised = len(set(promise.addresses))
     if not promised:
         return
-    if lacking := _lacking(connection, promise):
+    if unset := _unset(connection, promise):
         log.info(
             "The %d files of job %s are not looked for: set %s in connection %s to have that done",
             promised,
             job.id,
-            " and ".join(lacking),
+            " and ".join(unset),
             connection.conn_id,
         )
         return
@@ -86,12 +86,8 @@ def check_outputs(
             "Not all files of job %s are known to be there; the task goes on. %s", job.id, "; ".join(verdict.doubts)
         )
     if verdict.failures:
-        lacks = f"The job succeeded, but lacks {len(verdict.failures)} of its {promised} files"
-        raise ResultMissing(
-            f"{lacks}: {'; '.join(verdict.failures)}",
-            job_id=job.id,
-            marker=job.marker,
-        )
+        lacking = f"lacks {len(verdict.failures)} of its {promised} files: {'; '.join(verdict.failures)}"
+        raise ResultMissing(f"The job succeeded, but {lacking}", job_id=job.id, marker=job.marker)
     if not verdict.doubts:
         log.info("All files of job %s are there: %d looked at", job.id, len(found))
 
@@ -183,7 +179,7 @@ class CosStore:
             return ProtocolError(f"COS could not be asked: {type(error).__name__}", advice="")
 
 
-def _lacking(connection: MediaxConnection, promise: Promise) -> list[str]:
+def _unset(connection: MediaxConnection, promise: Promise) -> list[str]:
     """Return the connection's fields without which COS cannot be asked."""
     cos = connection.cos
     needed = {
