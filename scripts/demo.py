@@ -285,7 +285,7 @@ def show_next_steps(database: Path) -> None:
 * The emulator's tags and lyrics are the same for every track; beats and stems are really computed, the stems without
   a model, so that a voice is only what both channels share.
 
-The same DAGs against the real services: copy what is in {ANALYSE.parent.relative_to(ROOT)}/ to your dags folder, run
+The same DAGs run against the real services. Copy {ANALYSE.parent.relative_to(ROOT)}/ to your dags folder and run
 
 airflow-mediax connect
 
