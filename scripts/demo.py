@@ -38,24 +38,6 @@ ANALYSE = ROOT / "dags" / "analyse_track.py"
 SEPARATE = ROOT / "dags" / "separate_stems.py"
 RUNNER = ROOT / "scripts" / "run_dag.py"
 
-# A connection to the real service, to be filled in: what registration returned, and a key for the bucket.
-REAL_CONNECTION = {
-    "conn_type": "mediax",
-    "host": "https://api.mediax.tencent.com",
-    "login": "<tmpSecretId>",
-    "password": "<tmpSecretKey>",
-    "extra": {
-        "gateway_source": "<Source>",
-        "gateway_secret_id": "<apiGateSecretId>",
-        "gateway_secret_key": "<apiGateSecretKey>",
-        "content_id": "<tmpContentId>",
-        "cos_secret_id": "<COS secret id>",
-        "cos_secret_key": "<COS secret key>",
-        "cos_region": "ap-guangzhou",
-        "cos_bucket": "<bucket>-<appid>",
-    },
-}
-
 screen = Console(highlight=False, soft_wrap=True)
 
 
@@ -296,7 +278,6 @@ def show_next_steps(database: Path) -> None:
     """Print how to read the rows, and the way to the real service."""
     query = "SELECT stem, file, label FROM stems LEFT JOIN musicTagV2 ON musicTagV2.input = file"
     command = f"sqlite3 {shlex.quote(str(database))} {shlex.quote(query)}"
-    add = f"airflow connections add mediax_default --conn-json '{json.dumps(REAL_CONNECTION, indent=2)}'"
     screen.print(
         f"""       {database}
        {command}
@@ -304,12 +285,12 @@ def show_next_steps(database: Path) -> None:
 * The emulator's tags and lyrics are the same for every track; beats and stems are really computed, the stems without
   a model, so that a voice is only what both channels share.
 
-The same DAGs against the real services: copy what is in {ANALYSE.parent.relative_to(ROOT)}/ to your dags folder, and
+The same DAGs run against the real services. Copy {ANALYSE.parent.relative_to(ROOT)}/ to your dags folder and run
 
-{add}
+airflow-mediax connect
 
-or fill in the form of connection type "MediaX (Tencent Cloud music)" in the UI. docs/connection.md has every field,
-docs/voice-separation.md what a bucket needs before it can separate.""",
+which asks for the fields of the connection. Or fill in the form of connection type "MediaX (Tencent Cloud music)" in
+the UI. docs/connection.md has every field, docs/voice-separation.md what a bucket needs before it can separate.""",
         markup=False,
     )
 

@@ -84,9 +84,11 @@ def _banner(url: str) -> str:
     CI         {url}   (Host: {BUCKET}.ci.{REGION}.myqcloud.com)
     control    {url}{PREFIX}
 
-  The connection for Airflow. Its keys are fake: they open this emulator and nothing else.
+  The connection for Airflow. Its keys are fake: they open this emulator and nothing else, so they may stay in the
+  shell's history. The second line writes it to Airflow's database instead.
 
 export AIRFLOW_CONN_MEDIAX_DEFAULT='{connection}'
+curl -s {url}{PREFIX}connection | airflow-mediax connect --file -
 
   Stop with Ctrl-C.
 

@@ -81,7 +81,7 @@ def test_the_demo_shows_what_was_found_and_a_second_one_doubles_no_row(tmp_path)
     assert tempo == pytest.approx(made_at, rel=0.02)
     assert re.search(r"│ mood +│ Exciting +│ 0.2953", first.stdout)
     assert "还记得那年的夏天" in first.stdout
-    assert "airflow connections add mediax_default" in first.stdout
+    assert "\nairflow-mediax connect\n" in first.stdout
     # Five tags of the track, and of each of two voices; two stems of each track.
     all_rows = {"musicTagV2": 15, "musicASR": 4, "musicBeat": 2, "stems": 4}
     assert rows_in(tmp_path) == all_rows

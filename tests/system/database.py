@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
+import json
 import warnings
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -44,11 +47,15 @@ class Database:
         return self._execute(_NAME, statement, values)
 
     def dump(self) -> Iterator[tuple[str, str]]:
-        """Yield each table's name with all its rows as text."""
-        tables = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY tablename"
-        for (table,) in self.query(tables):
-            rows = self.query(f'SELECT whole::text FROM "{table}" AS whole')
-            yield table, "\n".join(row for (row,) in rows)
+        """Yield every column of every table, as ``table.column``, with all its values as text."""
+        columns = (
+            "SELECT c.table_name, c.column_name FROM information_schema.columns c JOIN information_schema.tables t "
+            "USING (table_schema, table_name) WHERE table_schema = 'public' AND table_type = 'BASE TABLE' "
+            "ORDER BY c.table_name, c.ordinal_position"
+        )
+        for table, column in self.query(columns):
+            values = self.query(f'SELECT "{column}" FROM "{table}" WHERE "{column}" IS NOT NULL')
+            yield f"{table}.{column}", "\n".join(_as_text(value) for (value,) in values)
 
     def _execute(self, name: str, statement: str, values: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
         connection = psycopg2.connect(host=str(self.folder), user="postgres", dbname=name)
@@ -59,3 +66,13 @@ class Database:
                 return cursor.fetchall() if cursor.description else []
         finally:
             connection.close()
+
+
+def _as_text(value: Any) -> str:
+    """Return a value as text; of bytes, also what they hold when they are compressed (serialized DAGs)."""
+    if not isinstance(value, memoryview):
+        return json.dumps(value, default=str, ensure_ascii=False) if isinstance(value, (dict, list)) else str(value)
+    data = bytes(value)
+    with contextlib.suppress(zlib.error):
+        data += zlib.decompress(data)
+    return data.decode("latin-1")

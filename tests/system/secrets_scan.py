@@ -1,11 +1,17 @@
-"""Looks for secrets where none may lie: every log file, every row of the metadata database, every URL and header."""
+"""
+Looks for secrets where none may lie: every log file, every column of the metadata database, every URL and header.
+
+The encrypted columns of the table of connections are read as well: in clear nothing may lie there either.
+"""
 
 from __future__ import annotations
 
+import base64
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 from airflow_provider_mediax.emulator import accounts
 from airflow_provider_mediax.emulator.process import MediaxEmulator
@@ -23,10 +29,20 @@ SECRETS = (
 RENEWED = ("emu-gateway-key-", "emu-platform-key-", "emu-cos-key-")
 """What the keys of a rotation begin with."""
 
+
+def forms(secret: str) -> Iterator[str]:
+    """Yield a secret as it stands, quoted for URLs and JSON, and in base64, wherever it begins in what is encoded."""
+    yield from dict.fromkeys((secret, quote(secret, safe=""), quote(secret), json.dumps(secret)[1:-1]))
+    for before in range(3):
+        encoded = base64.b64encode(b"?" * before + secret.encode() + b"?" * (-(before + len(secret.encode())) % 3))
+        # The characters at the ends also depend on what is around the secret.
+        yield encoded[2 * before if before < 2 else 3 : -4].decode()
+
+
 PATTERNS = tuple(
     re.compile(text)
     for text in (
-        *(re.escape(secret) for secret in (*SECRETS, *RENEWED)),
+        *(re.escape(form) for secret in (*SECRETS, *RENEWED) for form in forms(secret)),
         r"q-signature=[0-9a-f]",
         r"q-sign-algorithm=sha1",
         r"signature=\\?\"[A-Za-z0-9+/]{20,}=",
@@ -35,9 +51,9 @@ PATTERNS = tuple(
 )
 
 
-def findings(text: str, where: str) -> Iterator[str]:
+def findings(text: str, where: str, patterns: Iterable[re.Pattern[str]] = PATTERNS) -> Iterator[str]:
     """Yield a line for each kind of secret in a text, without the secret itself."""
-    for pattern in PATTERNS:
+    for pattern in patterns:
         if found := pattern.search(text):
             before = text[max(0, found.start() - 120) : found.start()].replace("\n", " ")
             yield f"{where}: {pattern.pattern!r} after ...{before}"
@@ -55,8 +71,8 @@ def in_logs(home: Path) -> list[str]:
 def in_records(database: Database, emulator: MediaxEmulator) -> list[str]:
     """Return what lies in the metadata database, and in URLs and headers that the services saw."""
     found: list[str] = []
-    for table, text in database.dump():
-        found += findings(text, f"table {table}")
+    for column, text in database.dump():
+        found += findings(text, f"column {column}")
     for request in emulator.ledger()["requests"]:
         seen = json.dumps([request["path"], request["query"], request["headers"]])
         found += findings(seen, f"{request['action']} at the emulator")

@@ -161,6 +161,37 @@ class Stack:
         connection["extra"] |= changes
         self.rest.put_connection(conn_id, connection | fields)
 
+    def connect(self, conn_id: str, connection: dict[str, Any]) -> str:
+        """Make a connection as the documentation says, in the place of the one that there is; return what is said."""
+        return self.run_airflow(
+            "airflow_provider_mediax.cli",
+            "connect",
+            conn_id,
+            "--file",
+            "-",
+            "--overwrite",
+            given=json.dumps(connection),
+        )
+
+    def run_airflow(self, *command: str, given: str = "") -> str:
+        """
+        Run a command in the services' environment, and return what it says.
+
+        :param command: the module to run and its arguments.
+        :param given: what it reads from standard input.
+        """
+        done = subprocess.run(
+            [sys.executable, "-m", *command],
+            env=self._environment,
+            input=given,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+        assert done.returncode == 0, f"{command[:3]} failed\n{done.stdout[-4000:]}{done.stderr[-4000:]}"
+        return done.stdout + done.stderr
+
     def ledger(self) -> Ledger:
         """Return what the services have seen until now."""
         return Ledger.read(self.emulator)
@@ -273,7 +304,7 @@ class Stack:
         port = _free_port()
         self.rest = Rest(f"http://127.0.0.1:{port}")
         self._environment = environment(self.home, self.database.urls, port, self._heartbeat, self._threshold)
-        self._migrate()
+        self.run_airflow("airflow", "db", "migrate")
         self._services: dict[str, Service] = {}
         self._services["api-server"] = Service(
             "api-server", ("api-server",), self._environment, self.home / "log" / "api-server.log", self._watch_api
@@ -296,17 +327,6 @@ class Stack:
         self._guardian.communicate()
         for service in getattr(self, "_services", {}).values():
             service.reap()
-
-    def _migrate(self) -> None:
-        done = subprocess.run(
-            [sys.executable, "-m", "airflow", "db", "migrate"],
-            env=self._environment,
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE,
-            check=False,
-        )
-        assert done.returncode == 0, f"airflow db migrate failed\n{done.stdout[-4000:]}{done.stderr[-4000:]}"
 
     def _add_service(self, name: str, kind: str) -> Service:
         job_type, arguments = _JOB_TYPES[kind]

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import re
+from base64 import b64encode
+from pathlib import Path
+
 from tests.system.dag_source import SERVICES
-from tests.system.secrets_scan import PATTERNS, findings, in_logs, in_records
+from tests.system.secrets_scan import SECRETS, findings, forms, in_logs, in_records
 from tests.system.stack import Stack
 
 WRONG = "a-password-that-opens-nothing"
@@ -25,10 +30,16 @@ def test_the_scan_finds_what_it_looks_for():
     for text in ('"q-signature=0a1b"', "emu-cos-key-not-a-secret", "emu-platform-key-0123", "q-sign-algorithm=sha1&"):
         assert list(findings(text, "here"))
     assert not list(findings("a cos:// address, mx1-0123, Authorization: ...", "here"))
-    assert PATTERNS
+    for secret in SECRETS:
+        for before in ("", "a", "ab", '{"password": "'):
+            assert list(findings(b64encode(f'{before}{secret}"}}'.encode()).decode(), "here"))
+    assert "a%2Fb%3D" in forms("a/b=")
+    assert r"a\"b" in forms('a"b')
 
 
 def test_no_secret_lies_anywhere_after_all_of_this(stack: Stack):
+    said = stack.connect("mediax_default", json.loads(stack.emulator.connection_json()))
+    assert not list(findings(said, "what connect says"))
     stack.put_connection("wrong", password=WRONG)
     stack.emulator.durations("*", 3600)
     for dag_id in SERVICES:  # so that triggers lie in the database when it is read
@@ -43,3 +54,20 @@ def test_no_secret_lies_anywhere_after_all_of_this(stack: Stack):
     for log in stack.home.rglob("*.log*"):
         assert WRONG not in log.read_text(encoding="utf-8", errors="replace"), log
     assert not exposed, "\n".join(sorted(set(exposed)))
+
+
+def test_the_old_instructions_are_found_out_and_what_they_left_is_removed(stack: Stack):
+    """Else the scan would not see what it is there for, and the documented statement might remove nothing."""
+    old = {"conn_type": "mediax", "password": "old-key-1", "extra": {"gateway_secret_key": "old/key-2"}}
+    patterns = [re.compile(re.escape(form)) for form in forms("old/key-2")]
+
+    def found() -> set[str]:
+        return {column for column, text in stack.database.dump() if list(findings(text, column, patterns))}
+
+    stack.run_airflow("airflow", "connections", "add", "old", "--conn-json", json.dumps(old))
+    assert found() == {"log.extra"}
+    page = (Path(__file__).parents[2] / "docs" / "connection.md").read_text(encoding="utf-8")
+    for statement in re.findall(r"^ *((?:SELECT|DELETE) .*;)$", page, re.MULTILINE):
+        stack.database.query(statement)
+    assert found() == set()
+    stack.run_airflow("airflow", "connections", "delete", "old")

@@ -29,7 +29,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "links": {"jobs", "protocol"},
     "fs": set(CHAIN[1:]),
     "assets": {"protocol"},
-    "cli": {"operators", "transfers", "fs", *CHAIN},
+    "cli": {"operators", "transfers", "fs", "provider_info", *CHAIN},
 }
 
 #: What a DAG file must not load; each costs tenths of a second at every parse.

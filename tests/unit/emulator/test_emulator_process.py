@@ -100,6 +100,7 @@ def test_a_signal_ends_it_with_success_and_no_traceback(tmp_path: Path, number: 
         printed, errors = process.communicate(timeout=PATIENCE)
     assert (process.returncode, errors) == (0, "")
     assert f"export AIRFLOW_CONN_MEDIAX_DEFAULT='{json.dumps(content['connection'])}'" in printed
+    assert f"curl -s {content['url']}/_emulator/connection | airflow-mediax connect --file -" in printed
     assert "fake" in printed
     assert list(tmp_path.iterdir()) == [ready]
 
