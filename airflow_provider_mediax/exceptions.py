@@ -15,7 +15,7 @@ LONGEST_SENTENCE = 200
 """Characters of ``str(error)`` at most; :attr:`MediaxError.what` has all that is known."""
 
 LONGEST_VALUE = 80
-"""Characters of a refused value that are shown, so that the rule is read as well."""
+"""Characters of a refused value that are shown, of its begin and its end, so that the rule is read as well."""
 
 
 class MediaxError(Exception):
@@ -119,7 +119,8 @@ class BadRequest(MediaxError):
         """
         shown = repr(value)
         if len(shown) > LONGEST_VALUE:
-            shown = shown[: LONGEST_VALUE - 3] + "..."
+            half = LONGEST_VALUE // 2
+            shown = f"{shown[: half - 3]}...{shown[-half:]}"
         return cls(f"{name}={shown} is refused: {rule}", advice="")
 
 

@@ -159,4 +159,7 @@ class _Adapter(HTTPAdapter):
             request.url = parts.geturl()
         proxy = self._transport.proxy_for(parts.geturl())
         kwargs["proxies"] = {parts.scheme: proxy} if proxy else {}
-        return super().send(request, *args, **kwargs)
+        response = super().send(request, *args, **kwargs)
+        if request.method == "HEAD":
+            response.content  # noqa: B018 - nobody reads an answer without a body, and its connection would stay taken
+        return response

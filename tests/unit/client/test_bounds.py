@@ -108,6 +108,7 @@ def timed(run: Callable[[], object]) -> tuple[MediaxError, float]:
     return raised.value, time.monotonic() - begun
 
 
+@pytest.mark.filterwarnings("ignore:Sending a large body:ResourceWarning")  # aiohttp's advice; no job is that large
 @pytest.mark.parametrize("serve", SENT)
 def test_a_call_ends_within_its_bound_whatever_trickles(serve: Callable[..., None], driver: MakeDriver) -> None:
     body = b"x" * 20_000_000 if "upload" in serve.__name__ else b""

@@ -593,7 +593,9 @@ def test_a_pause_beyond_what_a_worker_waits_is_reported_at_once_and_capped(asked
 def failing(reply: Reply | None) -> None:
     assert reply is not None
     if reply.status >= 500:
-        raise Unavailable("the service is down", status=reply.status)
+        error = Unavailable("the service is down", status=reply.status)
+        error.retry_after = reply.retry_after
+        raise error
 
 
 @pytest.mark.parametrize("repeat", Repeat)
@@ -607,7 +609,7 @@ def test_the_error_of_a_fault_says_how_long_to_leave_the_service_alone(
     reply = answer(503) if asked is None else answer(503, retry_after=asked)
     _, error = carry_out(attempts(asking(), Pacing(1e6), ONE_TRY), lambda sent: reply)
     assert isinstance(error, Unavailable)
-    assert getattr(error, "retry_after", None) == told
+    assert error.retry_after == told
 
 
 def test_a_fault_holds_the_call_that_was_told_and_no_other() -> None:

@@ -100,16 +100,18 @@ def test_the_smart_audio_queue_is_listed(edited):
 )
 def test_what_the_account_lacks_is_said_with_what_to_do(edited, precondition, advice):
     edited().precondition(precondition, False)
-    with pytest.raises(BadRequest, match=advice):
+    with pytest.raises(BadRequest) as caught:
         CloudInfiniteHook().submit(separation(), "mx1-a")
+    assert advice in caught.value.advice
 
 
 @pytest.mark.parametrize("field", ["cos_secret_id", "cos_secret_key"])
 def test_a_wrong_key_is_an_authentication_error_that_does_not_repeat_it(edited, field):
     edited(**{field: "mistyped"})
-    with pytest.raises(AuthenticationFailed, match="cos_secret_id") as caught:
+    with pytest.raises(AuthenticationFailed) as caught:
         CloudInfiniteHook().submit(separation(), "mx1-a")
-    assert "mistyped" not in str(caught.value)
+    assert "cos_secret_id" in caught.value.advice
+    assert "mistyped" not in caught.value.reason
 
 
 @pytest.mark.parametrize("field", ["cos_secret_id", "cos_secret_key", "cos_bucket", "cos_region"])
@@ -122,8 +124,9 @@ def test_a_missing_field_is_named_before_anything_is_sent(edited, field):
 
 def test_an_unknown_bucket_is_said_with_what_to_check(edited):
     edited()
-    with pytest.raises(BadRequest, match="Check bucket"):
+    with pytest.raises(BadRequest) as caught:
         CloudInfiniteHook(bucket="other-1250000000").submit(separation(), "mx1-a")
+    assert "Check bucket" in caught.value.advice
 
 
 @pytest.mark.parametrize("offset", [600.0, -1200.0])

@@ -194,9 +194,8 @@ def test_the_parts_of_a_failed_upload_are_removed_and_the_old_object_stays(hook,
     hook._retries = 0
     hook.close()
     mediax_emulator.fail_next(action, "503", times=4)
-    with pytest.raises(CosUnavailable) as caught:
+    with pytest.raises(CosUnavailable):
         hook.upload_file(large, "large", part_size=MIB)
-    assert "asks again" in str(caught.value)
     assert unfinished(hook) == []
     assert mediax_emulator.get_object("large") == b"old"
 
