@@ -72,8 +72,11 @@ unit: venv  ## tests without a running DAG
 integration: venv  ## DAGs run by dag.test() on the newest Airflow
 	$(VENV)/bin/python $(PYTEST) tests/integration
 
+# What knows nothing of Airflow need not be tested with every Airflow.
+WITHOUT_AIRFLOW := tests/unit/protocol tests/unit/emulator
+
 integration-3.1: venv-3.1  ## unit and integration tests on the oldest Airflow
-	$(VENV_OLD)/bin/python $(PYTEST) tests/unit tests/integration
+	$(VENV_OLD)/bin/python $(PYTEST) tests/unit tests/integration $(if $(FULL),,$(WITHOUT_AIRFLOW:%=--ignore=%))
 
 test-system: venv  ## real services that are killed and restarted; ARGS="--copies 20" lets each scenario happen 20 times
 	$(VENV)/bin/python -m pytest $(FULL) tests/system $(ARGS)
