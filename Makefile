@@ -20,7 +20,8 @@ help:  ## list the targets
 		printf '  %-16s %s\n' "$$name" "$$text"; done
 
 # $(call install,<environment>,<arguments of "pip install">): uv takes seconds where pip takes minutes, but it does not
-# read pip's configuration; where it finds no index, pip does the work.
+# read pip's configuration; where it finds no index, pip does the work. Bytecode is written at once, as pip does: a shell
+# may tell Python to write none (PYTHONDONTWRITEBYTECODE), and then every start of Airflow takes seconds more.
 define install
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 		echo "Python 3.11 or newer is needed, and '$(PYTHON)' is not: make PYTHON=/path/to/python3.11 ..." >&2; exit 1; }
