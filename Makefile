@@ -20,7 +20,8 @@ help:  ## list the targets
 		printf '  %-16s %s\n' "$$name" "$$text"; done
 
 # $(call install,<environment>,<arguments of "pip install">): uv takes seconds where pip takes minutes, but it does not
-# read pip's configuration; where it finds no index, pip does the work.
+# read pip's configuration; where it finds no index, pip does the work. Bytecode is written at once, as pip does: a shell
+# may tell Python to write none (PYTHONDONTWRITEBYTECODE), and then every start of Airflow takes seconds more.
 define install
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 		echo "Python 3.11 or newer is needed, and '$(PYTHON)' is not: make PYTHON=/path/to/python3.11 ..." >&2; exit 1; }
@@ -72,8 +73,11 @@ unit: venv  ## tests without a running DAG
 integration: venv  ## DAGs run by dag.test() on the newest Airflow
 	$(VENV)/bin/python $(PYTEST) tests/integration
 
+# What knows nothing of Airflow need not be tested with every Airflow.
+WITHOUT_AIRFLOW := tests/unit/protocol tests/unit/emulator
+
 integration-3.1: venv-3.1  ## unit and integration tests on the oldest Airflow
-	$(VENV_OLD)/bin/python $(PYTEST) tests/unit tests/integration
+	$(VENV_OLD)/bin/python $(PYTEST) tests/unit tests/integration $(if $(FULL),,$(WITHOUT_AIRFLOW:%=--ignore=%))
 
 test-system: venv  ## real services that are killed and restarted; ARGS="--copies 20" lets each scenario happen 20 times
 	$(VENV)/bin/python -m pytest $(FULL) tests/system $(ARGS)
