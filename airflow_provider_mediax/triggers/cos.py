@@ -8,13 +8,26 @@ import random
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from airflow_provider_mediax.exceptions import AuthenticationFailed, BadRequest, MediaxError, ProtocolError
 from airflow_provider_mediax.hooks.connection import MediaxConnection
 from airflow_provider_mediax.hooks.cos import CosHook
-from airflow_provider_mediax.jobs.stored import SCHEMA, Unreadable, error_facts, error_from, readable
+from airflow_provider_mediax.jobs.stored import (
+    SCHEMA,
+    Unreadable,
+    error_facts,
+    error_from,
+    read_flag,
+    read_number,
+    read_text,
+    read_text_or_none,
+    read_texts,
+    read_whole,
+    readable,
+)
 from airflow_provider_mediax.protocol.urls import CosAddress, cos_address
 from airflow_provider_mediax.triggers.base import OneEventTrigger
 
@@ -89,28 +102,36 @@ class CosKeyTrigger(OneEventTrigger):
     :param other_versions: arguments that another version stored; they say nothing to this one.
     """
 
-    arguments = (
-        *("schema", "conn_id", "addresses", "region", "wildcard", "min_size"),
-        *("deadline", "poll_interval"),
+    arguments = MappingProxyType(
+        {
+            "schema": read_whole,
+            "conn_id": read_text,
+            "addresses": read_texts,
+            "region": read_text_or_none,
+            "wildcard": read_flag,
+            "min_size": read_whole,
+            "deadline": read_number,
+            "poll_interval": read_number,
+        }
     )
 
     def __init__(
         self,
         *,
         schema: int = SCHEMA,
-        conn_id: str,
-        addresses: Sequence[str],
+        conn_id: str = "",
+        addresses: Sequence[str] = (),
         region: str | None = None,
         wildcard: bool = False,
         min_size: int = 0,
-        deadline: float,
+        deadline: float = 0.0,
         poll_interval: float = 60.0,
         **other_versions: Any,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # Airflow annotates nothing here
         self.schema = schema
         self.conn_id = conn_id
-        self.addresses = list(addresses)
+        self.addresses = addresses
         self.region = region
         self.wildcard = wildcard
         self.min_size = min_size
@@ -144,6 +165,10 @@ class CosKeyTrigger(OneEventTrigger):
             # Upwards only, so that sensors which started together drift apart.
             pause = max(1.0, self.poll_interval) * (1 + 0.1 * random.random())  # noqa: S311 - spread
             await asyncio.sleep(min(pause, left))
+
+    def silence(self) -> dict[str, Any]:
+        """Return an event that ends nothing."""
+        return CosKeyEvent("unreadable").payload()
 
     def failure(self, error: Exception) -> dict[str, Any]:
         """Return an event that names the class of the error and nothing of its text."""

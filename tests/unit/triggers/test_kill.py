@@ -130,7 +130,7 @@ async def test_a_cancel_goes_on_when_airflow_cancels_the_call(emulator, monkeypa
 
 @pytest.mark.parametrize(
     ("options", "reason"),
-    [({"service": "mediax"}, "no call to cancel"), ({"cancel_on_kill": False}, "as it was asked")],
+    [({"service": "mediax"}, "no call to cancel"), ({"cancel_on_kill": False}, "cancel_on_kill is off")],
 )
 async def test_a_job_that_cannot_or_must_not_be_canceled_goes_on_and_the_log_says_so(
     emulator, monkeypatch, capsys, job_id, options, reason
