@@ -302,10 +302,12 @@ def read_manifest(name: str, given: object) -> Mapping[str, Any]:
     if isinstance(known, Unreadable):
         rule = f"it must be what an operator or a sensor of a job returned, but {known.reason}."
         raise BadRequest.field(name, given, rule)
-    for member, kind in (("job_id", str), ("capability", str), ("result", Mapping)):
-        if not isinstance(known.get(member), kind):
-            rule = f"it must be what an operator or a sensor of a job returned, but its {member} is missing."
-            raise BadRequest.field(name, sorted(map(str, known)), rule)
+    for member, read in _MANIFEST_MEMBERS.items():
+        try:
+            read(known.get(member))
+        except ValueError:
+            rule = f"it must be what an operator or a sensor of a job returned, but its {member} is missing or damaged."
+            raise BadRequest.field(name, sorted(map(str, known)), rule) from None
     return known
 
 
@@ -374,6 +376,13 @@ def read_number(value: object) -> float:
     return number
 
 
+def read_object(value: object) -> Mapping[str, Any]:
+    """Return a JSON object."""
+    if not isinstance(value, Mapping):
+        raise ValueError("no object")
+    return value
+
+
 def read_whole(value: object) -> int:
     """Return a whole number."""
     if not isinstance(value, int) or isinstance(value, bool):
@@ -383,3 +392,13 @@ def read_whole(value: object) -> int:
 
 def _iso(moment: datetime | None) -> str | None:
     return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z") if moment else None
+
+
+_MANIFEST_MEMBERS: Mapping[str, Callable[[object], object]] = {
+    "job_id": read_text,
+    "capability": read_text,
+    "result": read_object,
+    "files": lambda value: read_texts(value or []),
+    "owner": lambda value: read_object(value or {}),
+}
+"""What a manifest must hold for whoever reads it."""
