@@ -21,6 +21,8 @@ from airflow_provider_mediax.exceptions import (
     ProtocolError,
     ResultMissing,
     Stopped,
+    Throttled,
+    Unavailable,
     WaitTimeout,
 )
 from airflow_provider_mediax.jobs.cancellation import cancel_flow, describe_outcome
@@ -138,6 +140,7 @@ class Attempt(Generic[R]):
     :param notes: what outlives a deferral.
     :param store: Airflow's task state store, None where there is none (3.1).
     :param clock: epoch seconds.
+    :param monotonic: seconds of a clock that nobody sets.
     """
 
     def __init__(
@@ -152,6 +155,7 @@ class Attempt(Generic[R]):
         store: RecordStore | None,
         log: Log,
         clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._hook = hook
         self._build = build
@@ -162,6 +166,7 @@ class Attempt(Generic[R]):
         self._store = store
         self._log = log
         self._clock = clock
+        self._monotonic = monotonic
         self._observed: tuple[str, str] | None = None
         self._held: str | None = None
         self._given_up = False
@@ -216,7 +221,7 @@ class Attempt(Generic[R]):
             elif isinstance(said.error, AnswerTooLarge):
                 job = self._wait_here(pending)  # a worker reads more than a triggerer
             elif said.error is not None:
-                raise _retryable(said.error, pending)
+                raise _given_up(said.error, pending)
             else:
                 self._log.warning("The event says nothing about the end of job %s; waiting on", pending.job_id)
         return self._go_on(pending, job)
@@ -285,6 +290,7 @@ class Attempt(Generic[R]):
             retry_failed=terms.retry_failed_jobs,
             may_cancel=self.may_cancel,
             clock=self._clock,
+            monotonic=self._monotonic,
             log=self._log,
         )
         try:
@@ -345,14 +351,18 @@ class Attempt(Generic[R]):
             started=self._clock(),
             answers=answers,
         )
-        waiting = wait_flow(
-            self._hook.service, wait, clock=self._clock, on_change=self.observe, on_trouble=self._note_trouble
-        )
+        troubles: list[MediaxError] = []
+
+        def note(trouble: MediaxError) -> None:
+            troubles.append(trouble)
+            self._note_trouble(trouble)
+
+        waiting = wait_flow(self._hook.service, wait, clock=self._clock, on_change=self.observe, on_trouble=note)
         outcome = self._hook.run(waiting, ONE_TRY)
         job = outcome.jobs.get(pending.job_id)
         if outcome.error is not None or job is None:
-            error = outcome.error or ProtocolError("The service did not describe the job up to the deadline")
-            raise _retryable(error, pending)
+            silent = ProtocolError("The service did not describe the job up to the deadline")
+            raise _retryable(outcome.error or (troubles[-1] if troubles else silent), pending)
         return job
 
     def _first_look(self, pending: Pending, job: Job) -> Job:
@@ -393,6 +403,15 @@ class Attempt(Generic[R]):
 
     def _note_uncanceled(self, error: MediaxError) -> None:
         self._log.warning("Canceling the job failed: %s", error.what)
+
+
+def _given_up(error: MediaxError, pending: Pending) -> MediaxError:
+    """Return what the triggerer gave the wait up for; the job was read meanwhile, so it is lost to nobody."""
+    if not isinstance(error, (Throttled, Unavailable, ProtocolError)):
+        given_up = ProtocolError(f"The wait in the triggerer was given up: {error.what}", **error.facts())
+        given_up.__cause__ = error
+        error = given_up
+    return error.about(job_id=pending.job_id, marker=pending.marker)
 
 
 def _retryable(error: MediaxError, pending: Pending) -> MediaxError:
