@@ -25,7 +25,7 @@ OPERATORS = [
     for _, operator in inspect.getmembers(music, inspect.isclass)
     if issubclass(operator, MediaxOperator) and operator.__module__ == music.__name__
 ]
-NOT_TEMPLATED = {"deferrable", "wait_for_completion", "cancel_on_kill", "retry_failed_jobs"}
+NOT_TEMPLATED = {"deferrable", "wait_for_completion", "cancel_on_kill", "retry_failed_jobs", "verify_outputs"}
 REPOSITORY = Repository(content_id="repository", bucket="music-1")
 
 
