@@ -150,6 +150,24 @@ class TestBegin:
             task.attempt().begin()
         assert caught.value.marker.startswith("mx1-")
 
+    @pytest.mark.parametrize(("again", "job_id"), [(True, "job-2"), (False, "job-1")])
+    def test_a_later_try_pays_again_only_if_it_is_told_to(self, task, again, job_id):
+        task.deferred()
+        task.service.turn("job-1", JobState.FAILED, "Failed")
+        task.instance = replace(task.instance, try_number=2)
+        task.terms = replace(task.terms, retry_failed_jobs=again, wait_for_completion=False)
+        assert task.attempt().begin()["job_id"] == job_id
+
+    @pytest.mark.parametrize("terms", [{"cancel_on_kill": False}, {"idempotency_key": "song"}])
+    def test_a_canceled_job_cannot_be_ours_if_we_may_not_cancel(self, task, terms):
+        task.terms = replace(task.terms, **terms)
+        task.deferred()
+        task.service.turn("job-1", JobState.CANCELED, "Cancel")
+        task.instance = replace(task.instance, try_number=2)
+        with pytest.raises(JobCanceled):
+            task.attempt().begin()
+        assert task.service.count("submit") == 1
+
     def test_every_change_of_state_is_logged_once(self, task):
         task.ending(JobState.SUCCEEDED)
         task.attempt().begin()
