@@ -22,6 +22,8 @@ from airflow_provider_mediax.exceptions import (
     ProtocolError,
     ResultMissing,
     Stopped,
+    Throttled,
+    Unavailable,
     WaitTimeout,
 )
 from airflow_provider_mediax.jobs.cancellation import cancel_flow, describe_outcome
@@ -211,7 +213,7 @@ class Attempt(Generic[R]):
             elif isinstance(said.error, AnswerTooLarge):
                 job = self._wait_here(pending)  # a worker reads more than a triggerer
             elif said.error is not None:
-                raise _retryable(said.error, pending)
+                raise _given_up(said.error, pending)
             else:
                 self._log.warning("The event says nothing about the end of job %s; waiting on", pending.job_id)
         return self._go_on(pending, job)
@@ -365,14 +367,18 @@ class Attempt(Generic[R]):
             started=self._monotonic(),
             answers=answers,
         )
-        waiting = wait_flow(
-            self._hook.service, wait, clock=self._monotonic, on_change=self.observe, on_trouble=self._note_trouble
-        )
+        troubles: list[MediaxError] = []
+
+        def note(trouble: MediaxError) -> None:
+            troubles.append(trouble)
+            self._note_trouble(trouble)
+
+        waiting = wait_flow(self._hook.service, wait, clock=self._monotonic, on_change=self.observe, on_trouble=note)
         outcome = self._hook.run(waiting, ONE_TRY)
         job = outcome.jobs.get(pending.job_id)
         if outcome.error is not None or job is None:
-            error = outcome.error or ProtocolError("The service did not describe the job up to the deadline")
-            raise _retryable(error, pending)
+            silent = ProtocolError("The service did not describe the job up to the deadline")
+            raise _retryable(outcome.error or (troubles[-1] if troubles else silent), pending)
         return job
 
     def _first_look(self, pending: Pending, job: Job) -> Job:
@@ -413,6 +419,15 @@ class Attempt(Generic[R]):
 
     def _note_uncanceled(self, error: MediaxError) -> None:
         self._log.warning("Canceling the job failed: %s", error.what)
+
+
+def _given_up(error: MediaxError, pending: Pending) -> MediaxError:
+    """Return what the triggerer gave the wait up for; the job was read meanwhile, so it is lost to nobody."""
+    if not isinstance(error, (Throttled, Unavailable, ProtocolError)):
+        given_up = ProtocolError(f"The wait in the triggerer was given up: {error.what}", **error.facts())
+        given_up.__cause__ = error
+        error = given_up
+    return error.about(job_id=pending.job_id, marker=pending.marker)
 
 
 def _retryable(error: MediaxError, pending: Pending) -> MediaxError:

@@ -110,7 +110,9 @@ class Earlier:
     def parse(cls, stored: Mapping[str, Any]) -> Earlier:
         """Read one member of a record's ``earlier``."""
         return cls(
-            generation=int(stored["generation"]), marker=str(stored["marker"]), job_id=_id_or_none(stored.get("job_id"))
+            generation=read_whole(stored["generation"]),
+            marker=read_text(stored["marker"]),
+            job_id=read_text_or_none(stored.get("job_id")),
         )
 
 
@@ -144,16 +146,16 @@ class Record:
 
     @classmethod
     def _parse(cls, stored: Mapping[str, Any]) -> Record:
-        digests = {str(name): str(value) for name, value in dict(stored["fields"]).items()}
+        digests = {read_text(name): read_text(value) for name, value in stored["fields"].items()}
         return cls(
-            generation=int(stored["generation"]),
-            marker=str(stored["marker"]),
+            generation=read_whole(stored["generation"]),
+            marker=read_text(stored["marker"]),
             fields={name: value for name, value in digests.items() if value != _NOT_GIVEN},
-            at=_finite(stored["at"]),
-            job_id=_id_or_none(stored["job_id"]),
-            refused=stored.get("refused") is True,
-            abandoned=[str(job_id) for job_id in stored.get("abandoned") or ()],
-            earlier=[Earlier.parse(left) for left in stored.get("earlier") or ()],
+            at=read_number(stored["at"]),
+            job_id=read_text_or_none(stored["job_id"]),
+            refused=read_flag(stored.get("refused", False)),
+            abandoned=read_texts(stored.get("abandoned", [])),
+            earlier=[Earlier.parse(left) for left in read_list(stored.get("earlier", []))],
         )
 
     def written(self) -> JsonObject:
@@ -190,10 +192,10 @@ class Pending:
     @classmethod
     def _parse(cls, stored: Mapping[str, Any]) -> Pending:
         return cls(
-            job_id=str(stored["job_id"]),
-            marker=str(stored["marker"]),
-            deadline=_finite(stored["deadline"]),
-            reattached=bool(stored["reattached"]),
+            job_id=read_text(stored["job_id"]),
+            marker=read_text(stored["marker"]),
+            deadline=read_number(stored["deadline"]),
+            reattached=read_flag(stored["reattached"]),
         )
 
     def written(self) -> JsonObject:
@@ -300,10 +302,12 @@ def read_manifest(name: str, given: object) -> Mapping[str, Any]:
     if isinstance(known, Unreadable):
         rule = f"it must be what an operator or a sensor of a job returned, but {known.reason}."
         raise BadRequest.field(name, given, rule)
-    for member, kind in (("job_id", str), ("capability", str), ("result", Mapping)):
-        if not isinstance(known.get(member), kind):
-            rule = f"it must be what an operator or a sensor of a job returned, but its {member} is missing."
-            raise BadRequest.field(name, sorted(map(str, known)), rule)
+    for member, read in _MANIFEST_MEMBERS.items():
+        try:
+            read(known.get(member))
+        except ValueError:
+            rule = f"it must be what an operator or a sensor of a job returned, but its {member} is missing or damaged."
+            raise BadRequest.field(name, sorted(map(str, known)), rule) from None
     return known
 
 
@@ -321,20 +325,80 @@ def too_large(result: JsonObject) -> bool:
     return len(json.dumps(result, ensure_ascii=False).encode("utf-8", "surrogatepass")) > INLINE_LIMIT
 
 
-def _id_or_none(value: object) -> str | None:
-    if value is None:
-        return None
+def unreadable_arguments(
+    stored: Mapping[str, Any], readers: Mapping[str, Callable[[Any], object]]
+) -> Unreadable | None:
+    """
+    Tell why a trigger's stored arguments cannot be read; None if they can.
+
+    :param readers: what each argument must be: the functions below.
+    """
+    read = _parsed(stored, lambda known: [reader(known[name]) for name, reader in readers.items()])
+    return read if isinstance(read, Unreadable) else None
+
+
+def read_text(value: object) -> str:
+    """Return a text that says something; raise ``ValueError`` for anything else, as all of these do."""
     if not isinstance(value, str) or not value:
-        raise ValueError("no job id")
+        raise ValueError("no text")
     return value
 
 
-def _finite(value: object) -> float:
-    number = float(value) if isinstance(value, (int, float)) else math.nan
+def read_text_or_none(value: object) -> str | None:
+    """Return a text that says something, or None."""
+    return None if value is None else read_text(value)
+
+
+def read_list(value: object) -> list[Any]:
+    """Return a list of anything."""
+    if not isinstance(value, (list, tuple)):
+        raise ValueError("no list")
+    return list(value)
+
+
+def read_texts(value: object) -> list[str]:
+    """Return a list of texts that say something."""
+    return [read_text(item) for item in read_list(value)]
+
+
+def read_flag(value: object) -> bool:
+    """Return true or false."""
+    if not isinstance(value, bool):
+        raise ValueError("neither true nor false")
+    return value
+
+
+def read_number(value: object) -> float:
+    """Return a finite number."""
+    number = math.nan if isinstance(value, bool) or not isinstance(value, (int, float)) else float(value)
     if not math.isfinite(number):
-        raise ValueError("no moment")
+        raise ValueError("no number")
     return number
+
+
+def read_object(value: object) -> Mapping[str, Any]:
+    """Return a JSON object."""
+    if not isinstance(value, Mapping):
+        raise ValueError("no object")
+    return value
+
+
+def read_whole(value: object) -> int:
+    """Return a whole number."""
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise ValueError("no whole number")
+    return value
 
 
 def _iso(moment: datetime | None) -> str | None:
     return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z") if moment else None
+
+
+_MANIFEST_MEMBERS: Mapping[str, Callable[[object], object]] = {
+    "job_id": read_text,
+    "capability": read_text,
+    "result": read_object,
+    "files": lambda value: read_texts(value or []),
+    "owner": lambda value: read_object(value or {}),
+}
+"""What a manifest must hold for whoever reads it."""

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import time
 from abc import abstractmethod
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from airflow.providers.common.compat.sdk import conf
 from airflow.triggers.base import BaseTrigger, TriggerEvent
+
+from airflow_provider_mediax.jobs.stored import Unreadable, unreadable_arguments
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseOperator
@@ -23,12 +25,12 @@ class OneEventTrigger(BaseTrigger):
     """
     Waits for something and yields one event.
 
-    :cvar arguments: names of the constructor's arguments. They lie in the database as plain JSON: ids, addresses and
-        times only.
+    :cvar arguments: the constructor's arguments, and what each must be. They lie in the database as plain JSON: ids,
+        addresses and times only.
     :ivar deadline: epoch seconds; unmoved by restarts.
     """
 
-    arguments: ClassVar[tuple[str, ...]]
+    arguments: ClassVar[Mapping[str, Callable[[Any], object]]]
     deadline: float
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
@@ -48,12 +50,25 @@ class OneEventTrigger(BaseTrigger):
         loop = asyncio.get_running_loop()
         earliest = loop.time() + 2 * conf.getfloat("workers", "min_heartbeat_interval", fallback=5.0) + 1.0
         try:
-            payload = await self.wait()
+            damage = self.damage()
+            if damage is None:
+                payload = await self.wait()
+            else:
+                self.log.warning("This trigger says nothing, because its arguments cannot be read: %s", damage.reason)
+                payload = self.silence()
         except Exception as error:
             self.log.exception("The wait failed")
             payload = self.failure(error)
         await asyncio.sleep(max(0.0, earliest - loop.time()))
         yield TriggerEvent(payload)
+
+    def damage(self) -> Unreadable | None:
+        """Tell why the arguments cannot be read: somebody edited them, or another version stored them."""
+        return unreadable_arguments(self.serialize()[1], self.arguments)
+
+    @abstractmethod
+    def silence(self) -> dict[str, Any]:
+        """Return the payload that says nothing, so that whoever resumes waits on."""
 
     @abstractmethod
     async def wait(self) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -15,7 +16,19 @@ from airflow_provider_mediax.exceptions import AuthenticationFailed, MediaxError
 from airflow_provider_mediax.hooks.connection import MediaxConnection
 from airflow_provider_mediax.hooks.cos import CosHook
 from airflow_provider_mediax.jobs.lookup import Lookup
-from airflow_provider_mediax.jobs.stored import SCHEMA, Unreadable, error_facts, error_from, readable
+from airflow_provider_mediax.jobs.stored import (
+    SCHEMA,
+    Unreadable,
+    error_facts,
+    error_from,
+    read_flag,
+    read_number,
+    read_text,
+    read_text_or_none,
+    read_texts,
+    read_whole,
+    readable,
+)
 from airflow_provider_mediax.jobs.waiting import LONGEST_SLEEP, Pace
 from airflow_provider_mediax.protocol.urls import CosAddress, cos_address
 from airflow_provider_mediax.triggers.base import OneEventTrigger
@@ -88,28 +101,36 @@ class CosKeyTrigger(OneEventTrigger):
     :param other_versions: arguments that another version stored; they say nothing to this one.
     """
 
-    arguments = (
-        *("schema", "conn_id", "addresses", "region", "wildcard", "min_size"),
-        *("deadline", "poll_interval"),
+    arguments = MappingProxyType(
+        {
+            "schema": read_whole,
+            "conn_id": read_text,
+            "addresses": read_texts,
+            "region": read_text_or_none,
+            "wildcard": read_flag,
+            "min_size": read_whole,
+            "deadline": read_number,
+            "poll_interval": read_number,
+        }
     )
 
     def __init__(
         self,
         *,
         schema: int = SCHEMA,
-        conn_id: str,
-        addresses: Sequence[str],
+        conn_id: str = "",
+        addresses: Sequence[str] = (),
         region: str | None = None,
         wildcard: bool = False,
         min_size: int = 0,
-        deadline: float,
+        deadline: float = 0.0,
         poll_interval: float = 60.0,
         **other_versions: Any,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # Airflow annotates nothing here
         self.schema = schema
         self.conn_id = conn_id
-        self.addresses = list(addresses)
+        self.addresses = addresses
         self.region = region
         self.wildcard = wildcard
         self.min_size = min_size
@@ -153,6 +174,10 @@ class CosKeyTrigger(OneEventTrigger):
             return fault
         self.log.warning("Looking for the objects failed", exc_info=fault)
         return ProtocolError(f"Looking for the objects failed with {type(fault).__name__}")
+
+    def silence(self) -> dict[str, Any]:
+        """Return an event that ends nothing."""
+        return CosKeyEvent("unreadable").payload()
 
     def failure(self, error: Exception) -> dict[str, Any]:
         """Return an event that names the class of the error and nothing of its text."""

@@ -13,7 +13,17 @@ from airflow_provider_mediax.hooks.cloud_infinite import CloudInfiniteHook
 from airflow_provider_mediax.hooks.job import JobHook
 from airflow_provider_mediax.hooks.mediax import MediaxHook
 from airflow_provider_mediax.jobs.cancellation import cancel_flow, describe_outcome
-from airflow_provider_mediax.jobs.stored import SCHEMA, UNREADABLE_EVENT, JobEvent
+from airflow_provider_mediax.jobs.stored import (
+    SCHEMA,
+    UNREADABLE_EVENT,
+    JobEvent,
+    read_flag,
+    read_number,
+    read_text,
+    read_text_or_none,
+    read_texts,
+    read_whole,
+)
 from airflow_provider_mediax.jobs.waiting import Outcome, Wait
 from airflow_provider_mediax.jobs.watcher import Watcher, watcher_for
 from airflow_provider_mediax.protocol.job import Job
@@ -26,11 +36,26 @@ HOOKS: Mapping[str, type[JobHook]] = MappingProxyType(
 """The hook of each service, by the service's name."""
 
 
+def _some_ids(value: object) -> list[str]:
+    ids = read_texts(value)
+    if not ids:
+        raise ValueError("no ids")
+    return ids
+
+
+def _interval(value: object) -> float:
+    seconds = read_number(value)
+    if seconds <= 0:
+        raise ValueError("no interval")
+    return seconds
+
+
 class JobTrigger(OneEventTrigger):
     """
     Waits until jobs are final and yields one event; it changes nothing at the service, unless its task is killed.
 
-    The arguments lie in the database as plain JSON: ids, addresses and times only.
+    The arguments lie in the database as plain JSON: ids, addresses and times only. Any of them can be missing or
+    damaged there; then the trigger says nothing, and its task waits on.
 
     :param service: name of the service, a key of :data:`HOOKS`.
     :param conn_id: connection of type ``mediax``.
@@ -45,22 +70,33 @@ class JobTrigger(OneEventTrigger):
     :param other_versions: arguments that another version stored; they say nothing to this one.
     """
 
-    arguments = (
-        *("schema", "service", "conn_id", "job_ids", "custom_ids", "bucket", "region"),
-        *("deadline", "poll_interval", "finish_at", "cancel_on_kill"),
+    arguments = MappingProxyType(
+        {
+            "schema": read_whole,
+            "service": HOOKS.__getitem__,
+            "conn_id": read_text,
+            "job_ids": _some_ids,
+            "custom_ids": read_texts,
+            "bucket": read_text_or_none,
+            "region": read_text_or_none,
+            "deadline": read_number,
+            "poll_interval": _interval,
+            "finish_at": read_whole,
+            "cancel_on_kill": read_flag,
+        }
     )
 
     def __init__(
         self,
         *,
         schema: int = SCHEMA,
-        service: str,
-        conn_id: str,
-        job_ids: Sequence[str],
-        custom_ids: Sequence[str],
+        service: str = "",
+        conn_id: str = "",
+        job_ids: Sequence[str] = (),
+        custom_ids: Sequence[str] = (),
         bucket: str | None = None,
         region: str | None = None,
-        deadline: float,
+        deadline: float = 0.0,
         poll_interval: float = 5.0,
         finish_at: int = 1,
         cancel_on_kill: bool = True,
@@ -70,8 +106,8 @@ class JobTrigger(OneEventTrigger):
         self.schema = schema
         self.service = service
         self.conn_id = conn_id
-        self.job_ids = list(job_ids)
-        self.custom_ids = list(custom_ids)
+        self.job_ids = job_ids
+        self.custom_ids = custom_ids
         self.bucket = bucket
         self.region = region
         self.deadline = deadline
@@ -80,12 +116,13 @@ class JobTrigger(OneEventTrigger):
         self.cancel_on_kill = cancel_on_kill
 
     async def wait(self) -> dict[str, Any]:
-        """Wait for the outcome and put it into words; of arguments that a later version stored, say nothing."""
-        if self.schema > SCHEMA:
-            self.log.warning("A later version of the provider made this trigger; upgrade this triggerer too")
-            return UNREADABLE_EVENT.payload()
+        """Wait for the outcome and put it into words."""
         outcome = await self._outcome()
         return JobEvent(outcome.status, outcome.states, outcome.error).payload()
+
+    def silence(self) -> dict[str, Any]:
+        """Return an event that ends nothing."""
+        return UNREADABLE_EVENT.payload()
 
     def failure(self, error: Exception) -> dict[str, Any]:
         """Return an event that names the class of the error and nothing of its text."""
@@ -94,6 +131,9 @@ class JobTrigger(OneEventTrigger):
 
     async def on_kill(self) -> None:
         """Cancel the jobs if the task is over, since then nobody waits for them any more."""
+        if damage := self.damage():
+            self.log.warning("This wait ends, and cancels nothing: its arguments cannot be read: %s", damage.reason)
+            return
         named = ", ".join(self.job_ids)
         if not HOOKS[self.service].cancellable:
             self.log.warning("This wait ends; %s goes on, because the service has no call to cancel it", named)

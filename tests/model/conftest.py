@@ -21,4 +21,4 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
         for kind, number in schedules.items():
             terminalreporter.line(f"{number:8} {kind}")
         for reason, number in excluded.items():
-            terminalreporter.line(f"{number:8} of these bought twice, as no client can prevent: {reason}")
+            terminalreporter.line(f"{number:8} of these bought twice or lost a job, as no client can prevent: {reason}")

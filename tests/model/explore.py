@@ -40,6 +40,9 @@ class Findings:
             self.excluded[str(reasons[0])] += 1
             return
         elif left := lost(world):
+            if reason := excluded(world, left):
+                self.excluded[reason] += 1
+                return
             trouble = f"{left[0].job.id} is lost"
         else:
             return

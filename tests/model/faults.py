@@ -10,6 +10,7 @@ from airflow_provider_mediax.exceptions import (
     BadRequest,
     MediaxError,
     ProtocolError,
+    Stopped,
     Throttled,
     Unavailable,
     Unreachable,
@@ -63,6 +64,7 @@ def _not_proven() -> MediaxError:
 
 DIES = Fault("dies before it")
 DIES_AFTER = Fault("dies after it")
+STOPPED = Fault("is told to stop", lambda: Stopped("stopped"))
 STANDS_STILL = Fault("stands still before it, and Airflow begins another attempt")
 
 FAILED = Fault("the job has failed")
@@ -102,12 +104,12 @@ MENU: dict[str, tuple[Fault, ...]] = {
     "begin": (FAILED, CANCELED, GIVEN_UP, SUCCEEDED, DIES),
     "get": (DIES, BROKEN, EDITED, EXPIRED),
     "set": (DIES, DIES_AFTER, BROKEN, BROKEN_AFTER),
-    "pause": (DIES, STANDS_STILL),
-    "find": (DIES, STANDS_STILL, FAILS, SHORT, REFUSED, WRONG_KEYS, DOWN),
-    "describe": (DIES, STANDS_STILL, FAILS, REFUSED, WRONG_KEYS, NOT_KNOWN, ELSEWHERE),
+    "pause": (DIES, STOPPED, STANDS_STILL),
+    "find": (DIES, STOPPED, STANDS_STILL, FAILS, SHORT, REFUSED, WRONG_KEYS, DOWN),
+    "describe": (DIES, STOPPED, STANDS_STILL, FAILS, REFUSED, WRONG_KEYS, NOT_KNOWN, ELSEWHERE),
     "cancel": (DIES, FAILS, REFUSED),
     "submit": (
-        *(DIES, STANDS_STILL, DIES_SENDING, LOST, ANSWER_LOST, LATE, AFTER_ALL, ERROR_500, ERROR_500_DONE),
+        *(DIES, STOPPED, STANDS_STILL, DIES_SENDING, LOST, ANSWER_LOST, LATE, AFTER_ALL, ERROR_500, ERROR_500_DONE),
         *(UNREADABLE_DONE, PROVED, WRONG_KEYS, UNPROVED, UNPROVED_DONE, THROTTLED_FOR_LONG, THROTTLED, NOT_REACHED),
     ),
 }

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from airflow_provider_mediax.exceptions import AuthenticationFailed, BadRequest, JobCanceled, RequestChanged
+from airflow_provider_mediax.exceptions import AuthenticationFailed, BadRequest, JobCanceled, RequestChanged, Stopped
 from airflow_provider_mediax.jobs.ownership import Owned
 from airflow_provider_mediax.protocol.job import JobState
 
@@ -78,9 +78,10 @@ def excluded(world: World, jobs: Iterable[Bought]) -> str | None:
 
 def _no_fault_of_ours(world: World, bought: Bought) -> str | None:
     sender = bought.by
-    if sender.died_at is not None and bought.created > sender.died_at:
-        # The send of a dead process is carried out when its successor has already looked.
-        return "sent by a process that died, carried out after its death"
+    gone_at = sender.ended_at if isinstance(sender.result, Stopped) else sender.died_at
+    if gone_at is not None and bought.created > gone_at:
+        # The send of a process that is gone is carried out when its successor has already looked.
+        return "sent by a process that died or was stopped, carried out afterwards"
     if sender.given_up_at is None or bought.created < sender.given_up_at:
         return None
     if sender.attached:

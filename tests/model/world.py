@@ -351,13 +351,8 @@ class Process:
         try:
             step: Any = next(flow)
             while True:
-                if isinstance(step, Pause):
-                    yield from self._sleep(self.point("pause"))
-                    yield step.seconds
-                    step = flow.send(None)
-                    continue
                 try:
-                    answer = yield from self._asked(step)
+                    answer = yield from (self._paused(step) if isinstance(step, Pause) else self._asked(step))
                 except MediaxError as error:
                     step = flow.throw(error)
                 else:
@@ -383,10 +378,17 @@ class Process:
             case faults.DIES:
                 raise Death
 
+    def _paused(self, pause: Pause) -> Generator[float, None, None]:
+        yield from self._sleep(self.point("pause"))
+        yield pause.seconds
+
     def _sleep(self, fault: Fault | None) -> Generator[float, None, None]:
-        """Die, or stand still for so long that Airflow begins the next attempt beside this one."""
+        """Die, stop, or stand still for so long that Airflow begins the next attempt beside this one."""
         if fault is faults.DIES:
             raise Death
+        if fault is faults.STOPPED:
+            assert fault.error is not None
+            raise fault.error()
         if fault is faults.STANDS_STILL:
             self.given_up_at = self.world.now
             self._over()

@@ -31,15 +31,20 @@ LONGEST_SEND = 65.0
 """Seconds from the begin of a send after which the platform has received it or never will."""
 
 
+class Killed(BaseException):
+    """The worker is gone in the middle of a call."""
+
+
 @dataclass
 class FakePlatform:
     """
     Faults are taken in order, one for each call of their action.
 
     ``lost`` carries the call out and loses the answer, ``dropped`` loses the call itself, ``late`` carries it out
-    ``late_by`` seconds after it was sent, when nobody waits for the answer any more, ``refused`` means that no
-    connection came about, a number is an HTTP status, ``error`` an errorResponse, ``short`` a list that leaves jobs
-    out, ``html`` an unreadable page. ``done:`` before one of the last four carries the call out all the same.
+    ``late_by`` seconds after it was sent, when nobody waits for the answer any more, ``killed`` is the end of the
+    worker after the call was carried out, ``refused`` means that no connection came about, ``short`` is a list that
+    leaves jobs out, a number an HTTP status, ``error`` an errorResponse, ``html`` an unreadable page. ``done:`` before
+    one of the last three carries the call out all the same.
 
     :param finds: what the engine asked for, in order.
     """
@@ -95,6 +100,8 @@ class FakePlatform:
             return _reply({"errorResponse": {"message": "on demand"}})
         if fault == "late":
             self.time.now += TIMEOUT
+        if fault == "killed":
+            raise Killed
         if fault in ("lost", "late"):
             raise TransportFailure(str(fault), sent=True)
         assert carried_out is not None

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from airflow_provider_mediax.exceptions import BadRequest, MediaxError
+from airflow_provider_mediax.exceptions import BadRequest
 from airflow_provider_mediax.jobs.service import JobService
 from airflow_provider_mediax.protocol.exchange import Flow, Pause
 from airflow_provider_mediax.protocol.job import Job, JobList, JobState
@@ -51,7 +51,7 @@ class FakeService(JobService[Order]):
     Jobs by id, in the order of their submits.
 
     :param list_lag: seconds until a new job appears in lists.
-    :param failing: the error that each operation is answered with.
+    :param failing: the error that each operation is answered with; ``after submit``: once, when it is carried out.
     :param finds: what the engine asked for, in order.
     :param orders: what each job was asked for, by its id.
     """
@@ -66,7 +66,7 @@ class FakeService(JobService[Order]):
     orders: dict[str, Order] = field(default_factory=dict)
     calls: list[tuple[str, Any]] = field(default_factory=list)
     finds: list[Find] = field(default_factory=list)
-    failing: dict[str, MediaxError] = field(default_factory=dict)
+    failing: dict[str, BaseException] = field(default_factory=dict)
 
     @property
     def now(self) -> float:
@@ -99,7 +99,10 @@ class FakeService(JobService[Order]):
 
     def submit(self, request: Order, marker: str) -> Flow[Job]:
         self._called("submit", marker)
-        return self.jobs[self.add(marker, order=request)]
+        job = self.jobs[self.add(marker, order=request)]
+        if "after submit" in self.failing:
+            raise self.failing.pop("after submit")
+        return job
         yield
 
     def find(self, marker: str, *, request: Order | None = None, since: float | None = None) -> Flow[JobList]:

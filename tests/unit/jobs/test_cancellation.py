@@ -2,60 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any
-
 import pytest
 
 from airflow_provider_mediax.exceptions import BadRequest, Unavailable
 from airflow_provider_mediax.jobs.cancellation import cancel_flow, describe_outcome
-from airflow_provider_mediax.jobs.ownership import Acquisition, Identity, Owned
-from airflow_provider_mediax.jobs.stored import RECORD_KEY, Owner, Record
+from airflow_provider_mediax.jobs.stored import RECORD_KEY
 from airflow_provider_mediax.protocol.job import JobState
-from tests.unit.jobs.clocks import Clocks
-from tests.unit.jobs.fake_service import FakeService, Order
+from tests.unit.jobs.fake_service import FakeService
 from tests.unit.jobs.fake_store import Store
-
-OWNER = Owner(dag_id="dag", run_id="run", task_id="task", map_index=-1)
-
-
-@dataclass
-class Task:
-    """A task instance of a service that can cancel."""
-
-    service: FakeService = field(default_factory=FakeService)
-    store: Store | None = field(default_factory=Store)
-    generation: int = 2
-    tries: int = 0
-    identity: dict[str, Any] = field(default_factory=dict)
-
-    def attempt(self, track: str = "a", **options: Any) -> Owned:
-        self.tries += 1
-        clocks = Clocks(self.service.time)
-        acquisition = Acquisition(
-            self.service,
-            Order(track),
-            Identity(namespace=None, owner=OWNER, generation=self.generation, **self.identity),
-            store=self.store,
-            try_number=self.tries,
-            longest_send=65.0,
-            clock=clocks.epoch,
-            monotonic=clocks.monotonic,
-            **options,
-        )
-        return self.service.run(acquisition.run())
-
-    def clear(self) -> None:
-        self.generation = self.tries + 2
-
-    @property
-    def record(self) -> Record:
-        return Record.read(self.store.get(RECORD_KEY))
+from tests.unit.jobs.tasks import CancellableTask
 
 
 @pytest.fixture
-def task() -> Task:
-    return Task()
+def task() -> CancellableTask:
+    return CancellableTask()
 
 
 def test_what_has_not_started_is_canceled_and_what_has_says_that_it_goes_on():
@@ -124,7 +84,7 @@ class TestClears:
         assert task.service.jobs[first].state is JobState.OPEN
 
     def test_a_job_that_runs_shares_by_key_is_not_canceled(self):
-        task = Task(identity={"key": "song-1"})
+        task = CancellableTask(identity={"key": "song-1"})
         first = task.attempt().job.id
         task.clear()
         task.attempt(track="b")
@@ -132,7 +92,7 @@ class TestClears:
         assert task.service.count("cancel") == 0
 
     def test_reuse_cancels_nothing_that_it_takes_over(self):
-        task = Task(identity={"reuse": True})
+        task = CancellableTask(identity={"reuse": True})
         first = task.attempt().job.id
         task.clear()
         assert task.attempt().job.id == first
@@ -174,7 +134,7 @@ class TestClears:
 def test_a_remade_run_finds_its_job_again_only_with_reuse():
     """Airflow deletes the records with the run; the marker is the same, the try number starts anew."""
     for reuse, jobs in ((True, 1), (False, 2)):
-        task = Task(identity={"reuse": reuse})
+        task = CancellableTask(identity={"reuse": reuse})
         task.attempt()
         task.store, task.tries = Store(), 0
         task.attempt()

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import replace
 
 import pytest
 
@@ -19,64 +18,18 @@ from airflow_provider_mediax.exceptions import (
     Throttled,
     Unreachable,
 )
-from airflow_provider_mediax.jobs.ownership import LIST_LAG, PATIENCE, Acquisition, Identity, Owned
-from airflow_provider_mediax.jobs.stored import RECORD_KEY, Owner, Record
+from airflow_provider_mediax.jobs.ownership import LIST_LAG, PATIENCE, Identity
+from airflow_provider_mediax.jobs.stored import RECORD_KEY
 from airflow_provider_mediax.protocol.request import CapabilityRequest, MediaxInput
-from tests.unit.jobs.clocks import Clocks
 from tests.unit.jobs.fake_platform import (
     CANCELED,
     COMPLETED,
     ERROR,
     LONGEST_SEND,
-    FakePlatform,
-    service,
     tags_of,
 )
 from tests.unit.jobs.fake_store import Store
-
-OWNER = Owner(dag_id="dag", run_id="run", task_id="task", map_index=-1)
-
-
-@dataclass
-class Task:
-    """A task instance: what Airflow keeps between its tries."""
-
-    platform: FakePlatform = field(default_factory=FakePlatform)
-    store: Store | None = field(default_factory=Store)
-    request: CapabilityRequest = field(default_factory=tags_of)
-    owner: Owner = OWNER
-    generation: int = 2
-    tries: int = 0
-    options: dict[str, Any] = field(default_factory=dict)
-    identity: dict[str, Any] = field(default_factory=dict)
-
-    def attempt(self, **options: Any) -> Owned:
-        """Run the next try."""
-        self.tries += 1
-        return self.acquisition(**options)
-
-    def acquisition(self, **options: Any) -> Owned:
-        clocks = Clocks(self.platform.time, wrong_by=options.pop("wrong_by", 0.0))
-        acquisition = Acquisition(
-            service(self.platform),
-            self.request,
-            Identity(namespace="test", owner=self.owner, generation=self.generation, **self.identity),
-            store=self.store,
-            try_number=self.tries,
-            longest_send=LONGEST_SEND,
-            clock=clocks.epoch,
-            monotonic=clocks.monotonic,
-            **{**self.options, **options},
-        )
-        return self.platform.run(acquisition.run(), monotonic=clocks.monotonic)
-
-    def clear(self) -> None:
-        """Do what Airflow does on a clear: ``max_tries`` moves, records stay."""
-        self.generation = self.tries + 2
-
-    @property
-    def record(self) -> Record | None:
-        return Record.read(self.store.get(RECORD_KEY)) if self.store else None
+from tests.unit.jobs.tasks import OWNER, Task
 
 
 @pytest.fixture

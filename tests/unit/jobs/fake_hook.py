@@ -1,0 +1,94 @@
+"""What an attempt works with: a hook over a service in memory, notes, and a log that is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from typing import Any, TypeVar
+
+from airflow_provider_mediax.exceptions import ResultMissing
+from airflow_provider_mediax.jobs.stored import Owner
+from airflow_provider_mediax.protocol.exchange import Flow, JsonObject
+from airflow_provider_mediax.protocol.job import Job
+from tests.unit.jobs.fake_service import FakeService
+
+T = TypeVar("T")
+
+
+@dataclass
+class FakeHook:
+    """
+    The hook of a :class:`FakeService`.
+
+    :param missing: a finished job's output is not there.
+    :param slow: a kill gets no answer in time.
+    :param before: called before each flow, with the number of flows carried out so far.
+    """
+
+    service: FakeService = field(default_factory=FakeService)
+    longest_send: float = 65.0
+    missing: bool = False
+    slow: bool = False
+    flows: int = 0
+    before: Callable[[int], None] = lambda number: None
+    checked: list[str] = field(default_factory=list)
+    apart: list[float] = field(default_factory=list)
+
+    def run(self, flow: Flow[T], patience: object = None) -> T:
+        self.before(self.flows)
+        self.flows += 1
+        return self.service.run(flow)
+
+    def run_apart(self, flow: Flow[T], seconds: float) -> T:
+        self.apart.append(seconds)
+        if self.slow:
+            raise TimeoutError
+        return self.service.run(flow)
+
+    def manifest(self, job: Job, owner: Owner | None, *, reattached: bool) -> JsonObject:
+        return {
+            "job_id": job.id,
+            "state": job.state_name,
+            "owner": asdict(owner) if owner else None,
+            "reattached": reattached,
+        }
+
+    def check_outputs(self, job: Job) -> None:
+        self.checked.append(job.id)
+        if self.missing:
+            raise ResultMissing("voice.wav is missing")
+
+
+@dataclass
+class FakeNotes:
+    """XComs of one task instance."""
+
+    values: dict[str, Any] = field(default_factory=dict)
+    order: list[str] = field(default_factory=list)
+
+    def write(self, key: str, value: Any) -> None:
+        self.values[key] = value
+        self.order.append(key)
+
+    def read(self, key: str) -> Any:
+        return self.values.get(key)
+
+
+@dataclass
+class KeptLog:
+    """A log that can be looked at."""
+
+    lines: list[tuple[str, str]] = field(default_factory=list)
+
+    def info(self, msg: str, /, *args: Any) -> None:
+        self.lines.append(("info", msg % args))
+
+    def warning(self, msg: str, /, *args: Any) -> None:
+        self.lines.append(("warning", msg % args))
+
+    def error(self, msg: str, /, *args: Any) -> None:
+        self.lines.append(("error", msg % args))
+
+    @property
+    def text(self) -> str:
+        return "\n".join(line for _, line in self.lines)

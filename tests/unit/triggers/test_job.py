@@ -1,0 +1,200 @@
+"""What the job trigger stores, reports and cancels, with a service in memory and the real watcher."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from types import SimpleNamespace
+from typing import Any, ClassVar
+
+import pytest
+
+from airflow_provider_mediax.exceptions import BadRequest, Unavailable
+from airflow_provider_mediax.jobs.stored import JobEvent
+from airflow_provider_mediax.jobs.watcher import Opened
+from airflow_provider_mediax.protocol.job import JobState
+from airflow_provider_mediax.triggers import job as module
+from airflow_provider_mediax.triggers import kill
+from airflow_provider_mediax.triggers.job import JobTrigger
+from tests.unit.jobs.fake_hook import KeptLog
+from tests.unit.jobs.fake_service import FakeService
+
+TASK = SimpleNamespace(dag_id="dag", run_id="run", task_id="task", map_index=-1)
+
+
+class Client:
+    """Carries flows out at once."""
+
+    def __init__(self, service: FakeService) -> None:
+        self.service = service
+        self.carried_out = asyncio.Event()
+
+    async def run(self, flow: Any, patience: Any = None) -> Any:
+        try:
+            return self.service.run(flow)
+        finally:
+            self.carried_out.set()
+
+    async def close(self) -> None: ...
+
+
+@pytest.fixture
+async def client(monkeypatch, request) -> Client:
+    """The client of the service in memory, which every trigger of this test opens."""
+    client = Client(FakeService())
+
+    class Hook:
+        cancellable = True
+        opened: ClassVar[list[tuple[Any, ...]]] = []
+
+        @classmethod
+        async def open(cls, *place: Any) -> Opened:
+            cls.opened.append(place)
+            return Opened(client.service, client)
+
+    client.hook = Hook
+    monkeypatch.setitem(client_hooks := dict(module.HOOKS), request.node.name, Hook)
+    monkeypatch.setattr(module, "HOOKS", client_hooks)
+    readers = {**JobTrigger.arguments, "service": client_hooks.__getitem__}
+    monkeypatch.setattr(JobTrigger, "arguments", readers)
+    return client
+
+
+@pytest.fixture
+def made(client, request):
+    def make(**options: Any) -> JobTrigger:
+        ids = options.pop("job_ids", None) or [client.service.add("mx1-a")]
+        trigger = JobTrigger(
+            **{
+                "service": request.node.name,
+                "conn_id": "tencent",
+                "job_ids": ids,
+                "custom_ids": ["mx1-a"],
+                "bucket": "b-1",
+                "region": "r",
+                "deadline": time.time() + 60.0,
+                "poll_interval": 0.02,
+                **options,
+            }
+        )
+        trigger.task_instance = TASK
+        trigger.kept = KeptLog()
+        return trigger
+
+    return make
+
+
+@pytest.fixture(autouse=True)
+def kept_log(monkeypatch):
+    monkeypatch.setattr(JobTrigger, "log", property(lambda self: self.kept), raising=False)
+
+
+class TestStores:
+    def test_what_it_was_given_as_plain_json(self, made):
+        trigger = made(deadline=1.5, finish_at=1, cancel_on_kill=False)
+        classpath, arguments = trigger.serialize()
+        assert classpath == "airflow_provider_mediax.triggers.job.JobTrigger"
+        assert JobTrigger(**arguments).serialize() == (classpath, arguments)
+        assert (arguments["deadline"], arguments["cancel_on_kill"], arguments["schema"]) == (1.5, False, 1)
+
+
+class TestReports:
+    async def test_the_end_of_the_job_by_its_id_and_the_services_word(self, client, made):
+        trigger = made()
+        client.service.turn("job-1", JobState.FAILED, "Failed")
+        assert await trigger.wait() == JobEvent("final", {"job-1": "Failed"}).payload()
+
+    async def test_the_deadline(self, made):
+        said = await made(deadline=time.time() + 0.2).wait()
+        assert (said["status"], said["error"]) == ("timeout", None)
+
+    async def test_every_change_in_the_log(self, client, made):
+        trigger = made()
+        waiting = asyncio.create_task(trigger.wait())
+        await client.carried_out.wait()
+        client.service.turn("job-1", JobState.SUCCEEDED, "Success")
+        await waiting
+        assert "Job job-1 is Submitted" in trigger.kept.text
+        assert "Job job-1 is Success" in trigger.kept.text
+
+    async def test_what_asking_failed_with_and_goes_on(self, client, made):
+        trigger = made()
+        client.service.failing["describe"] = Unavailable("503")
+        waiting = asyncio.create_task(trigger.wait())
+        await client.carried_out.wait()
+        client.service.failing.clear()
+        client.service.turn("job-1", JobState.SUCCEEDED, "Success")
+        assert (await waiting)["status"] == "final"
+        assert "503" in trigger.kept.text
+
+    async def test_an_error_of_its_own_as_an_event_without_its_words(self, made, monkeypatch):
+        trigger = made()
+        monkeypatch.setattr(module, "watcher_for", lambda *args: _raise(RuntimeError("secret")))
+        trigger.kept.exception = lambda *args: None
+        (event,) = [event async for event in trigger.run()]
+        assert event.payload["status"] == "error"
+        assert event.payload["error"]["job_id"] == "job-1"
+        assert "secret" not in str(event.payload)
+
+    async def test_the_end_of_several_jobs_as_soon_as_enough_have_ended(self, client, made):
+        ids = [client.service.add("m") for _ in range(2)]
+        client.service.turn(ids[1], JobState.SUCCEEDED, "Success")
+        assert (await made(job_ids=ids).wait())["states"][ids[1]] == "Success"
+
+    async def test_where_it_looks(self, client, made):
+        trigger = made()
+        client.service.turn("job-1", JobState.SUCCEEDED, "Success")
+        await trigger.wait()
+        assert client.hook.opened[-1] == ("tencent", "b-1", "r")
+
+
+class TestCancels:
+    @pytest.fixture(autouse=True)
+    def states(self, monkeypatch) -> dict[str, str | None]:
+        """What Airflow says of the task."""
+        answer: dict[str, str | None] = {}
+        monkeypatch.setattr(kill, "_states", lambda task: answer)
+        return answer
+
+    async def test_the_job_of_a_task_that_is_over(self, client, made, states):
+        states["task"] = "failed"
+        trigger = made()
+        await trigger.on_kill()
+        assert client.service.jobs["job-1"].state is JobState.CANCELED
+        assert "Job job-1 is Cancel" in trigger.kept.text
+
+    @pytest.mark.parametrize("state", [None, "deferred", "scheduled", "queued", "running", "up_for_retry"])
+    async def test_nothing_of_a_task_that_goes_on(self, client, made, states, state):
+        states["task"] = state
+        await made().on_kill()
+        assert client.service.count("cancel") == 0
+
+    async def test_nothing_if_airflow_knows_of_no_task(self, client, made):
+        trigger = made()
+        trigger.task_instance = None
+        await trigger.on_kill()
+        assert client.service.count("cancel") == 0
+
+    @pytest.mark.parametrize("options", [{"cancel_on_kill": False}, {"schema": 99}])
+    async def test_nothing_that_it_must_not(self, client, made, options):
+        trigger = made(**options)
+        await trigger.on_kill()
+        assert client.service.calls == []
+        assert trigger.kept.lines[0][0] == "warning"
+
+    async def test_what_has_started_goes_on_and_the_log_says_so(self, client, made):
+        trigger = made()
+        client.service.start("job-1")
+        await trigger.on_kill()
+        assert "a job has started" in trigger.kept.text
+        assert "goes on and costs money" in trigger.kept.text
+
+    async def test_a_service_that_fails_breaks_nothing(self, client, made):
+        trigger = made()
+        client.service.failing = {"cancel": BadRequest("no"), "describe": Unavailable("503")}
+        await trigger.on_kill()
+        assert "503" in trigger.kept.text
+
+
+def _raise(error: Exception) -> Any:
+    raise error
