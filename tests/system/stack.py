@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterable
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -246,6 +247,11 @@ class Stack:
     def triggers(self) -> dict[int, int | None]:
         """Return which triggerer (by the id of its job) each trigger is assigned to."""
         return dict(self.database.query("SELECT id, triggerer_id FROM trigger"))
+
+    def triggers_have_triggerers(self, since: datetime) -> bool:
+        """Tell whether every trigger is with a triggerer that has sent a heartbeat since that moment."""
+        without = "SELECT 1 FROM trigger LEFT JOIN job ON job.id = triggerer_id WHERE latest_heartbeat > %s IS NOT TRUE"
+        return not self.database.query(without, since)
 
     def begin_test(self) -> None:
         """Give the next test an emulator as new, the usual connection and exactly the usual services."""
