@@ -148,7 +148,7 @@ class JobOperator(BaseOperator):
     @contextlib.contextmanager
     def _failing_well(self) -> Iterator[None]:
         # An argument that makes no sense is refused by the attempt; here it only must not hide what went wrong.
-        retry_failed = str(self.retry_failed_jobs).lower() in ("true", "1")
+        retry_failed = str(self.retry_failed_jobs).strip().lower() == "true"
         with explained(self.log, retry_failed=retry_failed, collect=COLLECT):
             yield
 

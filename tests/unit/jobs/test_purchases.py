@@ -79,6 +79,12 @@ class TestPatience:
         assert task.attempt().job.id == "job-1"
         assert task.platform.count("CreateJob") == 1
 
+    def test_a_first_worker_that_is_a_year_ahead_hides_no_job(self, cancellable):
+        cancellable.service.failing["after submit"] = Killed()
+        with pytest.raises(Killed):
+            cancellable.attempt(wrong_by=YEAR)
+        assert cancellable.attempt().job.id == "job-1"
+
     def test_what_is_looked_for_may_be_as_old_as_its_run_by_any_clock(self, cancellable):
         cancellable.service.failing["after submit"] = Killed()
         with pytest.raises(Killed):

@@ -145,7 +145,9 @@ class TestReports:
         trigger = made()
         client.service.turn("job-1", JobState.SUCCEEDED, "Success")
         await trigger.wait()
-        assert client.hook.opened[-1] == ("tencent", "b-1", "r")
+        client.service.turn("job-1", JobState.SUCCEEDED, "Success")
+        await made(job_ids=["job-1"], bucket="b-2").wait()
+        assert client.hook.opened == [("tencent", "b-1", "r"), ("tencent", "b-2", "r")]
 
 
 class TestCancels:
