@@ -24,6 +24,7 @@ from airflow_provider_mediax.client.aio import AsyncClient
 from airflow_provider_mediax.client.clock import steady
 from airflow_provider_mediax.client.retry import ONE_TRY
 from airflow_provider_mediax.exceptions import (
+    AnswerTooLarge,
     AuthenticationFailed,
     MediaxError,
     ProtocolError,
@@ -311,7 +312,7 @@ class Watcher:
         if isinstance(error, Throttled) and error.retry_after is not None:
             self._held_by = error
             self._held_until = max(self._held_until, now + min(LONGEST_WISH, error.retry_after))
-        if getattr(error, "too_large", False) and len(poll.ids) > 1:
+        if isinstance(error, AnswerTooLarge) and len(poll.ids) > 1:
             for waiter in poll.waiters:
                 waiter.alone = True
             return

@@ -46,6 +46,8 @@ def test_many_jobs_in_a_storm(stack: Stack, copies: int, full: bool):
         print(f"seed {seed}")  # noqa: T201 - pytest shows it when the test fails
         stack.emulator.reset()
         stack.emulator.put_object("in/track.wav", stack.track)
+        # After a submit without an answer a task asks until the request can no longer arrive: 39 s with these.
+        stack.put_connection(connect_timeout=3, read_timeout=10)
         stack.emulator.durations("*", 5)
         stack.emulator.storm(seed, WEATHER, retry_after=1, seconds=3)
         runs = start(stack, each, poll_interval=2)
@@ -74,7 +76,7 @@ def require_within_budget(stack: Stack, runs: list[Run], each: int) -> None:
     submits = len(ledger.seen(*SUBMITS))
     assert submits <= 2 * each * again * 1.5, submits
     lost = sum(request["fault"] not in (None, "429", "slow", "slow_after") for request in ledger.seen(*SUBMITS))
-    assert len(ledger.seen(*LISTS)) <= (4 * lost + 2 * each) * again * 1.5
+    assert len(ledger.seen(*LISTS)) <= (7 * lost + 2 * each) * again * 1.5
     waited = sum(
         task.ended - task.started + 30
         for run in runs

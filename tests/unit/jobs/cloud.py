@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from airflow_provider_mediax.client.pacing import Pacing
-from airflow_provider_mediax.exceptions import AuthenticationFailed, ProtocolError, Throttled, Unreachable
+from airflow_provider_mediax.exceptions import AnswerTooLarge, AuthenticationFailed, Throttled, Unreachable
 from airflow_provider_mediax.jobs.watcher import Opened
 from airflow_provider_mediax.protocol.job import Job, JobState
 from tests.unit.jobs.virtual_time import now
@@ -138,10 +138,8 @@ def throttled(retry_after: float | None) -> Throttled:
     return error
 
 
-def too_large() -> ProtocolError:
-    error = ProtocolError("an answer above the limit")
-    error.too_large = True  # type: ignore[attr-defined]
-    return error
+def too_large() -> AnswerTooLarge:
+    return AnswerTooLarge("an answer above the limit")
 
 
 def unreachable() -> Unreachable:
