@@ -219,7 +219,8 @@ class Acquisition(Generic[R]):
                 job_id=record.job_id,
                 marker=record.marker,
             )
-        spans_clears = self._identity.reuse or self._identity.key is not None
+        # After a clear, a job of another key is not the task's: another key is how shared work is done again.
+        spans_clears = self._identity.reuse if self._identity.key is None else record.marker == self.marker
         return record if not changed and (same_generation or spans_clears) else None
 
     def _may_exist(self, stored: Record | Unreadable | None) -> bool:
