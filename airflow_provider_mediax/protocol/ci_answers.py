@@ -27,7 +27,7 @@ from airflow_provider_mediax.protocol.exchange import (
 )
 from airflow_provider_mediax.protocol.job import Job, JobState, member, objects, text
 from airflow_provider_mediax.protocol.results import ResultView
-from airflow_provider_mediax.protocol.urls import CosAddress, shown_text
+from airflow_provider_mediax.protocol.urls import CosAddress, shown_line
 
 STATES: Mapping[str, JobState] = MappingProxyType(
     {
@@ -167,7 +167,7 @@ def read_job(raw: JsonObject, where: str) -> Job:
     message = None
     if state is JobState.FAILED:
         said = [part for part in (text(raw.get("Code")), text(raw.get("Message"))) if part]
-        message = shown_text(": ".join(said)) or None
+        message = shown_line(": ".join(said)) or None
     words = (text(member(raw, "Operation").get("UserData")) or "").split(maxsplit=1)
     return Job(
         id=job_id,

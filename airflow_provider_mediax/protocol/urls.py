@@ -136,6 +136,12 @@ def shown_text(said: str) -> str:
     return _ADDRESS_IN_TEXT.sub(lambda found: shown_url(f"http{found.group()}").removeprefix("http"), said)
 
 
+def shown_line(said: str) -> str:
+    """Return a service's words as one line in which every address may be shown: they can hold line breaks."""
+    line = " ".join(shown_text(said).split())
+    return "".join(character if character.isprintable() else "?" for character in line)
+
+
 def hide_queries(said: str) -> str:
     """Return a text of the service's with the queries of all URLs cut off: they may be signatures."""
     return _QUERY.sub(r"\1?...", said)
