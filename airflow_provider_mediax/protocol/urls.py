@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from typing import NamedTuple
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
 
@@ -38,7 +38,8 @@ _FAMILIES = {
 """
 What signs a URL, by the parameter that holds the signature itself.
 
-Without that parameter the others are names like any: ``?se=1`` may well be the first season.
+Without that parameter the others are names like any: ``?se=1`` may well be the first season. So are ``sig`` and
+``signature`` without any of the others, which no scheme leaves out.
 """
 
 
@@ -107,7 +108,8 @@ def unsigned_url(url: str) -> str:
         parts = urlsplit(url)
         # surrogateescape keeps bytes that are no UTF-8 apart, where a replacement character would make them alike
         query = parse_qsl(parts.query, keep_blank_values=True, errors="surrogateescape")
-        families = [family for name, value in query if value and (family := _FAMILIES.get(name.lower()))]
+        names = {name.lower() for name, _ in query}
+        families = [family for name, value in query if value and (family := _family_of(name.lower(), names))]
         kept = [(name, value) for name, value in query if not _signs(name.lower(), families)]
         user, _, host = parts.netloc.rpartition("@")
         netloc = f"{user.partition(':')[0]}@{host}" if user else host
@@ -145,6 +147,12 @@ def shown_line(said: str) -> str:
 def hide_queries(said: str) -> str:
     """Return a text of the service's with the queries of all URLs cut off: they may be signatures."""
     return _QUERY.sub(r"\1?...", said)
+
+
+def _family_of(name: str, names: Set[str]) -> _Family | None:
+    """Return the family that a parameter is the signature of, if it is one among all ``names`` of a URL."""
+    family = _FAMILIES.get(name)
+    return family if family and (family.prefixes or names & (family.names - {name})) else None
 
 
 def _signs(name: str, families: Sequence[_Family]) -> bool:
