@@ -466,6 +466,13 @@ class TestErrors:
         assert raised.value.nothing_done
         assert "session" not in raised.value.reason
 
+    def test_a_redirect_names_its_target_also_if_it_has_words(self):
+        said = b"<Error><Code>PermanentRedirect</Code><Message>wrong endpoint</Message></Error>"
+        with pytest.raises(BadRequest) as raised:
+            drive(ci().describe(["j1"]), Reply(301, {"location": "https://login.example.com/x?y=1"}, said))
+        assert raised.value.what.endswith("the answer leads to login.example.com (wrong endpoint)")
+        assert raised.value.code == "PermanentRedirect"
+
     def test_what_it_says_is_one_line_of_a_log(self):
         said = b"<Error><Code>Odd&#10;Code</Code><Message>no&#10;ERROR all is lost</Message></Error>"
         with pytest.raises(BadRequest) as raised:
