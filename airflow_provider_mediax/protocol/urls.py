@@ -7,7 +7,6 @@ from collections.abc import Sequence, Set
 from typing import NamedTuple
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
 
-_QUERY = re.compile(r"(https?://[^\s?#\"'<>]+)[?#][^\s\"'<>]+")
 _COS_HOST = re.compile(r"([a-z0-9-]+)\.cos\.[a-z0-9-]+\.myqcloud\.com")
 _ADDRESS_IN_TEXT = re.compile(r"://[^\s\"'<>]+")
 """Without the scheme, so that looking for one costs nothing in a long text without addresses."""
@@ -142,11 +141,6 @@ def shown_line(said: str) -> str:
     """Return a service's words as one line in which every address may be shown: they can hold line breaks."""
     line = " ".join(shown_text(said).split())
     return "".join(character if character.isprintable() else "?" for character in line)
-
-
-def hide_queries(said: str) -> str:
-    """Return a text of the service's with the queries of all URLs cut off: they may be signatures."""
-    return _QUERY.sub(r"\1?...", said)
 
 
 def _family_of(name: str, names: Set[str]) -> _Family | None:
