@@ -278,7 +278,7 @@ class Acquisition(Generic[R]):
 
     def _leave_behind(self, left: Record) -> Flow[None]:
         """Cancel the unfinished job of the generation before; what fails here does not keep the new one waiting."""
-        if self._identity.key is not None or left.refused:
+        if left.shared or left.refused:
             return  # other runs may share that job, or there is none
         if not self._may_cancel:
             self._log.info("The job from before the clear (%s) is left as it is", left.job_id or left.marker)
@@ -483,6 +483,7 @@ class Acquisition(Generic[R]):
             at=self._clock(),
             job_id=job_id,
             refused=refused,
+            shared=self._identity.key is not None,
             abandoned=self._abandoned,
             earlier=self._earlier,
         )
