@@ -12,39 +12,28 @@ from airflow_provider_mediax.exceptions import ResultMissing
 from airflow_provider_mediax.jobs.attempt import Attempt, TaskInstance, Terms
 from airflow_provider_mediax.jobs.stored import Owner
 from airflow_provider_mediax.protocol.job import Job, JobState
-from tests.unit.jobs.shop import Order, Shop
+from tests.unit.jobs.fake_service import FakeService, Order
 
 OWNER = Owner(dag_id="d", run_id="r", task_id="t", map_index=-1)
 
 
-class Taking(Shop):
-    """A shop whose every job is the one that was asked for."""
-
-    def matches(self, job: Job, request: Order) -> bool:
-        return True
-
-
 @dataclass
 class Task:
-    """One task against the shop, try after try; ``lacking`` are the jobs whose files are not there."""
+    """One task against the service, try after try; ``lacking`` are the jobs whose files are not there."""
 
     has_store: bool = True
     lacking: set[str] = field(default_factory=set)
-    shop: Taking = field(default_factory=Taking)
+    service: FakeService = field(default_factory=FakeService)
     values: dict[str, Any] = field(default_factory=dict)
     stored: dict[str, Any] = field(default_factory=dict)
     checked: list[str] = field(default_factory=list)
     tries: int = 0
     longest_send = 1.0
 
-    @property
-    def service(self) -> Shop:
-        return self.shop
-
     def run(self, flow: Any, patience: Any = None) -> Any:
-        for job_id in self.shop.jobs:
-            self.shop.turn(job_id, JobState.SUCCEEDED, "Success")
-        return self.shop.run(flow)
+        for job_id in self.service.jobs:
+            self.service.turn(job_id, JobState.SUCCEEDED, "Success")
+        return self.service.run(flow)
 
     def manifest(self, job: Job, owner: Owner | None, *, reattached: bool) -> dict[str, Any]:
         return {"job_id": job.id, "reattached": reattached}
@@ -68,7 +57,7 @@ class Task:
 
     def attempt(self, **terms: Any) -> Any:
         self.tries += 1
-        instance = TaskInstance(owner=OWNER, try_number=self.tries, generation=2, started=self.shop.now)
+        instance = TaskInstance(owner=OWNER, try_number=self.tries, generation=2, started=self.service.now)
         attempt: Attempt[Order] = Attempt(
             self,
             Order,
@@ -78,7 +67,8 @@ class Task:
             notes=self,
             store=self if self.has_store else None,
             log=logging.getLogger("test"),
-            clock=lambda: self.shop.now,
+            clock=lambda: self.service.now,
+            monotonic=lambda: self.service.now,
         )
         return attempt.begin()
 
@@ -120,7 +110,7 @@ def test_without_the_users_word_no_try_pays_again():
     for _ in range(2):
         with pytest.raises(ResultMissing):
             task.attempt()
-    assert len(task.shop.jobs) == 1
+    assert len(task.service.jobs) == 1
 
 
 @pytest.mark.parametrize("has_store", [True, False])
@@ -129,4 +119,4 @@ def test_one_attempt_pays_for_one_job_without_its_files_at_most(has_store):
     for bought in (1, 2, 3):
         with pytest.raises(ResultMissing):
             task.attempt(retry_failed_jobs=True)
-        assert len(task.shop.jobs) == bought
+        assert len(task.service.jobs) == bought

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from types import MappingProxyType
 
 import pytest
 
@@ -21,7 +22,8 @@ from tests.unit.jobs.virtual_time import in_virtual_time, now
 class Waiting(OneEventTrigger):
     """Waits for nothing, or fails."""
 
-    arguments = ()
+    arguments = MappingProxyType({})
+    schema = 1
 
     def __init__(self, error: Exception | None = None) -> None:
         super().__init__()
@@ -31,6 +33,12 @@ class Waiting(OneEventTrigger):
         if self.error is not None:
             raise self.error
         return {"status": "final"}
+
+    def damage(self):
+        return None  # there are no arguments that could be damaged
+
+    def silence(self):
+        return {"status": "unreadable"}
 
     def failure(self, error):
         return {"status": "error", "class": type(error).__name__}
