@@ -82,7 +82,7 @@ integration-3.1: venv-3.1  ## unit and integration tests on the oldest Airflow
 test-system: venv  ## real services that are killed and restarted; ARGS="--copies 20" lets each scenario happen 20 times
 	$(VENV)/bin/python -m pytest $(FULL) tests/system $(ARGS)
 
-demo: venv  ## a first run without an account; AUDIO=<file> analyses a file of yours
+demo: venv  ## a first run without an account; AUDIO=<file> analyzes a file of yours
 	$(VENV)/bin/python scripts/demo.py $(if $(AUDIO),--audio '$(AUDIO)')
 
 bench: venv  ## the benchmarks; ARGS=<arguments>

@@ -206,4 +206,4 @@ class LookupFailed(MediaxError):
 
 
 class Stopped(MediaxError):
-    """The caller was told to stop before a request was sent, or while it waited."""
+    """The task was killed before a request was sent, or while it waited."""

@@ -40,6 +40,8 @@ SECTIONS = {
 @command
 def run(args: Namespace) -> Exit:
     """Take the fields from a person or a file, try them, and write the connection."""
+    if Connection(conn_id=args.conn_id).conn_id != args.conn_id:  # Airflow takes an id that it does not like for none
+        raise BadRequest.field("conn_id", args.conn_id, "it must consist of letters, digits and #!()-.:/\\_.")
     asking = args.file != "-" and sys.stdin.isatty()
     try:
         old = stored_type(args.conn_id)

@@ -125,7 +125,7 @@ def get_commands() -> list[CLICommand]:
     )
     jobs = GroupCommand(
         name="jobs",
-        help="Jobs by their id or marker, whoever submitted them",
+        help="Jobs by their id or marker, of any task or deployment",
         subcommands=[
             ActionCommand(
                 name="get",

@@ -1,4 +1,4 @@
-"""The commands ``jobs get``, ``jobs list`` and ``jobs wait``: jobs by their id or marker, whoever submitted them."""
+"""The commands ``jobs get``, ``jobs list`` and ``jobs wait``: jobs by their id or marker."""
 
 from __future__ import annotations
 

@@ -240,7 +240,7 @@ class CiService:
             accepted = not wrong and job is not None and self.jobs.cancel(job)
             self._ledger.cancel(CancelRecord(now, each, states[each], accepted))
         if wrong:
-            raise invalid(f"The job {wrong[0]} cannot be cancelled: {states[wrong[0]] or 'it does not exist'}.")
+            raise invalid(f"The job {wrong[0]} cannot be canceled: {states[wrong[0]] or 'it does not exist'}.")
 
     def _save_template(self, asked: _Asked) -> Tree:
         now = self._clock.now()

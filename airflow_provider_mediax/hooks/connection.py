@@ -201,6 +201,7 @@ class MediaxConnection:
         return shared_pacing(service, urlsplit(address).netloc, key_id or "", self.requests_per_second)
 
 
+_LAST_PORT = 65535
 _KEY_PART = {"login": "Id", "password": "Key"}
 
 
@@ -274,14 +275,20 @@ def _base_url(conn_id: str, host: str | None, port: int | None) -> str:
     base_url = (host or DEFAULT_HOST).strip()
     if "://" not in base_url:
         base_url = f"https://{base_url}"
-    base_url = base_url.rstrip("/") if urlsplit(base_url).netloc else base_url
-    parts = urlsplit(base_url)
+    rule = f"in connection {conn_id}, it must be a scheme and a host, for example {DEFAULT_HOST}."
+    try:
+        base_url = base_url.rstrip("/") if urlsplit(base_url).netloc else base_url
+        parts = urlsplit(base_url)
+        own_port = parts.port
+    except ValueError:  # its text may be a password that was not quoted
+        raise BadRequest.field("host", "(an unreadable address)", rule) from None
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query:
-        rule = f"in connection {conn_id}, it must be a scheme and a host, for example {DEFAULT_HOST}."
         raise BadRequest.field("host", parts.hostname or "", rule)
+    if port is not None and not (isinstance(port, int) and 0 <= port <= _LAST_PORT):
+        raise BadRequest.field("port", port, f"in connection {conn_id}, it must be a whole number up to {_LAST_PORT}.")
     if parts.scheme == "http" and not _is_loopback(parts.hostname):
         log.warning("Connection %s sends its keys in clear text: %s is plain HTTP", conn_id, parts.hostname)
-    return base_url if port is None or parts.port is not None else f"{base_url}:{port}"
+    return f"{base_url}:{port}" if port and own_port is None else base_url
 
 
 def _is_loopback(host: str) -> bool:

@@ -385,10 +385,10 @@ class Attempt(Generic[R]):
         """
         Ask for a new job once before the slot is given up.
 
-        A failure here ends nothing, because the wait that follows bears failures.
+        A failure here ends nothing, because the wait that follows bears failures, and knows the deadline.
         """
         try:
-            described = self._hook.run(self._hook.service.describe([pending.job_id])).get(pending.job_id)
+            described = self._hook.run(self._hook.service.describe([pending.job_id]), ONE_TRY).get(pending.job_id)
         except Stopped:
             raise
         except MediaxError as error:

@@ -9,7 +9,7 @@ from typing import ClassVar
 from airflow_provider_mediax.jobs.outputs import Promise
 from airflow_provider_mediax.jobs.service import JobService
 from airflow_provider_mediax.protocol.ci_answers import expected_stems, read_separation
-from airflow_provider_mediax.protocol.ci_requests import MODES, TAG, VoiceSeparationRequest
+from airflow_provider_mediax.protocol.ci_requests import MODES, ROLES, TAG, VoiceSeparationRequest
 from airflow_provider_mediax.protocol.ci_xml import read_xml
 from airflow_provider_mediax.protocol.cloud_infinite import IDS_PER_CALL, CloudInfinite
 from airflow_provider_mediax.protocol.echo import contradicts
@@ -51,6 +51,9 @@ class CloudInfiniteService(JobService[VoiceSeparationRequest]):
         body = request.body(job.marker or "m", bucket=self.bucket.bucket, region=self.bucket.region)
         _, asked = read_xml(body, "The request")
         operation = member(asked, "Operation")
+        echoed = member(member(job.raw, "Operation"), "Output")
+        if any(echoed.get(node) for node in ROLES.values()) and not all(map(echoed.get, _made(operation))):
+            return False  # it makes fewer stems
         # The answer may hold names with ${...} as they were asked for or filled in.
         output = {node: key for node, key in member(operation, "Output").items() if "${" not in str(key)}
         expected = {
@@ -84,7 +87,7 @@ class CloudInfiniteService(JobService[VoiceSeparationRequest]):
         """
         view = self.view(job)
         operation = member(job.raw, "Operation")
-        made = MODES.get(text(member(operation, TAG).get("AudioMode")) or "")
+        made = MODES.get(_mode(operation))
         files = list(view.files)
         if not files or len(files) < len(made or ()):
             named = member(view.result, "stems")
@@ -104,3 +107,13 @@ class CloudInfiniteService(JobService[VoiceSeparationRequest]):
         region = text(written.get("Region")) or text(output.get("Region"))
         elsewhere = (text(written.get("Bucket")) or text(output.get("Bucket"))) not in (None, self.bucket.bucket)
         return region or (None if elsewhere else self.bucket.region)
+
+
+def _mode(operation: JsonObject) -> str:
+    return text(member(operation, TAG).get("AudioMode")) or ""
+
+
+def _made(operation: JsonObject) -> list[str]:
+    """Return the nodes of the stems that a job is asked for and makes; a template may make all of them."""
+    roles = MODES.get(_mode(operation), tuple(ROLES))
+    return [ROLES[role] for role in roles if member(operation, "Output").get(ROLES[role])]

@@ -219,7 +219,8 @@ class Acquisition(Generic[R]):
                 job_id=record.job_id,
                 marker=record.marker,
             )
-        spans_clears = self._identity.reuse or self._identity.key is not None
+        # After a clear, a job of another key is not the task's: another key is how shared work is done again.
+        spans_clears = self._identity.reuse if self._identity.key is None else record.marker == self.marker
         return record if not changed and (same_generation or spans_clears) else None
 
     def _may_exist(self, stored: Record | Unreadable | None) -> bool:
@@ -277,7 +278,7 @@ class Acquisition(Generic[R]):
 
     def _leave_behind(self, left: Record) -> Flow[None]:
         """Cancel the unfinished job of the generation before; what fails here does not keep the new one waiting."""
-        if self._identity.key is not None or left.refused:
+        if left.shared or left.refused:
             return  # other runs may share that job, or there is none
         if not self._may_cancel:
             self._log.info("The job from before the clear (%s) is left as it is", left.job_id or left.marker)
@@ -482,6 +483,7 @@ class Acquisition(Generic[R]):
             at=self._clock(),
             job_id=job_id,
             refused=refused,
+            shared=self._identity.key is not None,
             abandoned=self._abandoned,
             earlier=self._earlier,
         )

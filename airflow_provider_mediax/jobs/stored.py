@@ -125,6 +125,7 @@ class Record:
     :param at: epoch seconds of the intent.
     :param job_id: None as long as it is only an intent.
     :param refused: the attempt ended with a refusal which proves that its submit created nothing.
+    :param shared: the marker is of an ``idempotency_key``, so other tasks may wait for the job.
     :param abandoned: ids of failed jobs that were replaced on purpose.
     :param earlier: the generations before this one, oldest first.
     """
@@ -136,6 +137,7 @@ class Record:
     at: float
     job_id: str | None = None
     refused: bool = False
+    shared: bool = False
     abandoned: list[str] = field(default_factory=list)
     earlier: list[Earlier] = field(default_factory=list)
 
@@ -154,6 +156,7 @@ class Record:
             at=read_number(stored["at"]),
             job_id=read_text_or_none(stored["job_id"]),
             refused=read_flag(stored.get("refused", False)),
+            shared=read_flag(stored.get("shared", False)),
             abandoned=read_texts(stored.get("abandoned", [])),
             earlier=[Earlier.parse(left) for left in read_list(stored.get("earlier", []))],
         )

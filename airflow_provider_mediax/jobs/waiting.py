@@ -3,7 +3,7 @@ Pure decisions while waiting: when to ask again, what ends the wait, how many fa
 
 A :class:`Wait` is fed answers and failures and says what to do. Worker (through :func:`wait_flow`), triggerer
 (through ``jobs.watcher``) and sensor use the same one. All its times are seconds of one clock that never jumps,
-:func:`jobs.clock.steady`; a stored deadline is turned into it once, by :func:`jobs.clock.on_steady_clock`.
+:func:`client.clock.steady`; a stored deadline is turned into it once, by :func:`client.clock.on_steady_clock`.
 """
 
 from __future__ import annotations

@@ -115,7 +115,7 @@ class _Waiter:
         :param together: the service describes several jobs in one call, so waits meet at common moments: up to a
             second late, never early.
         """
-        step = min(1.0, self.wait.poll_interval / 5)
+        step = min(1.0, max(TURN, self.wait.poll_interval / 5))  # by the smallest floats nothing can be divided
         return math.ceil(self.wait.due / step) * step if together else self.wait.due
 
 

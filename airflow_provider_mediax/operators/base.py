@@ -20,6 +20,7 @@ try:
 except ImportError:  # Airflow 3.1
     from airflow.exceptions import TaskDeferralTimeout  # type: ignore[no-redef]
 
+from airflow_provider_mediax.exceptions import BadRequest
 from airflow_provider_mediax.jobs.arguments import as_bool, as_choice, as_idempotency_key, as_seconds
 from airflow_provider_mediax.operators.failures import explained
 
@@ -147,8 +148,10 @@ class JobOperator(BaseOperator):
 
     @contextlib.contextmanager
     def _failing_well(self) -> Iterator[None]:
-        # An argument that makes no sense is refused by the attempt; here it only must not hide what went wrong.
-        retry_failed = str(self.retry_failed_jobs).strip().lower() == "true"
+        try:
+            retry_failed = as_bool("retry_failed_jobs", self.retry_failed_jobs, False)
+        except BadRequest:  # which the attempt raises as well; here it only must not hide what went wrong
+            retry_failed = False
         with explained(self.log, retry_failed=retry_failed, collect=COLLECT):
             yield
 

@@ -65,7 +65,7 @@ class Meaning:
 
 
 _FAILS = "The task fails and is not retried"
-_ADOPTED = "The next try of this task looks the job up and takes it over; it does not buy another one."
+_GOES_ON = "The next try of this task takes over the job that exists, and submits one only if there is none."
 _BUYS_ANEW = "The next try of this task submits a new job, because retry_failed_jobs is set."
 
 MEANINGS: dict[type[MediaxError], Meaning] = {
@@ -105,17 +105,18 @@ MEANINGS: dict[type[MediaxError], Meaning] = {
         permanent=ResultMissing,
     ),
     exceptions.WaitTimeout: Meaning(
-        "The job goes on at the service. The next try of this task takes it over and waits again.",
+        "The next try of this task takes the job over and waits again; one that was canceled before it started is "
+        "replaced by a new one.",
         "Raise wait_timeout (and execution_timeout, if it is set) if such jobs take longer.",
     ),
     exceptions.LookupFailed: Meaning(
         "Nothing was submitted. The next try of this task asks the service again before it submits anything."
     ),
     exceptions.OutcomeUnknown: Meaning(
-        _ADOPTED, "If the service stays silent, look for the marker among its jobs before you clear the task."
+        _GOES_ON, "If the service stays silent, look for the marker among its jobs before you clear the task."
     ),
-    exceptions.Stopped: Meaning(_ADOPTED),
-    exceptions.MediaxError: Meaning(_ADOPTED),
+    exceptions.Stopped: Meaning(_GOES_ON),
+    exceptions.MediaxError: Meaning(_GOES_ON),
 }
 """By class; of an error's own classes the first one that is listed counts, so each error has a meaning."""
 
@@ -149,13 +150,14 @@ def as_failure(error: MediaxError, *, retry_failed: bool = False) -> MediaxError
 
 
 @contextlib.contextmanager
-def explained(log: Log, *, retry_failed: bool = False, collect: str = "") -> Iterator[None]:
+def explained(log: Log, *, retry_failed: bool = False, collect: str = "", next_try: str = "") -> Iterator[None]:
     """
     Explain an error in the task's log (reason, consequence, remedy) and let it leave as Airflow should take it.
 
     :param retry_failed: the task's ``retry_failed_jobs``.
     :param collect: how the result of a job that is bought can still be had; ends the remedy of a permanent error that
         names a job which may have one.
+    :param next_try: what happens after an error that is retried, in a task that submits nothing.
     """
     try:
         yield
@@ -164,7 +166,8 @@ def explained(log: Log, *, retry_failed: bool = False, collect: str = "") -> Ite
         remedy = [error.advice, meaning.remedy]
         if meaning.permanent and error.job_id and not isinstance(error, (exceptions.JobFailed, exceptions.JobCanceled)):
             remedy.append(collect)
-        _explain(log, error.reason, meaning.consequence, " ".join(filter(None, remedy)))
+        consequence = meaning.consequence if meaning.permanent else next_try or meaning.consequence
+        _explain(log, error.reason, consequence, " ".join(filter(None, remedy)))
         failure = as_failure(error, retry_failed=retry_failed)
         if failure is error:
             raise

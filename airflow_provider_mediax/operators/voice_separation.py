@@ -134,6 +134,7 @@ class VoiceSeparationOperator(JobOperator):
         own_mode = as_text("mode", self.mode)
         return VoiceSeparationRequest(
             source=self._address().key,
+            bucket=self._address().bucket or None,
             outputs=self._outputs(mode, codec),
             mode=own_mode,
             template_id=template_id,

@@ -27,7 +27,7 @@ from airflow_provider_mediax.protocol.exchange import (
 )
 from airflow_provider_mediax.protocol.job import Job, JobState, member, objects, text
 from airflow_provider_mediax.protocol.results import ResultView
-from airflow_provider_mediax.protocol.urls import CosAddress, shown_text
+from airflow_provider_mediax.protocol.urls import CosAddress, shown_line
 
 STATES: Mapping[str, JobState] = MappingProxyType(
     {
@@ -74,7 +74,7 @@ _CODES: Mapping[str, tuple[type[MediaxError], str]] = MappingProxyType(
         "InvalidHost": (BadRequest, "Check bucket and region."),
         "NoSuchBucket": (BadRequest, "Check bucket, with its APPID, and region."),
         "MediaBucketUnBinded": (BadRequest, _ACTIVATE),
-        "CIRoleNotExist": (BadRequest, "Authorise Cloud Infinite in its console, which makes the role CI_QCSRole."),
+        "CIRoleNotExist": (BadRequest, "Authorize Cloud Infinite in its console, which makes the role CI_QCSRole."),
         "QueueNotFound": (
             BadRequest,
             "Leave queue_id out, or give the smart-audio queue's; a media queue's does not do.",
@@ -167,7 +167,7 @@ def read_job(raw: JsonObject, where: str) -> Job:
     message = None
     if state is JobState.FAILED:
         said = [part for part in (text(raw.get("Code")), text(raw.get("Message"))) if part]
-        message = shown_text(": ".join(said)) or None
+        message = shown_line(": ".join(said)) or None
     words = (text(member(raw, "Operation").get("UserData")) or "").split(maxsplit=1)
     return Job(
         id=job_id,
@@ -336,8 +336,9 @@ def refusal(action: str, reply: Reply, envelope: JsonObject, hide: Callable[[str
         kind = BadRequest if status >= 300 else ProtocolError
         advice = "" if envelope else "Check cos_endpoint, cos_region and proxy of the connection."
     what = f"Cloud Infinite answered {action} with: {hide(said)[:500]}"
-    if 300 <= status < 400 and not envelope:
-        what = f"{action} was not carried out: the answer leads to {redirect_target(reply)}"
+    if 300 <= status < 400 and ("location" in reply.headers or not envelope):
+        own_words = f" ({hide(said)[:500]})" if envelope else ""
+        what = f"{action} was not carried out: the answer leads to {redirect_target(reply)}{own_words}"
     request_id = request_id_of(reply, envelope)
     error = kind(
         what,

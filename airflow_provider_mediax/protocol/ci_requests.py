@@ -174,7 +174,7 @@ class VoiceSeparationRequest:
         if self.bucket is not None and self.bucket != bucket:
             raise refused("source", f"cos://{self.bucket}/{self.source}", f"the job runs on {bucket}.")
         output_bucket = self.output_bucket or bucket
-        if output_bucket == bucket and self.source in self.outputs.values():
+        if output_bucket == bucket and any(self._overwrites_source(key) for key in self.outputs.values()):
             raise refused("outputs", self.source, "a stem would overwrite the source.")
         if not marker or " " in marker:
             raise refused("marker", marker, "it must be one word.")
@@ -222,6 +222,11 @@ class VoiceSeparationRequest:
             "output_bucket": self.output_bucket,
             "output_region": self.output_region,
         }
+
+    def _overwrites_source(self, key: str) -> bool:
+        """Tell whether a stem may have the source's key; a template does not say its extension."""
+        extension = self._audio().codec if self.mode is not None else self.source.rpartition(".")[2]
+        return key.replace("${ext}", extension) == self.source
 
     def _audio(self) -> AudioConfig:
         return self.audio or AudioConfig()

@@ -39,7 +39,7 @@ from airflow_provider_mediax.protocol.cos_signature import NOTHING, CosKeys, aut
 from airflow_provider_mediax.protocol.exchange import Call, Flow, JsonObject, Repeat, Reply
 from airflow_provider_mediax.protocol.job import Job, JobList, objects, text
 from airflow_provider_mediax.protocol.names import check, check_choice
-from airflow_provider_mediax.protocol.urls import shown_text, shown_url
+from airflow_provider_mediax.protocol.urls import shown_line, shown_url
 
 IDS_PER_CALL = 10
 """Ids that one describe or cancel takes (section 14)."""
@@ -397,7 +397,7 @@ class CloudInfinite:
         def hide(said: str) -> str:
             for secret in longest_first:
                 said = said.replace(secret, "***")
-            return shown_text(said)
+            return shown_line(said)
 
         return hide
 

@@ -18,8 +18,8 @@ TOLERANCE = 1e-5
 
 def contradicts(sent: object, echoed: object) -> bool:
     """Tell whether something that was sent comes back as something else."""
-    if _is_zero(sent) or _is_zero(echoed):
-        return False  # what is missing is zero, and what is not echoed is no contradiction
+    if _is_absent(sent) or _is_absent(echoed):
+        return False  # what was not asked for, or is not echoed, is no contradiction
     if isinstance(sent, Mapping) and isinstance(echoed, Mapping):
         return any(contradicts(value, echoed.get(name)) for name, value in sent.items())
     if isinstance(sent, (list, tuple)) and isinstance(echoed, (list, tuple)):
@@ -35,8 +35,9 @@ def names_another(sent: object, echoed: object) -> bool:
     return bool(names[0] and names[1]) and not names[0] & names[1]
 
 
-def _is_zero(value: object) -> bool:
-    return value in (None, "", 0, "0", False) or (isinstance(value, (list, tuple, Mapping)) and not value)
+def _is_absent(value: object) -> bool:
+    """Tell whether a value says nothing; a zero says something, but where it is sent it may be missing in the echo."""
+    return value in (None, "") or (isinstance(value, (list, tuple, Mapping)) and not value)
 
 
 def _differ(sent: object, echoed: object) -> bool:

@@ -15,6 +15,8 @@ from enum import Enum
 from typing import Any, TypeAlias, TypeVar
 from urllib.parse import urlsplit
 
+from airflow_provider_mediax.protocol.urls import shown_line
+
 T = TypeVar("T")
 
 _WORDS_READ = 2000
@@ -125,8 +127,7 @@ def plain_words(reply: Reply) -> str | None:
     said = reply.body[:_WORDS_READ].decode("utf-8", "replace")
     if title := re.search(r"(?is)<title[^>]*>(.*?)</title>", said):
         said = title[1]
-    said = " ".join(re.sub(r"<[^>]*>", " ", said).split())
-    return "".join(character if character.isprintable() else "?" for character in said) or None
+    return shown_line(re.sub(r"<[^>]*>", " ", said)) or None
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,7 @@ from airflow_provider_mediax.protocol.exchange import (
 )
 from airflow_provider_mediax.protocol.job import Job, JobList, JobState, from_epoch_ms, member, objects, text
 from airflow_provider_mediax.protocol.json_body import parse_json
-from airflow_provider_mediax.protocol.urls import shown_text
+from airflow_provider_mediax.protocol.urls import shown_line
 
 STATES: Mapping[str, tuple[str, JobState]] = MappingProxyType(
     {
@@ -321,7 +321,7 @@ class Gateway:
         def hide(said: str) -> str:
             for key in longest_first:
                 said = said.replace(key, "***")
-            return shown_text(said)
+            return shown_line(said)
 
         return hide
 
@@ -345,7 +345,7 @@ def read_job(raw: JsonObject, action: str) -> Job:
         state=state,
         state_name=state_name,
         marker=text(raw.get("customId")),
-        message=message and shown_text(message),
+        message=message and shown_line(message),
         created_at=from_epoch_ms(timing.get("createdAt")),
         started_at=from_epoch_ms(timing.get("startedAt")),
         completed_at=from_epoch_ms(timing.get("completedAt")),

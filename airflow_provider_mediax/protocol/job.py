@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from enum import Enum
 
 from airflow_provider_mediax.protocol.exchange import JsonObject
+from airflow_provider_mediax.protocol.urls import shown_line
 
 
 class JobState(Enum):
@@ -53,7 +54,7 @@ class Job:
     def summary(self) -> str:
         """One sentence for a log."""
         unknown = ", which is not a state that is known; waiting on" if self.state is JobState.UNKNOWN else ""
-        return f"Job {self.id} is {self.state_name}{unknown}"
+        return f"Job {self.id} is {shown_line(self.state_name)}{unknown}"
 
 
 @dataclass(frozen=True, slots=True)

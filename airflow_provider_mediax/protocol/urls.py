@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from typing import NamedTuple
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
 
-_QUERY = re.compile(r"(https?://[^\s?#\"'<>]+)[?#][^\s\"'<>]+")
 _COS_HOST = re.compile(r"([a-z0-9-]+)\.cos\.[a-z0-9-]+\.myqcloud\.com")
 _ADDRESS_IN_TEXT = re.compile(r"://[^\s\"'<>]+")
 """Without the scheme, so that looking for one costs nothing in a long text without addresses."""
@@ -38,7 +37,8 @@ _FAMILIES = {
 """
 What signs a URL, by the parameter that holds the signature itself.
 
-Without that parameter the others are names like any: ``?se=1`` may well be the first season.
+Without that parameter the others are names like any: ``?se=1`` may well be the first season. So are ``sig`` and
+``signature`` without any of the others, which no scheme leaves out.
 """
 
 
@@ -107,7 +107,8 @@ def unsigned_url(url: str) -> str:
         parts = urlsplit(url)
         # surrogateescape keeps bytes that are no UTF-8 apart, where a replacement character would make them alike
         query = parse_qsl(parts.query, keep_blank_values=True, errors="surrogateescape")
-        families = [family for name, value in query if value and (family := _FAMILIES.get(name.lower()))]
+        names = {name.lower() for name, _ in query}
+        families = [family for name, value in query if value and (family := _family_of(name.lower(), names))]
         kept = [(name, value) for name, value in query if not _signs(name.lower(), families)]
         user, _, host = parts.netloc.rpartition("@")
         netloc = f"{user.partition(':')[0]}@{host}" if user else host
@@ -136,9 +137,16 @@ def shown_text(said: str) -> str:
     return _ADDRESS_IN_TEXT.sub(lambda found: shown_url(f"http{found.group()}").removeprefix("http"), said)
 
 
-def hide_queries(said: str) -> str:
-    """Return a text of the service's with the queries of all URLs cut off: they may be signatures."""
-    return _QUERY.sub(r"\1?...", said)
+def shown_line(said: str) -> str:
+    """Return a service's words as one line in which every address may be shown: they can hold line breaks."""
+    line = " ".join(shown_text(said).split())
+    return "".join(character if character.isprintable() else "?" for character in line)
+
+
+def _family_of(name: str, names: Set[str]) -> _Family | None:
+    """Return the family that a parameter is the signature of, if it is one among all ``names`` of a URL."""
+    family = _FAMILIES.get(name)
+    return family if family and (family.prefixes or names & (family.names - {name})) else None
 
 
 def _signs(name: str, families: Sequence[_Family]) -> bool:

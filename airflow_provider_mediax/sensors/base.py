@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+LOOKS_AGAIN = "The next try of this task looks again."
+"""What follows an error that may pass: sensors submit nothing."""
+
 
 class WaitingSensor(BaseSensorOperator):
     """
@@ -74,7 +77,7 @@ class WaitingSensor(BaseSensorOperator):
 
     def poke(self, context: Context) -> PokeReturnValue:
         """Ask once."""
-        with explained(self.log):
+        with explained(self.log, next_try=LOOKS_AGAIN):
             found = self.look()
         return PokeReturnValue(is_done=found is not None, xcom_value=found)
 
@@ -98,7 +101,7 @@ class WaitingSensor(BaseSensorOperator):
     def _tried(self, step: Callable[[], T]) -> T | None:
         """Take a step as Airflow takes a poke: None if it failed and ``silent_fail`` bears that."""
         try:
-            with explained(self.log):
+            with explained(self.log, next_try=LOOKS_AGAIN):
                 return step()
         except AirflowFailException as error:
             if self.soft_fail or self.never_fail:

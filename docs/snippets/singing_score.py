@@ -1,4 +1,4 @@
-"""The singing score, whose descriptor is told when the DAG is started."""
+"""The singing score, whose descriptor is given when the DAG is started."""
 
 # [START singing_score]
 from airflow.sdk import DAG

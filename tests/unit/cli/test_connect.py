@@ -238,6 +238,11 @@ def test_no_white_space_and_no_default_is_stored(connect):
         ("", "a JSON object"),
         ({"read_timeout": "long", "login": "AKIDx"}, "read_timeout"),
         ({"gateway_secret_id": "AKIDx"}, "gateway_source"),
+        ({"host": "https://[AKIDx", "login": "AKIDx"}, "host"),
+        ({"host": "https://h:AKIDx", "port": 80, "login": "AKIDx"}, "host"),
+        ({"port": "eighty", "login": "AKIDx"}, "port"),
+        ({"port": 1e400, "login": "AKIDx"}, "port"),
+        ({"port": 70000, "login": "AKIDx"}, "port"),
     ],
 )
 def test_what_cannot_be_right_is_refused_by_name(connect, given, told):
@@ -246,6 +251,13 @@ def test_what_cannot_be_right_is_refused_by_name(connect, given, told):
     assert told in said.err
     assert "AKIDx" not in said.err
     assert stored("mediax_default") is None
+
+
+@pytest.mark.parametrize("conn_id", ["two words", "", "x" * 251, "a\nb"])
+def test_an_id_that_airflow_does_not_take_is_refused_before_anything_is_read(connect, conn_id):
+    said = connect(conn_id, "--no-check", "--file", "nothing.json")
+    assert said.code == 2
+    assert "conn_id=" in said.err
 
 
 def test_a_file_that_is_not_there_is_named(connect, tmp_path):

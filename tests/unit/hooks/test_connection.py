@@ -100,13 +100,20 @@ def test_a_missing_platform_key_is_named_before_anything_is_sent(field):
         ("api.example.com", None, "https://api.example.com"),
         ("http://127.0.0.1", 8480, "http://127.0.0.1:8480"),
         ("http://127.0.0.1:1", 2, "http://127.0.0.1:1"),
+        ("api.example.com", 0, "https://api.example.com"),
     ],
 )
 def test_the_host_is_a_scheme_and_a_name(host, port, expected):
     assert read(host=host, port=port).base_url == expected
 
 
-@pytest.mark.parametrize("host", ["ftp://x", "https://", "https://user:SECRET@x", "https://x?key=SECRET"])
+@pytest.mark.parametrize(
+    "host",
+    [
+        *("ftp://x", "https://", "https://user:SECRET@x", "https://x?key=SECRET"),
+        *("https://[SECRET", "https://user:SECRET/y@x", "x:SECRET", "https://[SECRET]x"),
+    ],
+)
 def test_a_host_that_is_none_is_refused_without_repeating_a_secret(host):
     with pytest.raises(BadRequest, match=r"^host=") as caught:
         read(host=host)

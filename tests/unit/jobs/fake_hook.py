@@ -22,6 +22,7 @@ class FakeHook:
 
     :param missing: a finished job's output is not there.
     :param slow: a kill gets no answer in time.
+    :param patiences: how patiently each flow was carried out; None as the hook does it by itself.
     :param before: called before each flow, with the number of flows carried out so far.
     """
 
@@ -30,6 +31,7 @@ class FakeHook:
     missing: bool = False
     slow: bool = False
     flows: int = 0
+    patiences: list[object] = field(default_factory=list)
     before: Callable[[int], None] = lambda number: None
     checked: list[str] = field(default_factory=list)
     apart: list[float] = field(default_factory=list)
@@ -37,6 +39,7 @@ class FakeHook:
     def run(self, flow: Flow[T], patience: object = None) -> T:
         self.before(self.flows)
         self.flows += 1
+        self.patiences.append(patience)
         return self.service.run(flow)
 
     def run_apart(self, flow: Flow[T], seconds: float) -> T:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_mediax.client.retry import ONE_TRY
 from airflow_provider_mediax.exceptions import (
     AnswerTooLarge,
     AuthenticationFailed,
@@ -137,6 +138,10 @@ class TestBegin:
         task.service.failing["describe"] = Unavailable("503")
         assert task.deferred().pending.job_id == "job-1"
         assert "503" in task.log.text
+
+    def test_the_first_look_waits_for_no_rate_limit_which_the_deadline_would_not_know_of(self, task):
+        task.deferred()
+        assert task.hook.patiences == [None, ONE_TRY]
 
     def test_a_stop_during_the_first_look_ends_the_attempt(self, task):
         task.service.failing["describe"] = Stopped("stopped")

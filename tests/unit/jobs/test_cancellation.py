@@ -62,6 +62,16 @@ class TestClears:
         task.attempt()
         assert task.service.count("cancel") == 0
 
+    @pytest.mark.parametrize("key", ["another", None])
+    def test_a_job_that_a_key_shared_is_left_to_the_others_although_the_key_is_gone(self, task, key):
+        task.identity = {"key": "song"}
+        first = task.attempt(may_cancel=False).job.id
+        task.clear()
+        task.identity = {"key": key}
+        task.attempt(may_cancel=key is None)
+        assert task.service.count("submit") == 2
+        assert task.service.jobs[first].state is JobState.OPEN
+
     def test_a_retry_cancels_nothing(self, task):
         task.attempt()
         assert task.attempt().reattached

@@ -340,6 +340,22 @@ class TestSharedKey:
         task.clear()
         assert task.attempt().job.id == "job-1"
 
+    @pytest.mark.parametrize("before", ["catalogue-16", None])
+    def test_after_a_clear_another_key_is_another_job(self, task, before):
+        task.identity = {"key": before}
+        task.attempt()
+        task.clear()
+        task.identity = {"key": "catalogue-17"}
+        assert task.attempt().job.id == "job-2"
+        other = Task(platform=task.platform, identity=task.identity, owner=replace(OWNER, run_id="other"))
+        assert other.attempt().job.id == "job-2"
+
+    def test_a_retry_with_another_key_keeps_the_job_that_was_bought(self, task):
+        task.identity = {"key": "catalogue-16"}
+        task.attempt()
+        task.identity = {"key": "catalogue-17"}
+        assert task.attempt().job.id == "job-1"
+
     def test_the_service_is_asked_first_and_must_know(self, task):
         task.identity = {"key": "catalogue-17"}
         task.platform.fail("ListJobs", *["error"] * 20)

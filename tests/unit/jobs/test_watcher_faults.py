@@ -464,3 +464,15 @@ async def test_polls_that_end_one_after_the_other_do_not_cost_a_turn_each(monkey
     assert len(cloud.requests) > 1000
     assert len(turns) <= 10 / watcher_module.TURN + 2
     await waits.leave(*waits.tasks)
+
+
+@pytest.mark.parametrize("interval", [5e-324, 1e-305])
+@in_virtual_time
+async def test_the_smallest_poll_interval_of_one_wait_harms_no_other(interval):
+    cloud = Cloud(describe_limit=10, rate=1000.0)
+    waits = Waits(cloud)
+    waits.begin("tiny", poll_interval=interval)
+    waits.begin("usual")
+    await asyncio.sleep(60)
+    assert not any(waits.failures(name) for name in waits.tasks)
+    await waits.all_succeed()

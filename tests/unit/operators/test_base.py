@@ -297,12 +297,12 @@ class TestFailures:
             ended(made(), state).execute(context)
         assert caught.value.job_id == "job-1"
 
-    @pytest.mark.parametrize("said", [False, "False", "false", None])
+    @pytest.mark.parametrize("said", [False, "False", "false", None, 0])
     def test_also_if_a_template_says_that_they_may_not(self, context, said):
         with pytest.raises(failures.JobFailed):
             ended(made(retry_failed_jobs=said), JobState.FAILED).execute(context)
 
-    @pytest.mark.parametrize("said", [True, "True", "true", " True "])
+    @pytest.mark.parametrize("said", [True, "True", "true", " True ", 1])
     def test_unless_retries_may_pay_for_a_new_one(self, context, said):
         with pytest.raises(exceptions.JobFailed) as caught:
             ended(made(retry_failed_jobs=said), JobState.FAILED).execute(context)

@@ -134,6 +134,25 @@ def test_each_is_explained_in_three_lines(kind):
     assert "Look." in log.lines[2][1]
 
 
+@every_kind
+def test_a_task_that_submits_nothing_is_not_said_to_submit(kind):
+    log = KeptLog()
+    with pytest.raises(kind), explained(log, next_try="It looks again."):
+        raise full(kind)
+    assert ("It looks again." in log.lines[1][1]) == (kind.__name__ in RETRYABLE)
+
+
+@pytest.mark.parametrize("kind", [exceptions.OutcomeUnknown, exceptions.Unreachable, exceptions.Throttled])
+def test_where_no_job_may_exist_the_log_says_that_one_is_submitted_then(kind):
+    assert "submits one only if there is none" in meaning_of(kind("x")).consequence
+
+
+def test_a_wait_that_canceled_its_job_is_not_said_to_leave_it_running():
+    consequence = meaning_of(exceptions.WaitTimeout("This attempt canceled the job")).consequence
+    assert "goes on" not in consequence
+    assert "canceled before it started is replaced" in consequence
+
+
 @pytest.mark.parametrize(
     ("error", "collects"),
     [

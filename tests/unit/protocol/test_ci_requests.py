@@ -153,7 +153,6 @@ REFUSED: dict[str, dict[str, Any]] = {
     "two missing stems": {"mode": "MusicMode", "outputs": {"voice": "a", "background": "b"}},
     "a stem that the mode does not make": {"outputs": {"voice": "a", "bass": "b"}},
     "drums from a template without voice": {**TEMPLATE, "outputs": {"drum": "a"}},
-    "a stem over the source": {"outputs": {"voice": "in/a.mp3"}},
     "a stem over the source, bucket named": {"outputs": {"voice": "in/a.mp3"}, "output_bucket": "music-1250000000"},
     "amr in music mode": {"mode": "MusicMode", "outputs": ALL, "audio": AudioConfig(codec="amr", sample_rate=8000)},
     "flac in music mode": {"mode": "MusicMode", "outputs": ALL, "audio": AudioConfig(codec="flac")},
@@ -261,6 +260,16 @@ def test_a_voice_mode_with_only_the_background_name_is_refused_although_a_sample
 def test_no_name_at_all_is_refused_although_a_sample_shows_it():
     with pytest.raises(BadRequest, match="voice or background"):
         check_outputs(None, {})
+
+
+@pytest.mark.parametrize("holder", [{"mode": "IsAudio"}, TEMPLATE])
+@pytest.mark.parametrize("stem", ["in/a.mp3", "in/a.${ext}"])
+def test_a_stem_in_the_place_of_its_source_is_refused(holder, stem):
+    made = request(source="in/a.mp3", outputs={"voice": stem}, **holder)
+    with pytest.raises(BadRequest, match="would overwrite the source"):
+        sent(made)
+    assert sent(request(source="in/a.mp3", outputs={"voice": stem}, output_bucket="other-1", **holder)) is not None
+    assert sent(request(source="in/a.flac", outputs={"voice": stem}, mode="IsAudio")) is not None
 
 
 class TestIdentity:

@@ -466,6 +466,20 @@ class TestErrors:
         assert raised.value.nothing_done
         assert "session" not in raised.value.reason
 
+    def test_a_redirect_names_its_target_also_if_it_has_words(self):
+        said = b"<Error><Code>PermanentRedirect</Code><Message>wrong endpoint</Message></Error>"
+        with pytest.raises(BadRequest) as raised:
+            drive(ci().describe(["j1"]), Reply(301, {"location": "https://login.example.com/x?y=1"}, said))
+        assert raised.value.what.endswith("the answer leads to login.example.com (wrong endpoint)")
+        assert raised.value.code == "PermanentRedirect"
+
+    def test_what_it_says_is_one_line_of_a_log(self):
+        said = b"<Error><Code>Odd&#10;Code</Code><Message>no&#10;ERROR all is lost</Message></Error>"
+        with pytest.raises(BadRequest) as raised:
+            drive(ci().describe(["j1"]), Reply(400, {}, said))
+        assert raised.value.what.endswith("with: no ERROR all is lost")
+        assert raised.value.reason.isprintable()
+
     def test_an_error_page_keeps_its_words_and_the_advice_names_fields_of_cos(self):
         page = Reply(403, {}, b"<html><head><title>Blocked by policy 7</title></head><body>x</body></html>")
         with pytest.raises(AuthenticationFailed, match="Blocked by policy 7") as raised:

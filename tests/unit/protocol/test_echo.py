@@ -39,6 +39,10 @@ SIGNED = "https://cdn.example.com/a.mp3?X-Amz-Signature={}&X-Amz-Date=20261126T0
         (SIGNED.format("one"), SIGNED.format("two")),
         (None, "something"),
         ({}, {"a": 1}),
+        (0, {}),
+        (0, "0"),
+        (0, False),
+        ({"a": 1}, {}),
     ],
 )
 def test_what_is_echoed_in_another_way_is_no_contradiction(sent: object, echoed: object):
@@ -58,6 +62,12 @@ def test_what_is_echoed_in_another_way_is_no_contradiction(sent: object, echoed:
         (SIGNED.format("one"), SIGNED.format("one").replace("v=2", "v=3")),
         ({"a": {"b": "x"}}, {"a": {"b": "y"}}),
         ({"a": 1}, {"a": {"b": 1}}),
+        (0, 5),
+        (0.0, "0.5"),
+        (False, True),
+        (5, 0),
+        (True, False),
+        ("0", "4"),
     ],
 )
 def test_what_is_echoed_as_something_else_is_a_contradiction(sent: object, echoed: object):
@@ -112,6 +122,7 @@ def test_a_job_of_the_platform_that_echoes_nothing_is_not_contradicted():
         tags(input=MediaxInput(url="https://cdn.example.com/a.mp3")),
         tags(capability=MusicBeat()),
         tags(capability=MusicAsr(confidence=0.5)),
+        tags(capability=MusicAsr(confidence=0)),
         tags(capability=MusicTag(tag_types=["mood"])),
     ],
 )
@@ -169,3 +180,13 @@ def test_a_separation_that_echoes_nothing_is_not_contradicted():
 )
 def test_a_separation_does_not_match_another_request(other: VoiceSeparationRequest):
     assert not CI.matches(separated(other), separation())
+
+
+def test_a_separation_that_makes_fewer_stems_does_not_match_although_a_template_holds_its_mode():
+    few = separation(mode=None, template_id="t1", outputs={"voice": "out/v.mp3"})
+    assert not CI.matches(separated(few), separation(mode=None, template_id="t1"))
+
+
+def test_a_stem_that_the_mode_does_not_make_need_not_be_echoed():
+    asked = separation(mode="IsAudio")
+    assert CI.matches(separated(separation(mode="IsAudio", outputs={"voice": "out/v.mp3"})), asked)

@@ -484,6 +484,18 @@ def test_the_address_of_a_callback_is_not_kept() -> None:
     assert "callback" not in play(GATEWAY.get_job("1"), reply({"getJobResponse": {"job": job}})).result.raw
 
 
+def test_what_the_platform_says_is_one_line_of_a_log_without_control_characters() -> None:
+    said = "too long\nERROR all is lost\x1b[31m"
+    with pytest.raises(BadRequest) as raised:
+        play(GATEWAY.get_job("1"), reply({"errorResponse": {"message": said, "code": "1\n2"}, "requestId": "a\nb"}))
+    job = {"id": "1", "state": "odd\nstate", "message": said}
+    read = play(GATEWAY.get_job("1"), reply({"getJobResponse": {"job": job}})).result
+    assert read.message == "too long ERROR all is lost?[31m"
+    for words in (raised.value.what, str(raised.value), raised.value.reason, read.summary):
+        assert words.isprintable()
+    assert raised.value.what.endswith(read.message)
+
+
 @pytest.mark.parametrize("said", [{}, None, [], "text", {"message": None}, {"message": ""}, {"message": {}}])
 def test_empty_error_response_is_an_error_too(said: object) -> None:
     body = {"errorResponse": said, "createJobResponse": {"job": {"id": "1", "state": 1}}}

@@ -364,7 +364,7 @@ def test_identity_survives_a_new_signature_of_the_same_url(family: str, base: st
 ALONE = sorted({part.partition("=")[0] for family in FAMILIES for part in family.split("&")} | {"token", "sign", "key"})
 
 
-@pytest.mark.parametrize("name", [name for name in ALONE if "signature" not in name.lower() and name != "sig"])
+@pytest.mark.parametrize("name", [name for name in ALONE if "-signature" not in name.lower()])
 def test_what_only_looks_like_a_part_of_a_signature_tells_two_tracks_apart(name: str) -> None:
     urls = [f"{URL}?{name}=1", f"{URL}?{name}=2", URL]
     assert len({fingerprint(request(url=url)) for url in urls}) == 3

@@ -1,0 +1,27 @@
+"""What makes one separation another one than the next."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from airflow_provider_mediax.operators.voice_separation import VoiceSeparationOperator
+
+
+def identity(**options: Any) -> Any:
+    outputs = {"voice": "out/v.mp3"}
+    return (
+        VoiceSeparationOperator(task_id="stems", mode="IsAudio", outputs=outputs, **options).build_request().identity()
+    )
+
+
+@pytest.mark.parametrize("other", [{"source": "cos://b-2/in/a.mp3"}, {"source": "in/a.mp3", "bucket": "b-2"}])
+def test_a_track_of_the_same_name_in_another_bucket_is_another_track(other):
+    assert identity(**other) != identity(source="cos://b-1/in/a.mp3")
+
+
+def test_a_bucket_counts_the_same_wherever_it_is_named():
+    named = identity(source="in/a.mp3", bucket="b-1")
+    assert named == identity(source="cos://mediax_default@b-1/in/a.mp3", bucket="b-2")
+    assert "b-1" in named.values()
