@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,91 +9,82 @@ import pytest
 
 from airflow_provider_mediax.exceptions import ResultMissing
 from airflow_provider_mediax.jobs.attempt import Attempt, TaskInstance, Terms
-from airflow_provider_mediax.jobs.stored import Owner
+from airflow_provider_mediax.jobs.stored import MANIFEST_KEY
 from airflow_provider_mediax.protocol.job import Job, JobState
-from tests.unit.jobs.shop import Order, Shop
-
-OWNER = Owner(dag_id="d", run_id="r", task_id="t", map_index=-1)
-
-
-class Taking(Shop):
-    """A shop whose every job is the one that was asked for."""
-
-    def matches(self, job: Job, request: Order) -> bool:
-        return True
+from tests.unit.jobs.clocks import NOON, Clocks
+from tests.unit.jobs.fake_hook import FakeHook, FakeNotes, KeptLog
+from tests.unit.jobs.fake_service import FakeService, Order
+from tests.unit.jobs.fake_store import Store
+from tests.unit.jobs.tasks import OWNER
 
 
 @dataclass
-class Task:
-    """One task against the shop, try after try; ``lacking`` are the jobs whose files are not there."""
+class Lacking(FakeHook):
+    """A hook whose jobs succeed at once; ``lacking`` are those whose files are not there."""
 
-    has_store: bool = True
     lacking: set[str] = field(default_factory=set)
-    shop: Taking = field(default_factory=Taking)
-    values: dict[str, Any] = field(default_factory=dict)
-    stored: dict[str, Any] = field(default_factory=dict)
-    checked: list[str] = field(default_factory=list)
-    tries: int = 0
-    longest_send = 1.0
 
-    @property
-    def service(self) -> Shop:
-        return self.shop
-
-    def run(self, flow: Any, patience: Any = None) -> Any:
-        for job_id in self.shop.jobs:
-            self.shop.turn(job_id, JobState.SUCCEEDED, "Success")
-        return self.shop.run(flow)
-
-    def manifest(self, job: Job, owner: Owner | None, *, reattached: bool) -> dict[str, Any]:
-        return {"job_id": job.id, "reattached": reattached}
+    def run(self, flow: Any, patience: object = None) -> Any:
+        for job_id in self.service.jobs:
+            self.service.turn(job_id, JobState.SUCCEEDED, "Success")
+        return super().run(flow, patience)
 
     def check_outputs(self, job: Job) -> None:
         self.checked.append(job.id)
         if job.id in self.lacking:
             raise ResultMissing("The job succeeded, but lacks 1 of its 1 files: cos://b-1/k is missing")
 
-    def write(self, key: str, value: Any) -> None:
-        self.values[key] = value
 
-    def read(self, key: str) -> Any:
-        return self.values.get(key)
+@dataclass
+class Task:
+    """One task, try after try."""
 
-    def get(self, key: str) -> Any:
-        return self.stored.get(key)
+    has_store: bool = True
+    lacking: set[str] = field(default_factory=set)
+    notes: FakeNotes = field(default_factory=FakeNotes)
+    tries: int = 0
 
-    def set(self, key: str, value: Any) -> None:
-        self.stored[key] = value
+    def __post_init__(self) -> None:
+        self.hook = Lacking(lacking=self.lacking)
+        self.store = Store() if self.has_store else None
+
+    @property
+    def service(self) -> FakeService:
+        return self.hook.service
 
     def attempt(self, **terms: Any) -> Any:
         self.tries += 1
-        instance = TaskInstance(owner=OWNER, try_number=self.tries, generation=2, started=self.shop.now)
-        attempt: Attempt[Order] = Attempt(
-            self,
+        clocks = Clocks(self.service.time)
+        return Attempt(
+            self.hook,
             Order,
             Terms(**terms),
-            instance,
+            TaskInstance(owner=OWNER, try_number=self.tries, generation=2, started=NOON),
             namespace=None,
-            notes=self,
-            store=self if self.has_store else None,
-            log=logging.getLogger("test"),
-            clock=lambda: self.shop.now,
-        )
-        return attempt.begin()
+            notes=self.notes,
+            store=self.store,
+            log=KeptLog(),
+            clock=clocks.epoch,
+            monotonic=clocks.monotonic,
+        ).begin()
+
+
+def outcome(manifest: dict[str, Any]) -> tuple[str, bool]:
+    return manifest["job_id"], manifest["reattached"]
 
 
 def test_the_manifest_of_a_job_without_its_files_is_kept_before_the_task_fails():
     task = Task(lacking={"job-1"})
     with pytest.raises(ResultMissing) as caught:
         task.attempt()
-    assert task.values["manifest"] == {"job_id": "job-1", "reattached": False}
+    assert outcome(task.notes.values[MANIFEST_KEY]) == ("job-1", False)
     assert caught.value.job_id == "job-1"
 
 
 def test_nothing_is_looked_for_if_the_user_says_so():
     task = Task(lacking={"job-1"})
     assert task.attempt(verify_outputs=False)["job_id"] == "job-1"
-    assert task.checked == []
+    assert task.hook.checked == []
 
 
 @pytest.mark.parametrize("has_store", [True, False])
@@ -102,8 +92,8 @@ def test_a_retry_replaces_a_job_without_its_files_if_the_user_says_so(has_store)
     task = Task(has_store, lacking={"job-1"})
     with pytest.raises(ResultMissing):
         task.attempt(retry_failed_jobs=True)
-    assert task.attempt(retry_failed_jobs=True) == {"job_id": "job-2", "reattached": False}
-    assert task.attempt(retry_failed_jobs=True) == {"job_id": "job-2", "reattached": True}
+    assert outcome(task.attempt(retry_failed_jobs=True)) == ("job-2", False)
+    assert outcome(task.attempt(retry_failed_jobs=True)) == ("job-2", True)
 
 
 @pytest.mark.parametrize("has_store", [True, False])
@@ -112,7 +102,7 @@ def test_a_retry_takes_the_job_whose_files_have_come_by_then(has_store):
     with pytest.raises(ResultMissing):
         task.attempt(retry_failed_jobs=True)
     task.lacking.clear()
-    assert task.attempt(retry_failed_jobs=True) == {"job_id": "job-1", "reattached": True}
+    assert outcome(task.attempt(retry_failed_jobs=True)) == ("job-1", True)
 
 
 def test_without_the_users_word_no_try_pays_again():
@@ -120,7 +110,7 @@ def test_without_the_users_word_no_try_pays_again():
     for _ in range(2):
         with pytest.raises(ResultMissing):
             task.attempt()
-    assert len(task.shop.jobs) == 1
+    assert len(task.service.jobs) == 1
 
 
 @pytest.mark.parametrize("has_store", [True, False])
@@ -129,4 +119,4 @@ def test_one_attempt_pays_for_one_job_without_its_files_at_most(has_store):
     for bought in (1, 2, 3):
         with pytest.raises(ResultMissing):
             task.attempt(retry_failed_jobs=True)
-        assert len(task.shop.jobs) == bought
+        assert len(task.service.jobs) == bought

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from typing import ClassVar
 
 import pytest
 
@@ -21,7 +22,7 @@ from tests.unit.jobs.virtual_time import in_virtual_time, now
 class Waiting(OneEventTrigger):
     """Waits for nothing, or fails."""
 
-    arguments = ()
+    arguments: ClassVar[dict] = {}
 
     def __init__(self, error: Exception | None = None) -> None:
         super().__init__()
@@ -31,6 +32,9 @@ class Waiting(OneEventTrigger):
         if self.error is not None:
             raise self.error
         return {"status": "final"}
+
+    def silence(self):
+        raise AssertionError("these arguments can be read")
 
     def failure(self, error):
         return {"status": "error", "class": type(error).__name__}
