@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 NOON = 1_800_000_000.0
@@ -19,7 +20,8 @@ class Time:
         """Let time pass, as a flow asked for it."""
         assert seconds >= 0
         self.pauses.append(seconds)
-        self.now += seconds
+        # Beside the seconds since 1970 a nanosecond is nothing, and what waits for it would wait for ever.
+        self.now = max(self.now + seconds, math.nextafter(self.now, math.inf) if seconds else self.now)
 
 
 @dataclass
