@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -11,7 +10,14 @@ from hypothesis import strategies as st
 
 from airflow_provider_mediax.client import clock
 from airflow_provider_mediax.client.retry import ONE_TRY
-from airflow_provider_mediax.exceptions import AuthenticationFailed, BadRequest, ProtocolError, Throttled, Unavailable
+from airflow_provider_mediax.exceptions import (
+    AnswerTooLarge,
+    AuthenticationFailed,
+    BadRequest,
+    ProtocolError,
+    Throttled,
+    Unavailable,
+)
 from airflow_provider_mediax.jobs.waiting import (
     FAILURE_BUDGET,
     Wait,
@@ -205,8 +211,7 @@ def test_a_hold_that_others_were_told_of_is_no_failure_and_ends_a_wait_only_beyo
 
 
 def test_an_answer_too_large_for_this_process_ends_the_wait_at_once():
-    error = ProtocolError("above the limit")
-    error.too_large = True
+    error = AnswerTooLarge("above the limit")
     ended = a_wait().on_error(error, 0)
     assert (ended.status, ended.error) == ("error", error)
 
@@ -274,7 +279,7 @@ def test_the_wait_in_a_worker_bears_failures_and_ends_at_the_deadline():
 def test_a_wall_clock_that_jumps_stops_no_poll_and_moves_no_deadline(monkeypatch, jump):
     wall = [1_800_000_000.0]
     platform = FakePlatform(time=Time(500.0))
-    monkeypatch.setattr(clock, "time", SimpleNamespace(time=lambda: wall[0]))
+    monkeypatch.setattr(clock.time, "time", lambda: wall[0])
     monkeypatch.setattr(clock, "steady", lambda: platform.now)
     job_id, stored = platform.add("m"), wall[0] + 600
     wait = a_wait(job_ids=[job_id], started=clock.steady(), deadline=clock.on_steady_clock(stored))
