@@ -9,6 +9,7 @@ import pytest
 from airflow_provider_mediax.exceptions import BadRequest, JobCanceled, LookupFailed, OutcomeUnknown, RequestChanged
 from airflow_provider_mediax.jobs.ownership import CLOCK_DOUBT, LIST_LAG, PATIENCE, Identity
 from airflow_provider_mediax.protocol.job import JobState
+from tests.unit.jobs.clocks import NOON
 from tests.unit.jobs.fake_platform import CANCELED, ERROR, LONGEST_SEND, Killed, tags_of
 from tests.unit.jobs.tasks import OWNER, CancellableTask, Task
 
@@ -109,6 +110,17 @@ class TestFor:
         assert cancellable.attempt().job.id == "job-1"
         assert [find.since for find in cancellable.service.finds] == [sent - CLOCK_DOUBT]
 
+    def test_jobs_from_an_hour_before_the_run_on_where_nothing_is_recorded(self, cancellable):
+        cancellable.store = None
+        cancellable.tries = 1
+        cancellable.attempt(earliest=NOON - 5000.0)
+        assert {find.since for find in cancellable.service.finds} == {NOON - 5000.0 - CLOCK_DOUBT}
+
+    def test_jobs_of_any_age_where_reuse_has_lost_its_record(self, cancellable):
+        cancellable.identity = {"reuse": True}
+        cancellable.attempt(earliest=NOON)
+        assert [find.since for find in cancellable.service.finds] == [None]
+
 
 class TestDecides:
     """With ``on_clear="reuse"``: a clear replaces a failed job, a retry does not."""
@@ -197,7 +209,7 @@ class TestSays:
         task.platform.fail("ListJobs", *[500] * 50)
         with pytest.raises(LookupFailed, match=r"cannot say: .*on demand") as caught:
             task.attempt()
-        assert caught.value.status == 500
+        assert (caught.value.status, caught.value.request_id) == (500, caught.value.__cause__.request_id)
 
     def test_that_a_list_was_too_short(self, task):
         killed_in_its_submit(task)
