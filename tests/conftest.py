@@ -49,6 +49,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = [item for item in items if item not in left_out]
 
 
+def pytest_configure() -> None:
+    """Make the test home again where one process runs pytest several times, as a mutation tool does."""
+    (_HOME / "dags").mkdir(parents=True, exist_ok=True)
+
+
 def pytest_unconfigure() -> None:
     """Remove the test home at the very end, when nothing reads the database any more."""
     shutil.rmtree(_HOME, ignore_errors=True)

@@ -263,7 +263,7 @@ def _decoded(connection: Connection) -> Mapping[str, Any]:
 
 def _secrets(connection: Connection, extra: Mapping[str, Any]) -> Iterable[str]:
     values = [connection.login, connection.password, *(extra.get(name) for name in SECRET_EXTRAS)]
-    return [str(value) for value in values if value]
+    return [text for value in values if value and (text := str(value).strip())]  # as they are used
 
 
 def _mask(secrets: Iterable[str]) -> None:

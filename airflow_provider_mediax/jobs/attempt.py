@@ -211,7 +211,7 @@ class Attempt(Generic[R]):
             if said.status == "timeout" or self._clock() >= pending.deadline:
                 job = self._at_deadline(pending, job)
             elif isinstance(said.error, AnswerTooLarge):
-                job = self._wait_here(pending)  # a worker reads more than a triggerer
+                job = self._wait_here(pending, job)  # a worker reads more than a triggerer
             elif said.error is not None:
                 raise _given_up(said.error, pending)
             else:
@@ -321,7 +321,7 @@ class Attempt(Generic[R]):
                 self._notes.write(WAIT_KEY, pending.written())
                 self._held = None  # from here on the trigger's
                 return Deferral(pending, self.may_cancel)
-            job = self._wait_here(pending)
+            job = self._wait_here(pending, job)
         return self._collect(pending, job)
 
     def _collect(self, pending: Pending, job: Job) -> JsonObject:
@@ -344,8 +344,9 @@ class Attempt(Generic[R]):
             self._notes.write(MANIFEST_KEY, manifest)
             raise
 
-    def _wait_here(self, pending: Pending) -> Job:
-        job = self._asked_until(pending, pending.deadline)
+    def _wait_here(self, pending: Pending, job: Job) -> Job:
+        if self._clock() < pending.deadline:  # a slow submit or first look may have used the time up
+            job = self._asked_until(pending, pending.deadline)
         return job if job.state.final else self._at_deadline(pending, job)
 
     def _read(self, pending: Pending) -> Job:

@@ -285,6 +285,10 @@ def run_dag(execution_api: None) -> Callable[..., Run]:
     return run
 
 
+QUESTIONS, PERSISTENT = 5, 7
+"""How often a look-up asks, and how often if no answer says whether there is a job."""
+
+
 @pytest.fixture(autouse=True)
 def quick_look_ups(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ask soon: how long the service is really given is shown with a clock of its own in the unit tests."""
@@ -294,4 +298,4 @@ def quick_look_ups(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ownership, "PATIENCE", (0.0, 0.1, 0.2, 0.3, 0.4))
     monkeypatch.setattr(ownership, "LIST_LAG", 0.4)
     monkeypatch.setattr(ownership, "PERSISTENCE", (0.1, 0.1))
-    monkeypatch.setattr(JobHook, "longest_send", 0.1)
+    monkeypatch.setattr(JobHook, "longest_send", 0.0)

@@ -15,6 +15,7 @@ from airflow.sdk import DAG
 from airflow_provider_mediax.operators.music import MusicTagOperator
 from airflow_provider_mediax.operators.voice_separation import VoiceSeparationOperator
 from tests.audio import click_track
+from tests.integration.conftest import PERSISTENT
 from tests.unit.cli.said import run_command
 
 VERSION = pytest.importorskip("airflow.version").version
@@ -136,10 +137,9 @@ def test_the_job_of_a_task_that_waits_for_its_retry_is_owned(run_dag, emulator, 
 @pytest.mark.skipif(not STORE, reason="without a task state store nothing knows that a submit was under way")
 def test_a_submit_whose_answer_never_arrived_is_looked_up(run_dag, emulator, cli):
     emulator.fail_next("CreateJob", "drop_after")
-    emulator.fail_next("ListJobs", "error_response", times=8)
+    emulator.fail_next("ListJobs", "error_response", times=PERSISTENT)
     run = run_dag(tags("lost_answer"))
     assert run.states == {"job": "failed"}
-    cli("orphans", "--dag-id", "lost_answer")  # meets the last fault, if the task has asked only seven times
     (orphan,) = cli("orphans", "--dag-id", "lost_answer", "-o", "json").json
     assert [orphan["job_id"]] == job_ids(emulator)
     assert "never had the answer" in orphan["reason"]

@@ -12,6 +12,7 @@ from airflow.triggers.base import TriggerEvent
 from airflow_provider_mediax.operators.music import MusicTagOperator
 from airflow_provider_mediax.triggers.job import JobTrigger
 from tests.audio import click_track
+from tests.integration.conftest import PERSISTENT, QUESTIONS
 
 STORE = pytest.importorskip("airflow.version").version >= "3.3"
 """Whether Airflow has a task state store."""
@@ -56,15 +57,12 @@ def test_a_lost_submit_is_sent_once_more_after_the_service_said_that_there_is_no
     run = run_dag(tags(f"never_arrived_{kind}"), connection=emulator.connection_json())
     assert run.states == {"tags": "success"}
     assert len(jobs(emulator)) == 1
-    actions = [request["action"] for request in emulator.ledger()["requests"]]
-    first, second = [place for place, action in enumerate(actions) if action == "CreateJob"]
-    assert set(actions[first + 1 : second]) == {"ListJobs"}
-    assert "ListJobs" not in actions[second:]
+    assert (calls(emulator, "CreateJob"), calls(emulator, "ListJobs")) == (2, QUESTIONS)
 
 
 def test_a_try_that_could_not_tell_is_followed_by_one_that_adopts(run_dag, emulator):
     emulator.fail_next("CreateJob", "drop_after")
-    emulator.fail_next("ListJobs", "error_response", times=8)  # as often as it asks, or once more
+    emulator.fail_next("ListJobs", "error_response", times=PERSISTENT)
     run = run_dag(tags("could_not_tell"), connection=emulator.connection_json())
     assert run.states == {"tags": "up_for_retry"}
     run.retry()
@@ -156,15 +154,21 @@ def test_a_failed_job_is_replaced_by_a_retry_if_the_user_says_so(run_dag, emulat
     assert len(jobs(emulator)) == 2
 
 
-@pytest.mark.parametrize("again", [False, True])
-def test_a_job_that_somebody_canceled_is_bought_again_only_if_the_user_says_so(run_dag, emulator, again):
+def test_a_job_that_somebody_canceled_is_not_paid_for_again_by_a_retry(run_dag, emulator):
     emulator.outcome("musicTagV2", "CANCELED")
-    run = run_dag(tags(f"canceled_{again}", retry_failed_jobs=again), connection=emulator.connection_json())
-    assert run.states == {"tags": "up_for_retry" if again else "failed"}
-    if again:
-        run.retry()
-        assert run.states == {"tags": "success"}
-    assert len(jobs(emulator)) == 1 + again
+    run = run_dag(tags("canceled"), connection=emulator.connection_json())
+    assert run.states == {"tags": "failed"}
+    assert run.try_numbers == {"tags": 1}
+    assert len(jobs(emulator)) == 1
+
+
+def test_a_canceled_job_is_replaced_by_a_retry_if_the_user_says_so(run_dag, emulator):
+    emulator.outcome("musicTagV2", "CANCELED")
+    run = run_dag(tags("canceled_again", retry_failed_jobs=True), connection=emulator.connection_json())
+    assert run.states == {"tags": "up_for_retry"}
+    run.retry()
+    assert run.states == {"tags": "success"}
+    assert len(jobs(emulator)) == 2
 
 
 def test_a_wait_survives_errors_of_every_kind(run_dag, emulator):

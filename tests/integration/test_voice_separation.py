@@ -15,6 +15,7 @@ from airflow_provider_mediax.operators.voice_separation import VoiceSeparationOp
 from airflow_provider_mediax.protocol.urls import cos_address
 from airflow_provider_mediax.sensors.job import CloudInfiniteJobSensor
 from tests.audio import click_track
+from tests.integration.conftest import PERSISTENT
 
 BUCKET = "music-1250000000"
 
@@ -138,7 +139,7 @@ def test_a_retry_adopts_by_the_marker_also_where_the_service_insists_on_a_queue(
         emulator.precondition("queue_id_optional", False)
         emulator.fail_next("SubmitCiJob", "slow", seconds=0)  # this one is refused for want of a queue's id
     emulator.fail_next("SubmitCiJob", "drop_after")
-    emulator.fail_next("ListCiJobs", "unauthorized", times=8)  # as often as it asks, or once more
+    emulator.fail_next("ListCiJobs", "unauthorized", times=PERSISTENT)
     run = run_dag(separation(f"ci_adopts_{queued}"), connection=emulator.connection_json())
     assert run.states == {"separate": "up_for_retry"}
     run.retry()

@@ -157,12 +157,19 @@ def test_temporary_keys_come_with_their_token(edited):
         CloudInfiniteHook().submit(separation(), "mx1-b")
 
 
-def test_an_input_of_another_bucket_gets_an_address_that_is_masked_and_passes(edited, caplog):
-    edited()
-    repository = MediaxConnection.look_up("mediax_default").signing_repository()
+def test_an_input_of_another_bucket_gets_an_address_that_is_masked_and_passes(edited, monkeypatch, caplog):
+    from airflow_provider_mediax.hooks import connection
     from airflow_provider_mediax.protocol.request import MediaxInput
 
+    edited()
+    masked = []
+    monkeypatch.setattr(connection, "mask_secret", masked.append)
+    repository = MediaxConnection.look_up("mediax_default").signing_repository()
     given = MediaxInput(url="cos://other-1250000000/a b+ü.mp3")
     url = given.wire(repository)["url"]
-    assert url.startswith("https://other-1250000000.cos.ap-guangzhou.myqcloud.com/a%20b%2B%C3%BC.mp3?q-sign-algorithm")
+    address, _, signature = url.partition("?")
+    assert address == "https://other-1250000000.cos.ap-guangzhou.myqcloud.com/a%20b%2B%C3%BC.mp3"
+    assert signature.startswith("q-sign-algorithm")
+    assert signature in masked
+    assert signature not in caplog.text
     assert given.identity() == {"url": "cos://other-1250000000/a b+ü.mp3"}

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
+import threading
 
 import pytest
 from airflow.sdk import Connection
 
 from airflow_provider_mediax.exceptions import BadRequest
+from airflow_provider_mediax.hooks import connection as module
 from airflow_provider_mediax.hooks.connection import CI, MediaxConnection
 from airflow_provider_mediax.jobs.cloud_infinite import CloudInfiniteService
 from airflow_provider_mediax.jobs.mediax import MediaxService
@@ -43,6 +45,54 @@ def test_no_secret_shows_in_a_repr():
     found = read({**SECRETS, "gateway_source": "source"})
     for shown in (repr(found), str(found), repr(found.gateway()), repr(found.cos), repr(found.transport)):
         assert "SECRET" not in shown
+
+
+@pytest.fixture
+def masked(monkeypatch) -> dict[str, int]:
+    """What Airflow was asked to hide in logs, and the thread that asked."""
+    asked: dict[str, int] = {}
+    monkeypatch.setattr(module, "mask_secret", lambda secret: asked.update({secret: threading.get_ident()}))
+    return asked
+
+
+def stored(monkeypatch, field: str, value: str) -> None:
+    """Store a connection with one secret."""
+    fields = {field: value} if field in ("login", "password") else {"extra": {field: value}}
+    monkeypatch.setenv("AIRFLOW_CONN_C", json.dumps({"conn_type": "mediax", **fields}))
+    monkeypatch.setattr(MediaxConnection, "read", lambda *args: None)
+
+
+every_secret = pytest.mark.parametrize("field", ["login", "password", *SECRETS])
+
+
+@every_secret
+def test_every_secret_is_hidden_in_a_workers_log(masked, monkeypatch, field):
+    stored(monkeypatch, field, "SECRET-value")
+    MediaxConnection.look_up("c")
+    assert list(masked) == ["SECRET-value"]
+
+
+@every_secret
+async def test_every_secret_is_hidden_in_a_triggerers_log_by_another_thread(masked, monkeypatch, field):
+    """Hiding one waits for the supervisor, which must not happen on the event loop."""
+    stored(monkeypatch, field, "SECRET-value")
+    await MediaxConnection.alook_up("c")
+    assert list(masked) == ["SECRET-value"]
+    assert masked["SECRET-value"] != threading.get_ident()
+
+
+@every_secret
+def test_a_secret_is_hidden_as_it_is_used_without_white_space(masked, monkeypatch, field):
+    stored(monkeypatch, field, " SECRET-value\n")
+    MediaxConnection.look_up("c")
+    assert list(masked) == ["SECRET-value"]
+
+
+def test_what_is_no_secret_stays_readable_in_logs(masked, monkeypatch):
+    for field in ("content_id", "cos_bucket", "gateway_source", "job_path"):
+        stored(monkeypatch, field, "readable")
+        MediaxConnection.look_up("c")
+    assert masked == {}
 
 
 def test_the_form_sends_numbers_as_text_and_leaves_empty_text_behind():

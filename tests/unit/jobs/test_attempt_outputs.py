@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,81 +9,82 @@ import pytest
 
 from airflow_provider_mediax.exceptions import ResultMissing
 from airflow_provider_mediax.jobs.attempt import Attempt, TaskInstance, Terms
-from airflow_provider_mediax.jobs.stored import Owner
+from airflow_provider_mediax.jobs.stored import MANIFEST_KEY
 from airflow_provider_mediax.protocol.job import Job, JobState
+from tests.unit.jobs.clocks import NOON, Clocks
+from tests.unit.jobs.fake_hook import FakeHook, FakeNotes, KeptLog
 from tests.unit.jobs.fake_service import FakeService, Order
-
-OWNER = Owner(dag_id="d", run_id="r", task_id="t", map_index=-1)
+from tests.unit.jobs.fake_store import Store
+from tests.unit.jobs.tasks import OWNER
 
 
 @dataclass
-class Task:
-    """One task against the service, try after try; ``lacking`` are the jobs whose files are not there."""
+class Lacking(FakeHook):
+    """A hook whose jobs succeed at once; ``lacking`` are those whose files are not there."""
 
-    has_store: bool = True
     lacking: set[str] = field(default_factory=set)
-    service: FakeService = field(default_factory=FakeService)
-    values: dict[str, Any] = field(default_factory=dict)
-    stored: dict[str, Any] = field(default_factory=dict)
-    checked: list[str] = field(default_factory=list)
-    tries: int = 0
-    longest_send = 1.0
 
-    def run(self, flow: Any, patience: Any = None) -> Any:
+    def run(self, flow: Any, patience: object = None) -> Any:
         for job_id in self.service.jobs:
             self.service.turn(job_id, JobState.SUCCEEDED, "Success")
-        return self.service.run(flow)
-
-    def manifest(self, job: Job, owner: Owner | None, *, reattached: bool) -> dict[str, Any]:
-        return {"job_id": job.id, "reattached": reattached}
+        return super().run(flow, patience)
 
     def check_outputs(self, job: Job) -> None:
         self.checked.append(job.id)
         if job.id in self.lacking:
             raise ResultMissing("The job succeeded, but lacks 1 of its 1 files: cos://b-1/k is missing")
 
-    def write(self, key: str, value: Any) -> None:
-        self.values[key] = value
 
-    def read(self, key: str) -> Any:
-        return self.values.get(key)
+@dataclass
+class Task:
+    """One task, try after try."""
 
-    def get(self, key: str) -> Any:
-        return self.stored.get(key)
+    has_store: bool = True
+    lacking: set[str] = field(default_factory=set)
+    notes: FakeNotes = field(default_factory=FakeNotes)
+    tries: int = 0
 
-    def set(self, key: str, value: Any) -> None:
-        self.stored[key] = value
+    def __post_init__(self) -> None:
+        self.hook = Lacking(lacking=self.lacking)
+        self.store = Store() if self.has_store else None
+
+    @property
+    def service(self) -> FakeService:
+        return self.hook.service
 
     def attempt(self, **terms: Any) -> Any:
         self.tries += 1
-        instance = TaskInstance(owner=OWNER, try_number=self.tries, generation=2, started=self.service.now)
-        attempt: Attempt[Order] = Attempt(
-            self,
+        clocks = Clocks(self.service.time)
+        return Attempt(
+            self.hook,
             Order,
             Terms(**terms),
-            instance,
+            TaskInstance(owner=OWNER, try_number=self.tries, generation=2, started=NOON),
             namespace=None,
-            notes=self,
-            store=self if self.has_store else None,
-            log=logging.getLogger("test"),
-            clock=lambda: self.service.now,
-            monotonic=lambda: self.service.now,
-        )
-        return attempt.begin()
+            notes=self.notes,
+            store=self.store,
+            log=KeptLog(),
+            clock=clocks.epoch,
+            monotonic=clocks.monotonic,
+        ).begin()
+
+
+def outcome(manifest: dict[str, Any]) -> tuple[str, bool]:
+    return manifest["job_id"], manifest["reattached"]
 
 
 def test_the_manifest_of_a_job_without_its_files_is_kept_before_the_task_fails():
     task = Task(lacking={"job-1"})
     with pytest.raises(ResultMissing) as caught:
         task.attempt()
-    assert task.values["manifest"] == {"job_id": "job-1", "reattached": False}
+    assert outcome(task.notes.values[MANIFEST_KEY]) == ("job-1", False)
     assert caught.value.job_id == "job-1"
 
 
 def test_nothing_is_looked_for_if_the_user_says_so():
     task = Task(lacking={"job-1"})
     assert task.attempt(verify_outputs=False)["job_id"] == "job-1"
-    assert task.checked == []
+    assert task.hook.checked == []
 
 
 @pytest.mark.parametrize("has_store", [True, False])
@@ -92,8 +92,8 @@ def test_a_retry_replaces_a_job_without_its_files_if_the_user_says_so(has_store)
     task = Task(has_store, lacking={"job-1"})
     with pytest.raises(ResultMissing):
         task.attempt(retry_failed_jobs=True)
-    assert task.attempt(retry_failed_jobs=True) == {"job_id": "job-2", "reattached": False}
-    assert task.attempt(retry_failed_jobs=True) == {"job_id": "job-2", "reattached": True}
+    assert outcome(task.attempt(retry_failed_jobs=True)) == ("job-2", False)
+    assert outcome(task.attempt(retry_failed_jobs=True)) == ("job-2", True)
 
 
 @pytest.mark.parametrize("has_store", [True, False])
@@ -102,7 +102,7 @@ def test_a_retry_takes_the_job_whose_files_have_come_by_then(has_store):
     with pytest.raises(ResultMissing):
         task.attempt(retry_failed_jobs=True)
     task.lacking.clear()
-    assert task.attempt(retry_failed_jobs=True) == {"job_id": "job-1", "reattached": True}
+    assert outcome(task.attempt(retry_failed_jobs=True)) == ("job-1", True)
 
 
 def test_without_the_users_word_no_try_pays_again():

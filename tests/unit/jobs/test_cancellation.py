@@ -6,6 +6,7 @@ import pytest
 
 from airflow_provider_mediax.exceptions import BadRequest, Unavailable
 from airflow_provider_mediax.jobs.cancellation import cancel_flow, describe_outcome
+from airflow_provider_mediax.jobs.ownership import CLOCK_DOUBT
 from airflow_provider_mediax.jobs.stored import RECORD_KEY
 from airflow_provider_mediax.protocol.job import JobState
 from tests.unit.jobs.fake_service import FakeService
@@ -113,6 +114,21 @@ class TestClears:
         task.clear()
         task.service.failing = {"cancel": Unavailable("down"), "describe": Unavailable("down")}
         assert task.attempt().job.id == "job-2"
+
+    def test_a_refused_cancel_is_said_and_does_not_keep_the_new_job_waiting(self, task, caplog):
+        first = task.attempt().job.id
+        task.clear()
+        task.service.start(first)
+        assert task.attempt().job.id == "job-2"
+        assert "could not be canceled: a job has started" in caplog.text
+
+    def test_a_rerun_looks_for_what_it_cancels_from_the_intent_on(self, task):
+        task.attempt()
+        left = task.record
+        task.store.set(RECORD_KEY, {**task.store.get(RECORD_KEY), "job_id": None})
+        task.clear()
+        task.attempt()
+        assert task.service.finds[0].since == left.at - CLOCK_DOUBT
 
     def test_the_record_remembers_the_generations_before(self, task):
         first = task.attempt().job.id

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -280,7 +279,7 @@ def test_the_wait_in_a_worker_bears_failures_and_ends_at_the_deadline():
 def test_a_wall_clock_that_jumps_stops_no_poll_and_moves_no_deadline(monkeypatch, jump):
     wall = [1_800_000_000.0]
     platform = FakePlatform(time=Time(500.0))
-    monkeypatch.setattr(clock, "time", SimpleNamespace(**{**vars(time), "time": lambda: wall[0]}))
+    monkeypatch.setattr(clock.time, "time", lambda: wall[0])
     monkeypatch.setattr(clock, "steady", lambda: platform.now)
     job_id, stored = platform.add("m"), wall[0] + 600
     wait = a_wait(job_ids=[job_id], started=clock.steady(), deadline=clock.on_steady_clock(stored))
@@ -318,3 +317,30 @@ def test_the_deadline_is_lowered_to_the_execution_timeout_counted_from_the_tasks
 def test_ids_are_cut_into_lists_that_one_call_takes():
     assert batches(["a", "b", "c"], 2) == [["a", "b"], ["c"]]
     assert batches([], 2) == []
+
+
+@pytest.mark.parametrize("rng", [0.0, 0.5, 1.0])
+def test_no_jitter_asks_earlier_than_the_service_has_asked_for(rng):
+    wait = a_wait(rng=lambda: rng)
+    assert wait.bears(throttled(40.0), 100.0)
+    assert 140.0 <= wait.due <= 145.0
+    assert wait.held(200.0, 100.0)
+    assert 200.0 <= wait.due <= 211.0
+
+
+def test_no_wait_asks_earlier_than_it_is_due():
+    platform = FakePlatform(time=Time(0.0))
+    job_id = platform.add("m")
+    asked, get = [], platform._GetJob
+    platform._GetJob = lambda *args: (asked.append(platform.now), get(*args))[1]
+    wait = a_wait(job_ids=[job_id], poll_interval=0.8, deadline=4.0)
+    flow = wait_flow(
+        service(), wait, clock=lambda: platform.now, on_change=lambda job: None, on_trouble=lambda error: None
+    )
+    platform.run(flow, ONE_TRY)
+    assert asked == pytest.approx([0.0, 0.8, 1.6, 2.4, 3.2])
+
+
+def test_a_hold_beyond_the_deadline_ends_the_wait_with_its_reason():
+    error = throttled(40.0)
+    assert a_wait(deadline=30.0).on_hold(error, 40.0, 0.0).error is error

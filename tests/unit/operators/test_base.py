@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import traceback
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -193,6 +194,18 @@ class TestExecute:
         deferred(good := made(), context)
         assert operator.hook.closed == good.hook.closed == 1
 
+    def test_the_documented_defaults(self):
+        operator, terms = made(), made()._terms()
+        assert (operator.mediax_conn_id, operator.on_clear) == ("mediax_default", "rerun")
+        assert (terms.poll_interval, terms.wait_timeout, terms.idempotency_key) == (5.0, 86400.0, None)
+        assert (terms.wait_for_completion, terms.cancel_on_kill, terms.verify_outputs) == (True, True, True)
+        assert (terms.deferrable, terms.retry_failed_jobs, terms.reuse) == (False, False, False)
+
+    @pytest.mark.parametrize(("index", "owned"), [(None, -1), (-1, -1), (0, 0)])
+    def test_a_task_that_is_not_mapped_has_the_index_minus_one(self, context, index, owned):
+        context["ti"].map_index = index
+        assert ended(made()).execute(context)["owner"]["map_index"] == owned
+
 
 class TestTrigger:
     def test_it_stores_what_the_wait_needs_and_no_more(self, context):
@@ -245,6 +258,14 @@ class TestResume:
         assert operator.resume_execution("resume", {"event": event}, context)["state"] == "Success"
         assert operator.hook.service.count("submit") == 1
 
+    def test_it_is_given_the_event(self, context):
+        operator = made()
+        deferred(operator, context)
+        operator.hook.service.start("job-1")
+        event = JobEvent("timeout", {"job-1": "Running"}).payload()
+        with pytest.raises(exceptions.WaitTimeout):
+            operator.resume_execution("resume", {"event": event}, context)
+
     def test_it_defers_again_with_the_same_deadline_if_the_job_goes_on(self, context):
         operator = made()
         deadline = deferred(operator, context).trigger.deadline
@@ -287,7 +308,9 @@ class TestFailures:
         assert type(caught.value) is leaves
         assert caught.value.facts() == error.facts()
         assert caught.value.marker
+        assert caught.value.args == error.args
         assert isinstance(caught.value.__cause__, OSError)
+        assert "fake_service.py" in "".join(traceback.format_tb(caught.value.__traceback__))
 
     @pytest.mark.parametrize(
         ("state", "leaves"), [(JobState.FAILED, failures.JobFailed), (JobState.CANCELED, failures.JobCanceled)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from types import MappingProxyType
+from typing import ClassVar
 
 import pytest
 
@@ -22,8 +22,7 @@ from tests.unit.jobs.virtual_time import in_virtual_time, now
 class Waiting(OneEventTrigger):
     """Waits for nothing, or fails."""
 
-    arguments = MappingProxyType({})
-    schema = 1
+    arguments: ClassVar[dict] = {}
 
     def __init__(self, error: Exception | None = None) -> None:
         super().__init__()
@@ -34,11 +33,8 @@ class Waiting(OneEventTrigger):
             raise self.error
         return {"status": "final"}
 
-    def damage(self):
-        return None  # there are no arguments that could be damaged
-
     def silence(self):
-        return {"status": "unreadable"}
+        raise AssertionError("these arguments can be read")
 
     def failure(self, error):
         return {"status": "error", "class": type(error).__name__}
