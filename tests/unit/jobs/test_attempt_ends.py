@@ -53,7 +53,7 @@ def test_a_wait_bears_failures_by_its_own_budget_and_not_by_the_clients(task):
     task.hook.run = noted
     task.ending(JobState.SUCCEEDED)
     task.attempt().begin()
-    assert patiences == [(), (), (ONE_TRY,)]
+    assert patiences == [(), (ONE_TRY,), (ONE_TRY,)]
 
 
 @pytest.mark.parametrize("wrong", ["key", "namespace"])
