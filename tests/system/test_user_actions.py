@@ -136,7 +136,7 @@ def test_clearing_a_deferred_task_of_the_music_platform_buys_one_more_job_and_na
     runs = deferred(stack, copies, "music_tag")
     first = clear_all(runs)
     for run in runs:
-        assert f"Job {first[run]} of before the clear is left as it is" in run.log("job")
+        assert f"The job from before the clear ({first[run]}) is left as it is" in run.log("job")
     go_on(stack)
     for run in runs:
         run.wait("success")
