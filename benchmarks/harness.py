@@ -1,7 +1,7 @@
 """
 An Airflow home for the benchmarks, and the cheapest server there is. Import this before Airflow.
 
-``python benchmarks/harness.py`` is that server: it answers every POST with the same running job.
+``python benchmarks/harness.py`` is that server: it answers every POST with a running job of the id asked for.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _BODY = json.dumps(
         "requestId": "00000000-0000-0000-0000-000000000000",
         "getJobResponse": {
             "job": {
-                "id": "00000000-0000-0000-0000-000000000000",
+                "id": "<id>",
                 "state": 2,
                 "customId": "mx1-0000000000000000000000000000000000000000",
                 "timing": {"createdAt": "1790000000000", "startedAt": "1790000001000", "completedAt": "0"},
@@ -41,7 +41,13 @@ _BODY = json.dumps(
         },
     }
 ).encode()
-_ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (len(_BODY), _BODY)
+_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+
+
+def _answer(request: bytes) -> bytes:
+    """Return the running job with the id that was asked for, which is the last ``"id"`` of the request."""
+    body = _BODY.replace(b"<id>", request.rpartition(b'"id":"')[2].partition(b'"')[0])
+    return _HEAD % len(body) + body
 
 
 class _AnswerAlike(asyncio.Protocol):
@@ -58,8 +64,8 @@ class _AnswerAlike(asyncio.Protocol):
             length = int(head.partition(b"content-length:")[2].split(b"\r\n", 1)[0])
             if len(self._received) < end + 4 + length:
                 return
+            self._transport.write(_answer(self._received[end + 4 : end + 4 + length]))
             self._received = self._received[end + 4 + length :]
-            self._transport.write(_ANSWER)
 
 
 async def _serve() -> None:
