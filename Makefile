@@ -13,7 +13,7 @@ VENV := .venv
 VENV_OLD := .venv-3.1
 
 .DEFAULT_GOAL := help
-.PHONY: help venv venv-3.1 test test-full lint types unit integration integration-3.1 test-system demo bench constraints build clean
+.PHONY: help venv venv-3.1 test test-full lint types unit integration integration-3.1 test-system mutants demo bench constraints build clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z0-9.-]*\):.*##  *\(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do \
@@ -85,6 +85,22 @@ test-system: venv  ## real services that are killed and restarted; ARGS="--copie
 demo: venv  ## a first run without an account; AUDIO=<file> analyzes a file of yours
 	$(VENV)/bin/python scripts/demo.py $(if $(AUDIO),--audio '$(AUDIO)')
 
+# A tool of its own environment, on top of .venv: what it needs beyond that is not pinned with the package's own tools.
+MUTMUT := mutmut==3.8.1
+VENV_MUTANTS := .venv-mutants
+
+mutants: $(VENV_MUTANTS)/.installed  ## break the code and see what the tests miss; ARGS=<files of the package>
+	$(VENV_MUTANTS)/bin/python -m mutmut run --max-children $(or $(CORES),2) $(subst /,.,$(ARGS:.py=.*))
+	$(VENV_MUTANTS)/bin/python -m mutmut results
+
+$(VENV_MUTANTS)/.installed: $(VENV)/.installed
+	$(PYTHON) -m venv --clear $(VENV_MUTANTS)
+	$(VENV)/bin/python -c 'import site; print(site.getsitepackages()[0])' \
+		> "$$($(VENV_MUTANTS)/bin/python -c 'import site; print(site.getsitepackages()[0])')/venv.pth"
+	$(VENV_MUTANTS)/bin/python -m pip install --quiet --disable-pip-version-check \
+		--constraint constraints/airflow-$(AIRFLOW).txt '$(MUTMUT)'
+	@touch $@
+
 bench: venv  ## the benchmarks; ARGS=<arguments>
 	$(VENV)/bin/python benchmarks/run.py $(ARGS)
 
@@ -108,5 +124,5 @@ build: venv  ## wheel and source archive in dist/
 	$(VENV)/bin/python -m hatchling build
 
 clean:  ## remove environments, archives and caches
-	rm -rf $(VENV) $(VENV_OLD) .venv-resolve dist build .demo .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VENV_OLD) $(VENV_MUTANTS) .venv-resolve mutants dist build .demo .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

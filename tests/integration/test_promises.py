@@ -9,6 +9,7 @@ import pytest
 from airflow.sdk import DAG
 from airflow.triggers.base import TriggerEvent
 
+from airflow_provider_mediax.exceptions import RequestChanged, WaitTimeout
 from airflow_provider_mediax.operators.music import MusicTagOperator
 from airflow_provider_mediax.triggers.job import JobTrigger
 from tests.audio import click_track
@@ -83,12 +84,25 @@ def test_a_retry_after_a_timeout_adopts_the_running_job_and_buys_nothing(run_dag
     assert len(jobs(emulator)) == 1
 
 
-def test_execution_timeout_lowers_the_deadline_of_a_deferred_wait(run_dag, emulator):
+def test_execution_timeout_lowers_the_deadline_of_a_deferred_wait(run_dag, emulator, monkeypatch):
     emulator.outcome("musicTagV2", "NEVER")
-    dag = tags("execution_timeout", execution_timeout=timedelta(seconds=4), retries=0)
+    begun, failed, deadlines, own_run = [], [], [], JobTrigger.run
+
+    async def noted(self):
+        deadlines.append(self.deadline)
+        async for event in own_run(self):
+            yield event
+
+    monkeypatch.setattr(JobTrigger, "run", noted)
+    callbacks = {"on_execute_callback": begun.append, "on_failure_callback": failed.append}
+    dag = tags("execution_timeout", execution_timeout=timedelta(seconds=4), retries=0, **callbacks)
     run = run_dag(dag, connection=emulator.connection_json())
     assert run.states == {"tags": "failed"}
     assert calls(emulator, "GetJob") >= 2
+    (context,) = failed
+    assert isinstance(context["exception"], WaitTimeout)  # ours, which names the job, and not Airflow's own
+    assert context["exception"].job_id == jobs(emulator)[0]["id"]
+    assert deadlines == [begun[0]["ti"].start_date.timestamp() + 4]
 
 
 def test_an_edit_of_retries_between_two_tries_buys_no_second_job(run_dag, emulator):
@@ -105,9 +119,13 @@ def test_an_edit_of_retries_between_two_tries_buys_no_second_job(run_dag, emulat
 def test_a_template_that_renders_differently_on_a_retry_fails_and_names_the_field(run_dag, emulator):
     emulator.durations("musicTagV2", 3600)
     run = run_dag(tags("changed", wait_timeout=0.5), connection=emulator.connection_json())
-    run.retry(tags("changed", path="b.wav"))
-    assert run.states == {"tags": "failed"}
+    failed = []
+    run.retry(tags("changed", path="b.wav", on_failure_callback=failed.append))
+    assert run.states == {"tags": "failed"}  # with a retry left
     assert len(jobs(emulator)) == 1
+    (context,) = failed
+    assert isinstance(context["exception"], RequestChanged)
+    assert context["exception"].what.endswith("what changed: path")
 
 
 @pytest.mark.parametrize(("on_clear", "expected"), [("rerun", 2), ("reuse", 1)])

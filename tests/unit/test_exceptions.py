@@ -78,8 +78,11 @@ def test_a_refused_field_is_named_with_its_value_and_rule():
     assert str(error) == "confidence=2 is refused: it must be a number from 0 to 1."
 
 
-def test_a_long_value_is_cut():
-    assert len(BadRequest.field("x", "y" * 10_000, "rule.").what) < 300
+def test_of_a_long_value_begin_and_end_are_shown_and_the_rule_whole():
+    said = BadRequest.field("x", "begin" + "y" * 10_000 + "end", "the rule.").what
+    assert said.startswith("x='beginy")
+    assert said.endswith("yend' is refused: the rule.")
+    assert len(said) < 200
 
 
 def test_what_is_known_is_not_overwritten_from_further_out():

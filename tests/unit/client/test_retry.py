@@ -161,7 +161,7 @@ def test_back_off_grows_is_spread_and_is_bounded(jitter: float) -> None:
         assert isinstance(again, Again)
         delays.append(again.delay)
     assert delays == sorted(delays)
-    assert delays[0] == pytest.approx(0.5 * (0.5 + jitter / 2))
+    assert delays[:3] == pytest.approx([share * (0.5 + jitter / 2) for share in (0.5, 1.0, 2.0)])
     assert delays[-1] == pytest.approx(30 * (0.5 + jitter / 2))
 
 
@@ -431,10 +431,11 @@ def test_the_rate_limit_counts_every_attempt() -> None:
 def test_pause_of_a_flow_is_handed_through() -> None:
     def pausing() -> Flow[str]:
         assert (yield Pause(3.0)) is None
+        assert (yield Pause(4.0)) is None
         return "done"
 
     made, result = carry_out(attempts(pausing(), Pacing(1), PATIENT), lambda sent: answer(200))
-    assert (made, result) == ([Pause(3.0)], "done")
+    assert (made, result) == ([Pause(3.0), Pause(4.0)], "done")
 
 
 def test_error_is_raised_inside_the_flow_and_the_next_call_begins_afresh() -> None:
@@ -598,15 +599,16 @@ def failing(reply: Reply | None) -> None:
         raise error
 
 
+@pytest.mark.parametrize("status", [500, 503])
 @pytest.mark.parametrize("repeat", Repeat)
 @pytest.mark.parametrize(("asked", "told"), [("20", 20.0), ("86400", 300.0), (None, None), ("soon", None)])
 def test_the_error_of_a_fault_says_how_long_to_leave_the_service_alone(
-    repeat: Repeat, asked: str | None, told: float | None
+    repeat: Repeat, asked: str | None, told: float | None, status: int
 ) -> None:
     def asking() -> Flow[None]:
         failing((yield call(repeat)))
 
-    reply = answer(503) if asked is None else answer(503, retry_after=asked)
+    reply = answer(status) if asked is None else answer(status, retry_after=asked)
     _, error = carry_out(attempts(asking(), Pacing(1e6), ONE_TRY), lambda sent: reply)
     assert isinstance(error, Unavailable)
     assert error.retry_after == told

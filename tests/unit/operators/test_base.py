@@ -21,6 +21,7 @@ from airflow_provider_mediax.jobs.stored import JOB_ID_KEY, WAIT_KEY, JobEvent, 
 from airflow_provider_mediax.operators import failures
 from airflow_provider_mediax.operators.base import COLLECT, JobOperator
 from airflow_provider_mediax.protocol.job import JobState
+from airflow_provider_mediax.retries import RETRY_POLICY
 from airflow_provider_mediax.triggers.base import NET_SECONDS
 from airflow_provider_mediax.triggers.job import JobTrigger
 from tests.unit.jobs.fake_hook import FakeHook, KeptLog
@@ -200,6 +201,10 @@ class TestExecute:
         assert (terms.poll_interval, terms.wait_timeout, terms.idempotency_key) == (5.0, 86400.0, None)
         assert (terms.wait_for_completion, terms.cancel_on_kill, terms.verify_outputs) == (True, True, True)
         assert (terms.deferrable, terms.retry_failed_jobs, terms.reuse) == (False, False, False)
+
+    @pytest.mark.skipif(RETRY_POLICY is None, reason="Airflow 3.1 and 3.2 know no retry policies")
+    def test_a_retry_policy_reaches_airflow(self):
+        assert made(retry_policy=RETRY_POLICY).retry_policy is RETRY_POLICY
 
     @pytest.mark.parametrize(("index", "owned"), [(None, -1), (-1, -1), (0, 0)])
     def test_a_task_that_is_not_mapped_has_the_index_minus_one(self, context, index, owned):

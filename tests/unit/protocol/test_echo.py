@@ -35,6 +35,8 @@ SIGNED = "https://cdn.example.com/a.mp3?X-Amz-Signature={}&X-Amz-Date=20261126T0
         ({"a": 1, "b": 0}, {"a": "1"}),
         ({"a": 1}, {"a": 1, "more": 2}),
         ([1, 2], ["1", 2]),
+        ("true", True),
+        (True, "True"),
         ("/in/a.mp3", "in/a.mp3"),
         (SIGNED.format("one"), SIGNED.format("two")),
         (None, "something"),
@@ -58,6 +60,10 @@ def test_what_is_echoed_in_another_way_is_no_contradiction(sent: object, echoed:
         (True, 2),
         ({"a": 1}, {"a": 2}),
         ([1, 2], [1]),
+        ([1, 2], "12"),
+        ("12", [1, 2]),
+        ("a", 3),
+        (3, "a"),
         ([1, 2], [2, 1]),
         (SIGNED.format("one"), SIGNED.format("one").replace("v=2", "v=3")),
         ({"a": {"b": "x"}}, {"a": {"b": "y"}}),
@@ -78,6 +84,9 @@ def test_of_what_has_one_of_several_members_another_member_is_another_thing():
     assert names_another({"url": "x"}, {"source": {}})
     assert not names_another({"url": "x"}, {"url": "y", "source": None})
     assert not names_another({"url": "x"}, {})
+    assert not names_another({"url": None}, {"url": "y"})
+    assert not names_another({"url": "x"}, "y")
+    assert not names_another(None, {"url": "y"})
 
 
 PLATFORM = MediaxService(

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from airflow_provider_mediax.exceptions import BadRequest, Unavailable
+from airflow_provider_mediax.exceptions import AnswerTooLarge, BadRequest, Unavailable
 from airflow_provider_mediax.jobs.stored import JobEvent
 from airflow_provider_mediax.jobs.watcher import Opened
 from airflow_provider_mediax.protocol.job import JobState
@@ -126,6 +126,13 @@ class TestReports:
         client.service.turn("job-1", JobState.SUCCEEDED, "Success")
         assert (await waiting)["status"] == "final"
         assert "503" in trigger.kept.text
+
+    async def test_what_it_gave_up_for(self, client, made):
+        client.service.failing["describe"] = AnswerTooLarge("the answer is longer than 9 bytes", request_id="r-1")
+        said = JobEvent.read(await made().wait(), "job-1")
+        assert said.status == "error"
+        assert isinstance(said.error, AnswerTooLarge)
+        assert said.error.request_id == "r-1"
 
     async def test_an_error_of_its_own_as_an_event_without_its_words(self, made, monkeypatch):
         trigger = made()
