@@ -616,3 +616,20 @@ def test_json_may_be_wide_and_a_hundred_levels_deep() -> None:
 def test_json_may_come_in_any_unicode_encoding() -> None:
     for encoding in ("utf-8", "utf-8-sig", "utf-16", "utf-32"):
         assert parse_json('{"text": "天空"}'.encode(encoding), "x") == {"text": "天空"}
+
+
+@every_action
+def test_every_call_but_a_registration_carries_the_gateways_signature(action: str) -> None:
+    signed = next(flow_of(action)).sign(0)
+    assert ("Authorization" in signed) is (action != "Register")
+
+
+@pytest.mark.parametrize(("platform", "speaker"), [(True, "The platform"), (False, "The gateway")])
+def test_a_refusal_says_who_refused_and_in_which_words(platform: bool, speaker: str) -> None:
+    said = {"message": "not this one", "code": "E7"}
+    flow = flow_of("GetJob")
+    next(flow)
+    with pytest.raises(BadRequest) as refused:
+        flow.send(Reply(400, {}, json.dumps({"errorResponse": said} if platform else said).encode()))
+    assert refused.value.what == f"{speaker} answered GetJob with: not this one"
+    assert (refused.value.code, refused.value.layer) == ("E7", speaker.removeprefix("The "))

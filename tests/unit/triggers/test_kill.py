@@ -2,6 +2,7 @@
 Promise 6, the trigger's side: only a kill cancels, and only where the service can.
 
 Airflow's own answer about the task is given by the tests here; the system tests ask the real one.
+How it is asked for is tested at the end.
 """
 
 from __future__ import annotations
@@ -157,3 +158,38 @@ def test_a_trigger_stored_by_another_version_still_starts():
     made = trigger("j1", an_argument_that_was_retired=3)
     assert made.serialize()[1]["job_ids"] == ["j1"]
     assert "an_argument_that_was_retired" not in made.serialize()[1]
+
+
+class TestQuestion:
+    """What Airflow is asked, and how its answer is read."""
+
+    @pytest.fixture
+    def airflow(self, monkeypatch) -> list[dict]:
+        from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
+
+        asked: list[dict] = []
+
+        def get_task_states(**question):
+            asked.append(question)
+            return {"run": {"separate": "failed", "separate_0": "deferred"}, "other": {"separate": "deferred"}}
+
+        monkeypatch.setattr(RuntimeTaskInstance, "get_task_states", get_task_states)
+        return asked
+
+    @pytest.mark.parametrize(
+        ("map_index", "asked_for", "over"),
+        [(None, None, True), (-1, None, True), (0, 0, False), (1, 1, True)],  # of the last one nothing is known
+    )
+    async def test_it_is_about_this_task_instance_and_no_other(self, airflow, map_index, asked_for, over):
+        task = SimpleNamespace(**{**vars(TASK), "map_index": map_index})
+        assert await kill.is_over(task) is over
+        assert airflow == [{"dag_id": "dag", "map_index": asked_for, "task_ids": ["separate"], "run_ids": ["run"]}]
+
+    async def test_a_run_that_is_gone_is_over(self, airflow):
+        assert await kill.is_over(SimpleNamespace(**{**vars(TASK), "run_id": "deleted"}))
+
+    async def test_it_is_asked_beside_the_event_loop(self, monkeypatch):
+        threads = []
+        monkeypatch.setattr(kill, "_states", lambda task: threads.append(threading.get_ident()) or {})
+        await kill.is_over(TASK)
+        assert threads != [threading.get_ident()]
