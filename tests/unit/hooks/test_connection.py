@@ -9,11 +9,16 @@ import threading
 import pytest
 from airflow.sdk import Connection
 
+from airflow_provider_mediax.client.transport import Transport
 from airflow_provider_mediax.exceptions import BadRequest
 from airflow_provider_mediax.hooks import connection as module
-from airflow_provider_mediax.hooks.connection import CI, MediaxConnection
+from airflow_provider_mediax.hooks.connection import CI, PRESIGNED_SECONDS, MediaxConnection
 from airflow_provider_mediax.jobs.cloud_infinite import CloudInfiniteService
 from airflow_provider_mediax.jobs.mediax import MediaxService
+from airflow_provider_mediax.protocol.cos_signature import CosKeys, presigned_query
+from airflow_provider_mediax.protocol.gateway import Gateway, GatewayKeys, PlatformKeys
+from airflow_provider_mediax.protocol.request import Repository
+from airflow_provider_mediax.protocol.urls import CosAddress
 
 SECRETS = {
     "gateway_secret_id": "SECRET-gateway-id",
@@ -230,3 +235,74 @@ def test_buckets_behind_one_endpoint_share_what_it_asks_for():
 
 def test_connection_and_jobs_call_the_services_alike():
     assert CloudInfiniteService.name == CI != MediaxService.name
+
+
+EVERY_FIELD = {
+    **SECRETS,
+    "gateway_source": "source",
+    "job_path": "/release/job",
+    "register_path": "/release/register",
+    "content_id": "repository",
+    "cos_region": "ap-guangzhou",
+    "cos_bucket": "b-1250000000",
+    "cos_endpoint": "http://127.0.0.1:1",
+    "namespace": "production",
+    "requests_per_second": 3,
+    "connect_timeout": 4,
+    "read_timeout": 50,
+    "verify": "/ca.pem",
+}
+
+
+def test_every_field_reaches_its_place():
+    found = read(EVERY_FIELD, host="https://gateway")
+    assert found.gateway() == Gateway(
+        base_url="https://gateway",
+        job_path="/release/job",
+        register_path="/release/register",
+        platform_keys=PlatformKeys("SECRET-login", "SECRET-password"),
+        gateway_keys=GatewayKeys(source="source", secret_id="SECRET-gateway-id", secret_key="SECRET-gateway-key"),
+    )
+    assert found.cos_keys() == CosKeys(secret_id="SECRET-cos-id", secret_key="SECRET-cos-key", token="SECRET-cos-token")
+    assert (found.cos.region, found.cos.bucket, found.cos.endpoint) == (
+        "ap-guangzhou",
+        "b-1250000000",
+        "http://127.0.0.1:1",
+    )
+    assert found.repository == Repository(content_id="repository", bucket="b-1250000000", conn_id="c")
+    assert found.transport == Transport(
+        connect_timeout=4, read_timeout=50, proxy="http://user:SECRET-proxy@127.0.0.1:1", verify="/ca.pem"
+    )
+    assert (found.conn_id, found.namespace, found.requests_per_second) == ("c", "production", 3)
+
+
+@pytest.mark.usefixtures("masked")
+async def test_a_triggerer_reads_a_connection_as_a_worker_does(monkeypatch):
+    stored_fields = {"conn_type": "mediax", "login": "id", "password": "key", "host": "gateway", "extra": EVERY_FIELD}
+    monkeypatch.setenv("AIRFLOW_CONN_C", json.dumps(stored_fields))
+    assert await MediaxConnection.alook_up("c") == MediaxConnection.look_up("c")
+    assert MediaxConnection.look_up("c") == read(EVERY_FIELD, login="id", password="key", host="gateway")
+
+
+@pytest.mark.parametrize("missing", ["cos_secret_id", "cos_secret_key"])
+def test_a_missing_cos_key_is_named(missing):
+    with pytest.raises(BadRequest, match=rf"^{missing}=.* connection c needs it"):
+        read({**EVERY_FIELD, missing: ""}).cos_keys()
+
+
+@pytest.mark.usefixtures("masked")
+def test_an_address_for_the_platform_is_signed_for_reading_at_its_host_for_a_day(monkeypatch):
+    monkeypatch.setattr(module.time, "time", lambda: 1_800_000_000.0)
+    presign = read(EVERY_FIELD).signing_repository().presign
+    assert presign is not None
+    url = presign(CosAddress("other-1250000000", "in/a.mp3"))
+    host = "other-1250000000.cos.ap-guangzhou.myqcloud.com"
+    expected = presigned_query(
+        read(EVERY_FIELD).cos_keys(),
+        "GET",
+        "/in/a.mp3",
+        headers={"host": host},
+        now=1_800_000_000.0,
+        ahead=PRESIGNED_SECONDS,
+    )
+    assert url == f"https://{host}/in/a.mp3?{expected}"
