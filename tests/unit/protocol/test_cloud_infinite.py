@@ -10,6 +10,7 @@ import pytest
 from airflow_provider_mediax.exceptions import (
     AuthenticationFailed,
     BadRequest,
+    MediaxError,
     ProtocolError,
     Throttled,
     Unavailable,
@@ -190,6 +191,16 @@ class TestDescribe:
     def test_a_job_that_cannot_be_read_is_not_taken_for_unknown(self):
         with pytest.raises(ProtocolError):
             drive(ci().describe(["j1", "j2"]), answer(job_xml("j1"), job_xml("")))
+
+    def test_one_that_is_named_as_unknown_is_not_taken_for_the_one_that_cannot_be_read(self):
+        reply = answer(job_xml("j1"), job_xml(""), "<NonExistJobIds>j2</NonExistJobIds>")
+        assert set(drive(ci().describe(["j1", "j2"]), reply)[0]) == {"j1"}
+
+    @pytest.mark.parametrize("status", [300, 302, 307])
+    def test_a_redirect_proves_that_nothing_was_done(self, status):
+        with pytest.raises(MediaxError) as refused:
+            drive(ci().describe(["j1"]), Reply(status, {"location": "http://elsewhere/"}, b""))
+        assert refused.value.nothing_done
 
     def test_other_jobs_are_left_out(self):
         both = answer(job_xml("j1"), job_xml("j9"))
