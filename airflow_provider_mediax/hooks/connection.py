@@ -116,8 +116,8 @@ class MediaxConnection:
             base_url=base_url,
             job_path=fields.path("job_path", "/job"),
             register_path=fields.path("register_path", "/register"),
-            secret_id=connection.login or None,
-            secret_key=connection.password or None,
+            secret_id=(connection.login or "").strip() or None,
+            secret_key=(connection.password or "").strip() or None,
             gateway_keys=fields.gateway_keys(),
             repository=Repository(
                 content_id=fields.text("content_id"), bucket=fields.text("cos_bucket"), conn_id=conn_id

@@ -46,6 +46,12 @@ def test_an_empty_connection_has_the_documented_defaults():
     assert found.gateway_keys is None
 
 
+def test_platform_keys_are_used_without_white_space_at_their_ends():
+    found = read(login=" id\n", password="\tkey ")
+    assert (found.secret_id, found.secret_key) == ("id", "key")
+    assert read(login=" ").secret_id is None
+
+
 def test_no_secret_shows_in_a_repr():
     found = read({**SECRETS, "gateway_source": "source"})
     for shown in (repr(found), str(found), repr(found.gateway()), repr(found.cos), repr(found.transport)):
