@@ -377,3 +377,63 @@ class TestOwnAddress:
         with pytest.raises(BadRequest, match=f"^key='cos://.*' is refused: {rule}") as refused:
             names.own_address("key", text, conn_id)
         assert SECRET not in refused.value.what
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"url": None}, "Give url; got none"),
+        ({"url": None, "path": ""}, "Give exactly one of url and path; got none"),
+        ({"url": "a", "path": "b"}, "Give exactly one of url and path; got url and path"),
+        ({"url": "a", "path": None, "text": "c"}, "Give exactly one of url, path and text; got url and text"),
+    ],
+)
+def test_of_several_inputs_the_refusal_says_what_was_given(given: dict[str, Any], said: str) -> None:
+    with pytest.raises(BadRequest) as raised:
+        names.exactly_one(given)
+    assert raised.value.what == said
+    assert names.exactly_one({"url": None, "path": "b"}) == "path"
+
+
+@pytest.mark.parametrize(
+    ("value", "meant"),
+    [("moood", "mood"), (" MOOD ", "mood"), ("quux", None), ("mood" * 10 + "x", None), (7, None), ("genres", "Genre")],
+)
+def test_a_word_that_is_like_a_choice_is_answered_with_that_choice(value: Any, meant: str | None) -> None:
+    found = names.suggestion(value, ("mood", "Genre", "scene"))
+    assert found == (f" Did you mean {meant}?" if meant else "")
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (10**30 - 1, 10**30 - 1),
+        (10**30, "a number with more than 30 digits"),
+        ("x" * 2000, "x" * 2000),
+        ("x" * 2001, "a text of 2001 characters"),
+        ([[[[1]]]], [[["list"]]]),
+        (list(range(30)), list(range(20))),
+        ({"a": {"b": object}}, {"a": {"b": "type"}}),
+        ({1: None}, {"1": None}),
+    ],
+)
+def test_of_a_refused_value_no_more_is_shown_than_can_be_read(value: Any, shown: Any) -> None:
+    assert names.shown(value) == shown
+
+
+@pytest.mark.parametrize("address", ["http://host:0/a", "ftp://host/a", "http:///a", "//host/a", "http://[::1/a"])
+def test_an_address_without_a_host_and_port_of_the_web_is_none(address: str) -> None:
+    assert names.broken("callback", address)
+    assert not names.broken("callback", "https://host:8443/a?b=c")
+
+
+def test_json_may_be_as_deep_and_as_large_as_the_limits_say() -> None:
+    deep: Any = 1
+    for _ in range(names.MAX_JSON_DEPTH):
+        deep = [deep]
+    names.check_json("extra_parameters", deep)
+    with pytest.raises(BadRequest, match="nested too deep"):
+        names.check_json("extra_parameters", [deep])
+    names.check_json("extra_parameters", [1] * (names.MAX_JSON_VALUES - 1))
+    with pytest.raises(BadRequest, match="holds too much"):
+        names.check_json("extra_parameters", [1] * names.MAX_JSON_VALUES)
