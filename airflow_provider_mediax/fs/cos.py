@@ -325,7 +325,7 @@ class CosFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec is not 
         Delete objects and, with ``recursive``, folders, many with one request.
 
         :param path: one name or several; to delete what a pattern names, pass what :meth:`glob` returns. Of several,
-            those that are missing are no error.
+            those that are missing are no error, as long as one of them is there.
         :raises PermissionError: a whole bucket is meant.
         :raises FileNotFoundError: there is nothing of that name; no path is taken for a pattern.
         """
