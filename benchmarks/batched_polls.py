@@ -20,7 +20,7 @@ INTERVALS = 2
 async def measure(emulator: MediaxEmulator) -> int:
     """Return the describe calls of some intervals."""
     from airflow_provider_mediax.hooks.cloud_infinite import CloudInfiniteHook
-    from airflow_provider_mediax.protocol.ci_requests import VoiceSeparationRequest
+    from airflow_provider_mediax.protocol.ci.requests import VoiceSeparationRequest
     from airflow_provider_mediax.triggers.job import JobTrigger
 
     opened = await CloudInfiniteHook.open("mediax_default", None, None)

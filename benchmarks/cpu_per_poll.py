@@ -37,9 +37,9 @@ async def measure(url: str) -> dict[str, list[float]]:
     from airflow_provider_mediax.client.pacing import Pacing
     from airflow_provider_mediax.client.retry import ONE_TRY
     from airflow_provider_mediax.client.transport import Transport
-    from airflow_provider_mediax.jobs.mediax import MediaxService
-    from airflow_provider_mediax.protocol.gateway import Gateway, GatewayKeys, PlatformKeys
-    from airflow_provider_mediax.protocol.request import Repository
+    from airflow_provider_mediax.protocol.mediax.gateway import Gateway, GatewayKeys, PlatformKeys
+    from airflow_provider_mediax.protocol.mediax.request import Repository
+    from airflow_provider_mediax.protocol.mediax.service import MediaxService
 
     gateway = Gateway(
         base_url=url,

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from airflow_provider_mediax.operators import music
-from airflow_provider_mediax.operators.mediax import MediaxOperator
+from airflow_provider_mediax.operators.music_base import MediaxOperator
 
 TRACK = "in/click.wav"
 PICTURE = "in/cover.png"

@@ -15,7 +15,7 @@ from airflow_provider_mediax.hooks.cloud_infinite import CloudInfiniteHook
 from airflow_provider_mediax.hooks.connection import MediaxConnection
 from airflow_provider_mediax.hooks.cos import CosHook
 from airflow_provider_mediax.hooks.mediax import MediaxHook
-from airflow_provider_mediax.jobs.cloud_infinite import CloudInfiniteService
+from airflow_provider_mediax.protocol.ci.service import CloudInfiniteService
 
 NOBODYS_MARKER = "mx1-connection-test"
 

@@ -21,7 +21,7 @@ from airflow.utils.session import create_session
 from sqlalchemy import Text, and_, cast, or_, select, tuple_
 from sqlalchemy.orm import aliased
 
-from airflow_provider_mediax.cli.ownership import REMOVED, Trace
+from airflow_provider_mediax.cli.owners import REMOVED, Trace
 from airflow_provider_mediax.jobs.stored import JOB_ID_KEY, RECORD_KEY, WAIT_KEY, Owner, Pending, Record
 
 try:

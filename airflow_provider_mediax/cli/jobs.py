@@ -7,16 +7,16 @@ from collections.abc import Iterable
 from contextlib import closing
 from typing import Any
 
+from airflow_provider_mediax.arguments import as_seconds
 from airflow_provider_mediax.cli.command import Exit, command, say, told_error
 from airflow_provider_mediax.cli.moments import moment
 from airflow_provider_mediax.cli.printing import print_json, print_rows, utc
 from airflow_provider_mediax.client.clock import steady
 from airflow_provider_mediax.client.retry import ONE_TRY
 from airflow_provider_mediax.exceptions import BadRequest
+from airflow_provider_mediax.hooks.base import JobHook
 from airflow_provider_mediax.hooks.cloud_infinite import CloudInfiniteHook
-from airflow_provider_mediax.hooks.job import JobHook
 from airflow_provider_mediax.hooks.mediax import MediaxHook
-from airflow_provider_mediax.jobs.arguments import as_seconds
 from airflow_provider_mediax.jobs.stored import manifest
 from airflow_provider_mediax.jobs.waiting import Wait, wait_flow
 from airflow_provider_mediax.protocol.job import Job, JobState

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from airflow_provider_mediax.cli import database
 from airflow_provider_mediax.cli.command import Exit, command, say, told_error
 from airflow_provider_mediax.cli.moments import moment
-from airflow_provider_mediax.cli.ownership import Orphan, Trace, in_span, orphans
+from airflow_provider_mediax.cli.owners import Orphan, Trace, in_span, orphans
 from airflow_provider_mediax.cli.printing import named_task, print_orphans
 from airflow_provider_mediax.cli.services import Services, open_services
 from airflow_provider_mediax.exceptions import BadRequest

@@ -11,7 +11,7 @@ from typing import Any
 
 from airflow.cli.simple_table import AirflowConsole
 
-from airflow_provider_mediax.cli.ownership import Orphan
+from airflow_provider_mediax.cli.owners import Orphan
 from airflow_provider_mediax.jobs.stored import Owner
 
 

@@ -31,8 +31,8 @@ from airflow_provider_mediax.exceptions import (
 )
 from airflow_provider_mediax.hooks.connection import MediaxConnection
 from airflow_provider_mediax.protocol.exchange import JsonObject
-from airflow_provider_mediax.protocol.gateway import Gateway, PlatformKeys, Registration
 from airflow_provider_mediax.protocol.job import text
+from airflow_provider_mediax.protocol.mediax.gateway import Gateway, PlatformKeys, Registration
 
 KEY_VARIABLES = {"cos_secret_id": "MEDIAX_COS_SECRET_ID", "cos_secret_key": "MEDIAX_COS_SECRET_KEY"}
 """Where the COS keys are taken from, if they are not in a file."""

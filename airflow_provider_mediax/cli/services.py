@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from airflow_provider_mediax.cli.command import told_error
-from airflow_provider_mediax.cli.ownership import MARKER_PREFIX, Listed
+from airflow_provider_mediax.cli.owners import MARKER_PREFIX, Listed
 from airflow_provider_mediax.exceptions import BadRequest, MediaxError
+from airflow_provider_mediax.hooks.base import JobHook
 from airflow_provider_mediax.hooks.cloud_infinite import CloudInfiniteHook
-from airflow_provider_mediax.hooks.job import JobHook
 from airflow_provider_mediax.hooks.mediax import MediaxHook
-from airflow_provider_mediax.protocol.ci_answers import QUEUE_WANTED
-from airflow_provider_mediax.protocol.cloud_infinite import MOST_PAGES
+from airflow_provider_mediax.protocol.ci.answers import QUEUE_WANTED
+from airflow_provider_mediax.protocol.ci.operations import MOST_PAGES
 from airflow_provider_mediax.protocol.job import Job
 
 

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from airflow_provider_mediax.exceptions import BadRequest, MediaxError
+from airflow_provider_mediax.hooks.base import JobHook
 from airflow_provider_mediax.hooks.connection import MediaxConnection
-from airflow_provider_mediax.hooks.job import JobHook
-from airflow_provider_mediax.jobs.cloud_infinite import CloudInfiniteService
-from airflow_provider_mediax.protocol.ci_answers import JobPage, Queue, Template
-from airflow_provider_mediax.protocol.ci_requests import AudioConfig, VoiceSeparationRequest
-from airflow_provider_mediax.protocol.cloud_infinite import CloudInfinite
+from airflow_provider_mediax.protocol.ci.answers import JobPage, Queue, Template
+from airflow_provider_mediax.protocol.ci.operations import CloudInfinite
+from airflow_provider_mediax.protocol.ci.requests import AudioConfig, VoiceSeparationRequest
+from airflow_provider_mediax.protocol.ci.service import CloudInfiniteService
 from airflow_provider_mediax.protocol.exchange import Flow
 from airflow_provider_mediax.protocol.job import Job, JobList
 

@@ -18,8 +18,8 @@ from airflow_provider_mediax.client.pacing import Pacing, shared_pacing
 from airflow_provider_mediax.client.transport import Transport
 from airflow_provider_mediax.exceptions import BadRequest
 from airflow_provider_mediax.protocol.cos_signature import CosKeys, presigned_query
-from airflow_provider_mediax.protocol.gateway import Gateway, GatewayKeys, PlatformKeys
-from airflow_provider_mediax.protocol.request import Repository
+from airflow_provider_mediax.protocol.mediax.gateway import Gateway, GatewayKeys, PlatformKeys
+from airflow_provider_mediax.protocol.mediax.request import Repository
 from airflow_provider_mediax.protocol.urls import CosAddress, object_url
 
 DEFAULT_HOST = "https://api.mediax.tencent.com"

@@ -15,13 +15,13 @@ from airflow_provider_mediax.exceptions import (
     Throttled,
     Unreachable,
 )
+from airflow_provider_mediax.hooks.base import JobHook
 from airflow_provider_mediax.hooks.connection import DEFAULT_CONN_ID, MediaxConnection
-from airflow_provider_mediax.hooks.job import JobHook
-from airflow_provider_mediax.jobs.mediax import MediaxService
 from airflow_provider_mediax.protocol.exchange import JsonObject
-from airflow_provider_mediax.protocol.gateway import Gateway, Registration
 from airflow_provider_mediax.protocol.job import Job, JobList, objects
-from airflow_provider_mediax.protocol.request import MediaxRequest
+from airflow_provider_mediax.protocol.mediax.gateway import Gateway, Registration
+from airflow_provider_mediax.protocol.mediax.request import MediaxRequest
+from airflow_provider_mediax.protocol.mediax.service import MediaxService
 
 
 class MediaxHook(JobHook):

@@ -15,7 +15,6 @@ from airflow_provider_mediax.jobs.outputs import (
     LOOKED_AT,
     Finding,
     Findings,
-    Promise,
     Seen,
     judge,
     look_flow,
@@ -23,6 +22,7 @@ from airflow_provider_mediax.jobs.outputs import (
 from airflow_provider_mediax.jobs.ownership import Log
 from airflow_provider_mediax.protocol.exchange import Flow
 from airflow_provider_mediax.protocol.job import Job
+from airflow_provider_mediax.protocol.service import Promise
 from airflow_provider_mediax.protocol.urls import CosAddress
 
 THREADS = 8

@@ -29,7 +29,6 @@ from airflow_provider_mediax.exceptions import (
 from airflow_provider_mediax.jobs.cancellation import cancel_flow, describe_outcome
 from airflow_provider_mediax.jobs.ending import require_success
 from airflow_provider_mediax.jobs.ownership import Acquisition, Identity, Log, Owned, RecordStore
-from airflow_provider_mediax.jobs.service import JobService, R
 from airflow_provider_mediax.jobs.stored import (
     JOB_ID_KEY,
     MANIFEST_KEY,
@@ -42,6 +41,7 @@ from airflow_provider_mediax.jobs.stored import (
 from airflow_provider_mediax.jobs.waiting import Wait, absolute_deadline, wait_flow
 from airflow_provider_mediax.protocol.exchange import Flow, JsonObject
 from airflow_provider_mediax.protocol.job import Job, JobState
+from airflow_provider_mediax.protocol.service import JobService, R
 
 T = TypeVar("T")
 

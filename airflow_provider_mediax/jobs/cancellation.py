@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from airflow_provider_mediax.exceptions import MediaxError
-from airflow_provider_mediax.jobs.service import JobService
 from airflow_provider_mediax.jobs.waiting import batches
 from airflow_provider_mediax.protocol.exchange import Flow
 from airflow_provider_mediax.protocol.job import Job
+from airflow_provider_mediax.protocol.service import JobService
 
 
 def cancel_flow(

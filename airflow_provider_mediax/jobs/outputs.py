@@ -15,6 +15,7 @@ from typing import Protocol, TypeAlias
 
 from airflow_provider_mediax.exceptions import MediaxError, Unavailable
 from airflow_provider_mediax.protocol.exchange import Flow, Pause
+from airflow_provider_mediax.protocol.service import Promise
 from airflow_provider_mediax.protocol.urls import CosAddress
 
 LOOKS = (0.0, 1.5, 5.0)
@@ -22,24 +23,6 @@ LOOKS = (0.0, 1.5, 5.0)
 
 LOOKED_AT = 100
 """Files of one job that are looked at; of more, the first."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Promise:
-    """
-    The files that a finished job should have written.
-
-    :param addresses: where they should be; empty if the job writes none, or does not say where.
-    :param region: of their bucket, where the service says so; None means the connection's.
-    :param missing_is_failure: whether the service says for certain where its files are, so that a missing one proves
-        that the job did not do its work.
-    :param empty_is_failure: whether a file of no bytes proves it.
-    """
-
-    addresses: Sequence[CosAddress]
-    region: str | None = None
-    missing_is_failure: bool = True
-    empty_is_failure: bool = True
 
 
 class Seen(Enum):

@@ -26,10 +26,10 @@ from airflow_provider_mediax.exceptions import (
     Stopped,
 )
 from airflow_provider_mediax.jobs.cancellation import cancel_flow, describe_outcome
-from airflow_provider_mediax.jobs.service import JobService, R
 from airflow_provider_mediax.jobs.stored import RECORD_KEY, Earlier, Owner, Record, Unreadable, digest
 from airflow_provider_mediax.protocol.exchange import Flow, Pause
 from airflow_provider_mediax.protocol.job import Job, JobList, JobState
+from airflow_provider_mediax.protocol.service import JobService, R
 
 PATIENCE = (0.0, 2.0, 4.0, 8.0, 16.0)
 """Seconds from the begin of a look-up at which the service is asked: its lists may lag."""

@@ -21,8 +21,8 @@ from airflow_provider_mediax.exceptions import BadRequest, MediaxError
 from airflow_provider_mediax.protocol.exchange import JsonObject
 
 if TYPE_CHECKING:
-    from airflow_provider_mediax.jobs.service import JobService
     from airflow_provider_mediax.protocol.job import Job
+    from airflow_provider_mediax.protocol.service import JobService
 
 T = TypeVar("T")
 

@@ -16,9 +16,9 @@ from typing import Any, Literal, TypeAlias
 
 from airflow_provider_mediax.client.clock import steady
 from airflow_provider_mediax.exceptions import AnswerTooLarge, MediaxError, ProtocolError, Throttled
-from airflow_provider_mediax.jobs.service import JobService, R
 from airflow_provider_mediax.protocol.exchange import Flow, Pause
 from airflow_provider_mediax.protocol.job import Job
+from airflow_provider_mediax.protocol.service import JobService, R
 
 LONGEST_INTERVAL = 60.0
 """Seconds to which the interval grows, unless the user's own is longer."""

@@ -32,10 +32,10 @@ from airflow_provider_mediax.exceptions import (
     Unreachable,
 )
 from airflow_provider_mediax.jobs.lookup import Lookup
-from airflow_provider_mediax.jobs.service import JobService
 from airflow_provider_mediax.jobs.waiting import LONGEST_WISH, Outcome, Wait, batches, unknown_jobs
 from airflow_provider_mediax.protocol.exchange import Flow
 from airflow_provider_mediax.protocol.job import Job
+from airflow_provider_mediax.protocol.service import JobService
 
 T = TypeVar("T")
 

@@ -20,19 +20,19 @@ try:
 except ImportError:  # Airflow 3.1
     from airflow.exceptions import TaskDeferralTimeout  # type: ignore[no-redef]
 
+from airflow_provider_mediax.arguments import as_bool, as_choice, as_idempotency_key, as_seconds
 from airflow_provider_mediax.exceptions import BadRequest
-from airflow_provider_mediax.jobs.arguments import as_bool, as_choice, as_idempotency_key, as_seconds
 from airflow_provider_mediax.operators.failures import explained
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_mediax.client.stop import StopSignal
-    from airflow_provider_mediax.hooks.job import JobHook
+    from airflow_provider_mediax.hooks.base import JobHook
     from airflow_provider_mediax.jobs.attempt import Attempt, Deferral, TaskInstance, Terms
-    from airflow_provider_mediax.jobs.service import JobRequest
     from airflow_provider_mediax.jobs.stored import Owner
     from airflow_provider_mediax.protocol.exchange import JsonObject
+    from airflow_provider_mediax.protocol.service import JobRequest
 
 COLLECT = (
     "To collect the result without paying again, set on_clear='reuse' and clear the task; on Airflow 3.1 give the "

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from airflow_provider_mediax.jobs.arguments import as_object, as_objects, is_absent
-from airflow_provider_mediax.operators.mediax import FileMediaxOperator, MediaxOperator, TextMediaxOperator
-from airflow_provider_mediax.protocol import capabilities
+from airflow_provider_mediax.arguments import as_object, as_objects, is_absent
+from airflow_provider_mediax.operators.music_base import FileMediaxOperator, MediaxOperator, TextMediaxOperator
+from airflow_provider_mediax.protocol.mediax import capabilities
 from airflow_provider_mediax.protocol.names import exactly_one, refused
 
 if TYPE_CHECKING:
-    from airflow_provider_mediax.protocol.request import MediaxRequest
+    from airflow_provider_mediax.protocol.mediax.request import MediaxRequest
 
 Choice: TypeAlias = str | int | None
 """Value of an enum by name or number; None leaves it to the platform."""
@@ -53,7 +53,7 @@ class MediaxJobOperator(FileMediaxOperator):
 
     def build_request(self) -> MediaxRequest:
         """Return the request for the descriptor, or for the arrays."""
-        from airflow_provider_mediax.protocol.request import RawRequest
+        from airflow_provider_mediax.protocol.mediax.request import RawRequest
 
         named = {name: not is_absent(getattr(self, name)) for name in ("descriptor", "outputs")}
         has_inputs = not is_absent(self.inputs)

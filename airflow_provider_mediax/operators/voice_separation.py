@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from airflow_provider_mediax.jobs.arguments import as_address, as_object, as_optional_int, as_text, is_absent
+from airflow_provider_mediax.arguments import as_address, as_object, as_optional_int, as_text, is_absent
 from airflow_provider_mediax.operators.base import JobOperator
 from airflow_provider_mediax.protocol.names import check, check_choice, exactly_one, refused
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
 
+    from airflow_provider_mediax.hooks.base import JobHook
     from airflow_provider_mediax.hooks.cloud_infinite import CloudInfiniteHook
-    from airflow_provider_mediax.hooks.job import JobHook
-    from airflow_provider_mediax.protocol.ci_requests import VoiceSeparationRequest
+    from airflow_provider_mediax.protocol.ci.requests import VoiceSeparationRequest
     from airflow_provider_mediax.protocol.urls import CosAddress
 
 _FIELDS = (
@@ -125,7 +125,7 @@ class VoiceSeparationOperator(JobOperator):
         return CloudInfiniteHook(self.mediax_conn_id, bucket=bucket, region=region, stop=self._stop)
 
     def _request(self, mode: str | None, codec: str) -> VoiceSeparationRequest:
-        from airflow_provider_mediax.protocol.ci_requests import AudioConfig, VoiceSeparationRequest
+        from airflow_provider_mediax.protocol.ci.requests import AudioConfig, VoiceSeparationRequest
 
         template_id = as_text("template_id", self.template_id)
         numbers = {name: as_optional_int(name, getattr(self, name)) for name in ("sample_rate", "bitrate", "channels")}
@@ -152,7 +152,7 @@ class VoiceSeparationOperator(JobOperator):
 
     def _outputs(self, mode: str | None, codec: str) -> Mapping[str, str]:
         """Return the key of each stem: as given, or derived from the source's own."""
-        from airflow_provider_mediax.protocol.ci_requests import MODES
+        from airflow_provider_mediax.protocol.ci.requests import MODES
 
         named = {name: not is_absent(getattr(self, name)) for name in ("outputs", "destination")}
         if exactly_one(named) == "outputs":

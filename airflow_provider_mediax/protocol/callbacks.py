@@ -7,11 +7,11 @@ A callback carries no proof of who sent it, so it is only a hint: take the job's
 from __future__ import annotations
 
 from airflow_provider_mediax.exceptions import ProtocolError
-from airflow_provider_mediax.protocol.ci_answers import read_jobs
-from airflow_provider_mediax.protocol.ci_xml import read_posted
-from airflow_provider_mediax.protocol.gateway import read_job
+from airflow_provider_mediax.protocol.ci.answers import read_jobs
+from airflow_provider_mediax.protocol.ci.xml import read_posted
 from airflow_provider_mediax.protocol.job import Job, member
 from airflow_provider_mediax.protocol.json_body import parse_json
+from airflow_provider_mediax.protocol.mediax.gateway import read_job
 
 
 def read_mediax_callback(body: bytes) -> Job:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_mediax.arguments import as_addresses, as_int, as_text
 from airflow_provider_mediax.exceptions import BadRequest
-from airflow_provider_mediax.jobs.arguments import as_addresses, as_int, as_text
 from airflow_provider_mediax.sensors.base import WaitingSensor
 
 if TYPE_CHECKING:

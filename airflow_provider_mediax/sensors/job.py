@@ -6,13 +6,13 @@ from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_mediax.arguments import as_text, parsed_literal
 from airflow_provider_mediax.exceptions import BadRequest
-from airflow_provider_mediax.jobs.arguments import as_text, parsed_literal
 from airflow_provider_mediax.sensors.base import WaitingSensor
 
 if TYPE_CHECKING:
     from airflow_provider_mediax.exceptions import MediaxError
-    from airflow_provider_mediax.hooks.job import JobHook
+    from airflow_provider_mediax.hooks.base import JobHook
     from airflow_provider_mediax.jobs.stored import Owner
     from airflow_provider_mediax.protocol.exchange import JsonObject
     from airflow_provider_mediax.protocol.job import Job

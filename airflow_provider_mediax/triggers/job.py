@@ -9,8 +9,8 @@ from typing import Any
 
 from airflow_provider_mediax.client.clock import on_steady_clock, steady
 from airflow_provider_mediax.exceptions import MediaxError, ProtocolError
+from airflow_provider_mediax.hooks.base import JobHook
 from airflow_provider_mediax.hooks.cloud_infinite import CloudInfiniteHook
-from airflow_provider_mediax.hooks.job import JobHook
 from airflow_provider_mediax.hooks.mediax import MediaxHook
 from airflow_provider_mediax.jobs.cancellation import cancel_flow, describe_outcome
 from airflow_provider_mediax.jobs.stored import (

@@ -292,7 +292,7 @@ QUESTIONS, PERSISTENT = 5, 7
 @pytest.fixture(autouse=True)
 def quick_look_ups(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ask soon: how long the service is really given is shown with a clock of its own in the unit tests."""
-    from airflow_provider_mediax.hooks.job import JobHook
+    from airflow_provider_mediax.hooks.base import JobHook
     from airflow_provider_mediax.jobs import ownership
 
     monkeypatch.setattr(ownership, "PATIENCE", (0.0, 0.1, 0.2, 0.3, 0.4))

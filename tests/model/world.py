@@ -17,10 +17,10 @@ from typing import Any
 
 from airflow_provider_mediax.exceptions import MediaxError
 from airflow_provider_mediax.jobs.ownership import Acquisition, Identity
-from airflow_provider_mediax.jobs.service import JobService
 from airflow_provider_mediax.jobs.stored import Owner
 from airflow_provider_mediax.protocol.exchange import Flow, Pause
 from airflow_provider_mediax.protocol.job import Job, JobList, JobState
+from airflow_provider_mediax.protocol.service import JobService
 from tests.model import faults
 from tests.model.faults import Fault, Point
 

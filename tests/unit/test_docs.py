@@ -15,9 +15,11 @@ from airflow_provider_mediax import exceptions
 from airflow_provider_mediax.operators import music
 from airflow_provider_mediax.operators.base import JobOperator
 from airflow_provider_mediax.operators.voice_separation import VoiceSeparationOperator
-from airflow_provider_mediax.protocol import ci_answers, ci_requests, results
-from airflow_provider_mediax.protocol.capabilities import analysis, generation
-from airflow_provider_mediax.protocol.capabilities.base import Table
+from airflow_provider_mediax.protocol.ci import answers
+from airflow_provider_mediax.protocol.ci import requests as ci_requests
+from airflow_provider_mediax.protocol.mediax import results
+from airflow_provider_mediax.protocol.mediax.capabilities import listening, making
+from airflow_provider_mediax.protocol.mediax.capabilities.base import Table
 from airflow_provider_mediax.provider_info import get_provider_info
 from airflow_provider_mediax.sensors.job import CloudInfiniteJobSensor, MediaxJobSensor
 from tests.capability_cases import CASES, label
@@ -42,12 +44,12 @@ OPERATORS = [
 ]
 TABLES = [
     kind
-    for kind in (*vars(analysis).values(), *vars(generation).values())
+    for kind in (*vars(listening).values(), *vars(making).values())
     if inspect.isclass(kind)
     and issubclass(kind, Table)
-    and kind.__module__ in (analysis.__name__, generation.__name__)
+    and kind.__module__ in (listening.__name__, making.__name__)
     # the two tasks are words of ours; the numbers are hardly anybody's
-    and kind is not generation.CloningTask
+    and kind is not making.CloningTask
 ]
 
 # It describes the emulator to its users, who hardly write DAGs there: its blocks are sketches of their own tests.
@@ -204,7 +206,7 @@ def test_every_code_of_cloud_infinite_that_has_advice_is_described_with_its_erro
     page = (DOCS / "voice-separation.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| (`\w+`(?:, `\w+`)*) \| `(\w+)` \|", page, re.MULTILINE)
     described = {code.strip("` "): kind for codes, kind in rows for code in codes.split(",")}
-    known = {code: kind.__name__ for code, (kind, _) in ci_answers._CODES.items()}
+    known = {code: kind.__name__ for code, (kind, _) in answers._CODES.items()}
     assert described == known
 
 

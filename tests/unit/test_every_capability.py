@@ -14,11 +14,11 @@ from airflow_provider_mediax.emulator import capabilities as emulated
 from airflow_provider_mediax.exceptions import BadRequest
 from airflow_provider_mediax.operators import music
 from airflow_provider_mediax.operators.base import JobOperator
-from airflow_provider_mediax.operators.mediax import MediaxOperator
-from airflow_provider_mediax.protocol.capabilities import CAPABILITIES
-from airflow_provider_mediax.protocol.gateway import read_job
-from airflow_provider_mediax.protocol.request import Repository
-from airflow_provider_mediax.protocol.results import SCHEMAS, read_result, result_rows
+from airflow_provider_mediax.operators.music_base import MediaxOperator
+from airflow_provider_mediax.protocol.mediax.capabilities import CAPABILITIES
+from airflow_provider_mediax.protocol.mediax.gateway import read_job
+from airflow_provider_mediax.protocol.mediax.request import Repository
+from airflow_provider_mediax.protocol.mediax.results import SCHEMAS, read_result, result_rows
 from tests.capability_cases import CASES, Case, label
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -90,7 +90,7 @@ def test_what_is_known_is_not_overwritten_from_further_out():
     assert (error.job_id, error.marker) == ("known", "m")
 
 
-@pytest.mark.parametrize("module", ["exceptions", "protocol.gateway", "protocol.cloud_infinite", "client.retry"])
+@pytest.mark.parametrize("module", ["exceptions", "protocol.mediax.gateway", "protocol.ci.operations", "client.retry"])
 def test_what_speaks_with_a_service_loads_no_airflow(module):
     code = (
         f"import sys, airflow_provider_mediax.{module}\n"

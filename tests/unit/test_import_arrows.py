@@ -22,14 +22,15 @@ CHAIN = ("triggers", "hooks", "jobs", "client", "protocol")
 
 #: What each package may import besides itself and ``exceptions``. The last ones stand beside the chain.
 MAY_IMPORT: dict[str, set[str]] = {
-    "operators": {*CHAIN, "links"},
-    "sensors": {*CHAIN, "links"},
-    "transfers": {*CHAIN, "links"},
+    "operators": {*CHAIN, "links", "arguments"},
+    "sensors": {*CHAIN, "links", "arguments"},
+    "transfers": {*CHAIN, "links", "arguments"},
     **{name: set(CHAIN[place + 1 :]) for place, name in enumerate(CHAIN)},
     "links": {"jobs", "protocol"},
     "fs": set(CHAIN[1:]),
     "assets": {"protocol"},
-    "cli": {"operators", "transfers", "fs", "provider_info", *CHAIN},
+    "arguments": {"protocol"},
+    "cli": {"arguments", "operators", "transfers", "fs", "provider_info", *CHAIN},
 }
 
 #: What a DAG file must not load; each costs tenths of a second at every parse.
@@ -71,7 +72,7 @@ def allowed(importer: str, target: str) -> bool:
         return True
     if mine == "emulator":
         # A stand-in that shares the client's code proves nothing about it.
-        return target == f"{PACKAGE}.protocol.capabilities"
+        return False
     if target == f"{PACKAGE}.operators.failures" and mine in {"sensors", "transfers"}:
         return True  # what an error means to a task, whatever kind of task it is
     if theirs == "exceptions":
@@ -118,6 +119,7 @@ WRONG = {
     "the emulator, from the top": ("provider_info.py", f"import {PACKAGE}.emulator"),
     "the client's signer in the emulator": ("emulator/a.py", f"from {PACKAGE}.protocol import gateway"),
     "all of protocol in the emulator": ("emulator/a.py", f"import {PACKAGE}.protocol"),
+    "the capabilities in the emulator": ("emulator/a.py", f"from {PACKAGE}.protocol import capabilities"),
     "the errors in the emulator": ("emulator/a.py", f"from {PACKAGE}.exceptions import MediaxError"),
     "anything in the errors": ("exceptions.py", f"from {PACKAGE}.protocol import job"),
 }
@@ -126,7 +128,6 @@ RIGHT = {
     "to the right": ("operators/a.py", f"from {PACKAGE}.client.retry import decide"),
     "itself": ("operators/a.py", "from .base import Base"),
     "the errors": ("protocol/a.py", f"from {PACKAGE}.exceptions import BadRequest"),
-    "the capabilities in the emulator": ("emulator/a.py", f"from {PACKAGE}.protocol import capabilities"),
     "others": ("protocol/a.py", "import json\nfrom collections import abc"),
 }
 

@@ -17,9 +17,9 @@ from airflow.sdk.module_loading import import_string
 from airflow_provider_mediax.hooks.mediax import MediaxHook
 from airflow_provider_mediax.jobs.ownership import Acquisition, Identity
 from airflow_provider_mediax.jobs.stored import RECORD_KEY, JobEvent, Owner, Pending, Record, manifest
-from airflow_provider_mediax.protocol.capabilities import MusicAsr, MusicBeat
-from airflow_provider_mediax.protocol.ci_requests import AudioConfig, VoiceSeparationRequest
-from airflow_provider_mediax.protocol.request import CapabilityRequest, MediaxInput
+from airflow_provider_mediax.protocol.ci.requests import AudioConfig, VoiceSeparationRequest
+from airflow_provider_mediax.protocol.mediax.capabilities import MusicAsr, MusicBeat
+from airflow_provider_mediax.protocol.mediax.request import CapabilityRequest, MediaxInput
 from tests.unit.jobs.fake_platform import LONGEST_SEND, FakePlatform, service, tags_of
 from tests.unit.jobs.fake_service import FakeService
 from tests.unit.jobs.fake_store import Store

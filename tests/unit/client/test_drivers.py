@@ -39,8 +39,8 @@ from airflow_provider_mediax.exceptions import (
     Unreachable,
 )
 from airflow_provider_mediax.protocol.exchange import Call, Flow, Pause, Reply
-from airflow_provider_mediax.protocol.gateway import Gateway, GatewayKeys, PlatformKeys
 from airflow_provider_mediax.protocol.job import Job
+from airflow_provider_mediax.protocol.mediax.gateway import Gateway, GatewayKeys, PlatformKeys
 
 from .stub import Answer, Driver, StubServer, http, stopping_client
 

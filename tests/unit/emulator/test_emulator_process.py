@@ -139,7 +139,7 @@ def test_the_emulator_shares_no_code_with_the_client() -> None:
     allowed = (
         "airflow_provider_mediax",
         "airflow_provider_mediax.emulator",
-        "airflow_provider_mediax.protocol.capabilities",
+        "airflow_provider_mediax.protocol.mediax.capabilities",
     )
     code = (
         "import sys, airflow_provider_mediax.emulator.server\n"

@@ -10,7 +10,7 @@ import pytest
 from airflow_provider_mediax.exceptions import AuthenticationFailed, BadRequest, Unavailable
 from airflow_provider_mediax.hooks.cloud_infinite import CloudInfiniteHook
 from airflow_provider_mediax.hooks.connection import MediaxConnection
-from airflow_provider_mediax.protocol.ci_requests import AudioConfig, VoiceSeparationRequest
+from airflow_provider_mediax.protocol.ci.requests import AudioConfig, VoiceSeparationRequest
 from airflow_provider_mediax.protocol.job import JobState
 from tests.audio import click_track
 
@@ -159,7 +159,7 @@ def test_temporary_keys_come_with_their_token(edited):
 
 def test_an_input_of_another_bucket_gets_an_address_that_is_masked_and_passes(edited, monkeypatch, caplog):
     from airflow_provider_mediax.hooks import connection
-    from airflow_provider_mediax.protocol.request import MediaxInput
+    from airflow_provider_mediax.protocol.mediax.request import MediaxInput
 
     edited()
     masked = []

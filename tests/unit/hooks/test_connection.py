@@ -13,11 +13,11 @@ from airflow_provider_mediax.client.transport import Transport
 from airflow_provider_mediax.exceptions import BadRequest
 from airflow_provider_mediax.hooks import connection as module
 from airflow_provider_mediax.hooks.connection import CI, PRESIGNED_SECONDS, MediaxConnection
-from airflow_provider_mediax.jobs.cloud_infinite import CloudInfiniteService
-from airflow_provider_mediax.jobs.mediax import MediaxService
+from airflow_provider_mediax.protocol.ci.service import CloudInfiniteService
 from airflow_provider_mediax.protocol.cos_signature import CosKeys, presigned_query
-from airflow_provider_mediax.protocol.gateway import Gateway, GatewayKeys, PlatformKeys
-from airflow_provider_mediax.protocol.request import Repository
+from airflow_provider_mediax.protocol.mediax.gateway import Gateway, GatewayKeys, PlatformKeys
+from airflow_provider_mediax.protocol.mediax.request import Repository
+from airflow_provider_mediax.protocol.mediax.service import MediaxService
 from airflow_provider_mediax.protocol.urls import CosAddress
 
 SECRETS = {

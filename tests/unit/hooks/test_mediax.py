@@ -9,10 +9,10 @@ import pytest
 from airflow_provider_mediax.exceptions import AuthenticationFailed, BadRequest
 from airflow_provider_mediax.hooks.cos import CosHook
 from airflow_provider_mediax.hooks.mediax import MediaxHook
-from airflow_provider_mediax.protocol.capabilities import MusicTag, SingingCloning, VoiceCloning
-from airflow_provider_mediax.protocol.gateway import Registration
 from airflow_provider_mediax.protocol.job import JobState
-from airflow_provider_mediax.protocol.request import CapabilityRequest, MediaxInput
+from airflow_provider_mediax.protocol.mediax.capabilities import MusicTag, SingingCloning, VoiceCloning
+from airflow_provider_mediax.protocol.mediax.gateway import Registration
+from airflow_provider_mediax.protocol.mediax.request import CapabilityRequest, MediaxInput
 from tests.audio import click_track
 from tests.unit.emulator.helpers import wait_for
 
@@ -163,7 +163,7 @@ def test_a_passing_fault_of_the_list_of_voices_is_borne(edited):
 
 def test_files_in_another_repository_have_an_address_only_where_its_bucket_is_told(edited, caplog, capfd):
     edited()
-    from airflow_provider_mediax.protocol.gateway import read_job
+    from airflow_provider_mediax.protocol.mediax.gateway import read_job
 
     output = {
         "contentId": "other",
@@ -187,7 +187,7 @@ def test_a_result_too_large_for_xcom_is_kept_beside_the_files_and_its_rows_are_r
     lines = {f"f{number}FileName": "x" * 1000 for number in range(60)}
     content_id = hook.connection.repository.content_id
     job = hook.service.gateway  # the job as the platform would describe it
-    from airflow_provider_mediax.protocol.gateway import read_job
+    from airflow_provider_mediax.protocol.mediax.gateway import read_job
 
     output = {
         "contentId": content_id,

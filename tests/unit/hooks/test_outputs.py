@@ -17,9 +17,9 @@ from airflow_provider_mediax.hooks.cloud_infinite import CloudInfiniteHook
 from airflow_provider_mediax.hooks.connection import MediaxConnection
 from airflow_provider_mediax.hooks.mediax import MediaxHook
 from airflow_provider_mediax.jobs import outputs as decisions
-from airflow_provider_mediax.jobs.outputs import Promise
-from airflow_provider_mediax.protocol.ci_answers import read_job
+from airflow_provider_mediax.protocol.ci.answers import read_job
 from airflow_provider_mediax.protocol.job import Job, JobState
+from airflow_provider_mediax.protocol.service import Promise
 from airflow_provider_mediax.protocol.urls import CosAddress
 from tests.unit.client.stub import Answer, StubServer, http
 

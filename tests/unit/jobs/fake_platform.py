@@ -11,12 +11,12 @@ from typing import Any, TypeVar
 from airflow_provider_mediax.client.pacing import Pacing
 from airflow_provider_mediax.client.retry import PATIENT, Patience, Send, TransportFailure, attempts
 from airflow_provider_mediax.exceptions import MediaxError
-from airflow_provider_mediax.jobs.mediax import MediaxService
-from airflow_provider_mediax.protocol.capabilities import MusicTag
 from airflow_provider_mediax.protocol.exchange import Call, Flow, Reply
-from airflow_provider_mediax.protocol.gateway import Gateway, PlatformKeys
 from airflow_provider_mediax.protocol.job import JobList
-from airflow_provider_mediax.protocol.request import CapabilityRequest, MediaxInput, Repository
+from airflow_provider_mediax.protocol.mediax.capabilities import MusicTag
+from airflow_provider_mediax.protocol.mediax.gateway import Gateway, PlatformKeys
+from airflow_provider_mediax.protocol.mediax.request import CapabilityRequest, MediaxInput, Repository
+from airflow_provider_mediax.protocol.mediax.service import MediaxService
 from tests.unit.jobs.clocks import Clocks, Time
 from tests.unit.jobs.fake_service import Find
 

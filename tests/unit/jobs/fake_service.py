@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from airflow_provider_mediax.exceptions import BadRequest
-from airflow_provider_mediax.jobs.service import JobService
 from airflow_provider_mediax.protocol.exchange import Flow, Pause
 from airflow_provider_mediax.protocol.job import Job, JobList, JobState
-from airflow_provider_mediax.protocol.results import ResultView
+from airflow_provider_mediax.protocol.mediax.results import ResultView
+from airflow_provider_mediax.protocol.service import JobService
 from tests.unit.jobs.clocks import Time
 
 T = TypeVar("T")

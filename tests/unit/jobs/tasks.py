@@ -7,7 +7,7 @@ from typing import Any
 
 from airflow_provider_mediax.jobs.ownership import Acquisition, Identity, Owned
 from airflow_provider_mediax.jobs.stored import RECORD_KEY, Owner, Record
-from airflow_provider_mediax.protocol.request import CapabilityRequest
+from airflow_provider_mediax.protocol.mediax.request import CapabilityRequest
 from tests.unit.jobs.clocks import Clocks
 from tests.unit.jobs.fake_platform import LONGEST_SEND, FakePlatform, service, tags_of
 from tests.unit.jobs.fake_service import FakeService, Order

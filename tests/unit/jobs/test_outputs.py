@@ -8,16 +8,17 @@ from dataclasses import dataclass, field
 import pytest
 
 from airflow_provider_mediax.exceptions import AuthenticationFailed, MediaxError, NotFound, Unavailable
-from airflow_provider_mediax.jobs.cloud_infinite import CloudInfiniteService
-from airflow_provider_mediax.jobs.mediax import MediaxService
-from airflow_provider_mediax.jobs.outputs import LOOKED_AT, LOOKS, Finding, Promise, Seen, judge, look_flow
-from airflow_provider_mediax.protocol.ci_answers import read_job
-from airflow_provider_mediax.protocol.cloud_infinite import CloudInfinite
+from airflow_provider_mediax.jobs.outputs import LOOKED_AT, LOOKS, Finding, Seen, judge, look_flow
+from airflow_provider_mediax.protocol.ci.answers import read_job
+from airflow_provider_mediax.protocol.ci.operations import CloudInfinite
+from airflow_provider_mediax.protocol.ci.service import CloudInfiniteService
 from airflow_provider_mediax.protocol.cos_signature import CosKeys
 from airflow_provider_mediax.protocol.exchange import Pause
-from airflow_provider_mediax.protocol.gateway import Gateway, PlatformKeys
 from airflow_provider_mediax.protocol.job import Job, JobState
-from airflow_provider_mediax.protocol.request import Repository
+from airflow_provider_mediax.protocol.mediax.gateway import Gateway, PlatformKeys
+from airflow_provider_mediax.protocol.mediax.request import Repository
+from airflow_provider_mediax.protocol.mediax.service import MediaxService
+from airflow_provider_mediax.protocol.service import Promise
 from airflow_provider_mediax.protocol.urls import CosAddress
 
 BUCKET = "music-1250000000"

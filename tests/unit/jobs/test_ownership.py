@@ -20,7 +20,7 @@ from airflow_provider_mediax.exceptions import (
 )
 from airflow_provider_mediax.jobs.ownership import LIST_LAG, PATIENCE, Identity
 from airflow_provider_mediax.jobs.stored import RECORD_KEY
-from airflow_provider_mediax.protocol.request import CapabilityRequest, MediaxInput
+from airflow_provider_mediax.protocol.mediax.request import CapabilityRequest, MediaxInput
 from tests.unit.jobs.fake_platform import (
     CANCELED,
     COMPLETED,

@@ -15,13 +15,13 @@ from typing import Any
 import pytest
 from airflow.sdk import DAG, ObjectStoragePath
 
+from airflow_provider_mediax import arguments
 from airflow_provider_mediax.exceptions import BadRequest
-from airflow_provider_mediax.jobs import arguments
 from airflow_provider_mediax.operators import music
 from airflow_provider_mediax.operators.base import JobOperator
-from airflow_provider_mediax.operators.mediax import MediaxOperator
+from airflow_provider_mediax.operators.music_base import MediaxOperator
 from airflow_provider_mediax.operators.voice_separation import VoiceSeparationOperator
-from airflow_provider_mediax.protocol.request import MediaxRequest, Repository
+from airflow_provider_mediax.protocol.mediax.request import MediaxRequest, Repository
 from tests import damage
 
 ARGUMENTS = 5_000

@@ -10,7 +10,6 @@ import pytest
 from airflow_provider_mediax.exceptions import BadRequest
 from airflow_provider_mediax.operators import music
 from airflow_provider_mediax.operators.base import JobOperator
-from airflow_provider_mediax.operators.mediax import MediaxOperator
 from airflow_provider_mediax.operators.music import (
     MediaxJobOperator,
     MusicAsrOperator,
@@ -19,7 +18,8 @@ from airflow_provider_mediax.operators.music import (
     MusicTagOperator,
     TextBgmOperator,
 )
-from airflow_provider_mediax.protocol.request import Repository
+from airflow_provider_mediax.operators.music_base import MediaxOperator
+from airflow_provider_mediax.protocol.mediax.request import Repository
 
 OPERATORS = [
     operator

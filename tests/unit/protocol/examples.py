@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from airflow_provider_mediax.protocol.exchange import Reply
-from airflow_provider_mediax.protocol.gateway import Gateway, GatewayKeys, PlatformKeys
 from airflow_provider_mediax.protocol.job import Job
-from airflow_provider_mediax.protocol.request import Repository
+from airflow_provider_mediax.protocol.mediax.gateway import Gateway, GatewayKeys, PlatformKeys
+from airflow_provider_mediax.protocol.mediax.request import Repository
 
 _DOCUMENTED: dict[str, Any] = json.loads(Path(__file__).with_name("documented.json").read_text(encoding="utf-8"))
 
@@ -38,7 +38,7 @@ def reply(body: object, status: int = 200, **headers: str) -> Reply:
 
 def finished(*outputs: dict[str, Any], inputs: list[Any] | None = None) -> Job:
     """Return a finished job with these outputs."""
-    from airflow_provider_mediax.protocol.gateway import read_job
+    from airflow_provider_mediax.protocol.mediax.gateway import read_job
 
     raw = {"id": "job-1", "state": 3, "inputs": inputs or [], "outputs": list(outputs)}
     return read_job(raw, "GetJob")

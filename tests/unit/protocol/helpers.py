@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, TypeVar
 
-from airflow_provider_mediax.protocol.ci_requests import VoiceSeparationRequest
-from airflow_provider_mediax.protocol.cloud_infinite import CloudInfinite
+from airflow_provider_mediax.protocol.ci.operations import CloudInfinite
+from airflow_provider_mediax.protocol.ci.requests import VoiceSeparationRequest
 from airflow_provider_mediax.protocol.cos_signature import CosKeys
 from airflow_provider_mediax.protocol.exchange import Call, Flow, Reply
 
 T = TypeVar("T")
 
-BODIES = Path(__file__).parent / "ci_bodies"
+BODIES = Path(__file__).parent / "ci" / "bodies"
 KEYS = CosKeys(secret_id="id-of-a-user", secret_key="key-of-a-user")
 TEMPORARY = CosKeys(secret_id="id-of-a-user", secret_key="key-of-a-user", token="token-of-a-user")
 MARKER = "mx1-" + "0" * 40

@@ -10,7 +10,10 @@ import pytest
 
 from airflow_provider_mediax.exceptions import BadRequest, ProtocolError, Throttled
 from airflow_provider_mediax.protocol.callbacks import read_mediax_callback
-from airflow_provider_mediax.protocol.capabilities import (
+from airflow_provider_mediax.protocol.exchange import unsigned
+from airflow_provider_mediax.protocol.job import JobState
+from airflow_provider_mediax.protocol.json_body import parse_json
+from airflow_provider_mediax.protocol.mediax.capabilities import (
     CAPABILITIES,
     Capability,
     ImageBgm,
@@ -28,18 +31,15 @@ from airflow_provider_mediax.protocol.capabilities import (
     VideoBgm,
     VoiceCloning,
 )
-from airflow_provider_mediax.protocol.exchange import unsigned
-from airflow_provider_mediax.protocol.gateway import (
+from airflow_provider_mediax.protocol.mediax.gateway import (
     Gateway,
     GatewayKeys,
     PlatformKeys,
     Registration,
     read_job,
 )
-from airflow_provider_mediax.protocol.job import JobState
-from airflow_provider_mediax.protocol.json_body import parse_json
-from airflow_provider_mediax.protocol.request import CapabilityRequest, MediaxInput, RawRequest, Repository
-from airflow_provider_mediax.protocol.results import read_result, result_rows
+from airflow_provider_mediax.protocol.mediax.request import CapabilityRequest, MediaxInput, RawRequest, Repository
+from airflow_provider_mediax.protocol.mediax.results import read_result, result_rows
 
 from .examples import GATEWAY, GATEWAY_KEYS, MARKER, PLATFORM_KEYS, REPOSITORY, example, finished, output, reply
 from .flows import first_call, play, sent_body

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from airflow_provider_mediax.exceptions import MediaxError
 from airflow_provider_mediax.protocol.callbacks import read_mediax_callback
 from airflow_provider_mediax.protocol.exchange import Reply
-from airflow_provider_mediax.protocol.gateway import Registration, read_job
 from airflow_provider_mediax.protocol.job import Job
 from airflow_provider_mediax.protocol.json_body import parse_json
-from airflow_provider_mediax.protocol.results import read_result, result_rows
+from airflow_provider_mediax.protocol.mediax.gateway import Registration, read_job
+from airflow_provider_mediax.protocol.mediax.results import read_result, result_rows
 
 from .examples import GATEWAY, example
 from .flows import play

@@ -12,12 +12,12 @@ import pytest
 
 from airflow_provider_mediax.exceptions import MediaxError
 from airflow_provider_mediax.protocol.callbacks import read_ci_callback, read_mediax_callback
-from airflow_provider_mediax.protocol.ci_answers import expected_stems, read_separation
-from airflow_provider_mediax.protocol.ci_requests import AudioConfig
+from airflow_provider_mediax.protocol.ci.answers import expected_stems, read_separation
+from airflow_provider_mediax.protocol.ci.requests import AudioConfig
 from airflow_provider_mediax.protocol.exchange import Call, Flow, Reply
-from airflow_provider_mediax.protocol.gateway import Registration
 from airflow_provider_mediax.protocol.job import Job
-from airflow_provider_mediax.protocol.results import ResultView, read_result, result_rows
+from airflow_provider_mediax.protocol.mediax.gateway import Registration
+from airflow_provider_mediax.protocol.mediax.results import ResultView, read_result, result_rows
 from tests import damage
 from tests.capability_cases import CASES
 

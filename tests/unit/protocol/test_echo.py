@@ -6,17 +6,18 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_mediax.jobs.cloud_infinite import CloudInfiniteService
-from airflow_provider_mediax.jobs.mediax import MediaxService
-from airflow_provider_mediax.protocol import ci_answers, gateway
-from airflow_provider_mediax.protocol.capabilities import MusicAsr, MusicBeat, MusicTag
-from airflow_provider_mediax.protocol.ci_requests import AudioConfig, VoiceSeparationRequest
-from airflow_provider_mediax.protocol.ci_xml import read_xml
-from airflow_provider_mediax.protocol.cloud_infinite import CloudInfinite
+from airflow_provider_mediax.protocol.ci import answers
+from airflow_provider_mediax.protocol.ci.operations import CloudInfinite
+from airflow_provider_mediax.protocol.ci.requests import AudioConfig, VoiceSeparationRequest
+from airflow_provider_mediax.protocol.ci.service import CloudInfiniteService
+from airflow_provider_mediax.protocol.ci.xml import read_xml
 from airflow_provider_mediax.protocol.cos_signature import CosKeys
 from airflow_provider_mediax.protocol.echo import contradicts, names_another
-from airflow_provider_mediax.protocol.gateway import Gateway, PlatformKeys
-from airflow_provider_mediax.protocol.request import CapabilityRequest, MediaxInput, Repository
+from airflow_provider_mediax.protocol.mediax import gateway
+from airflow_provider_mediax.protocol.mediax.capabilities import MusicAsr, MusicBeat, MusicTag
+from airflow_provider_mediax.protocol.mediax.gateway import Gateway, PlatformKeys
+from airflow_provider_mediax.protocol.mediax.request import CapabilityRequest, MediaxInput, Repository
+from airflow_provider_mediax.protocol.mediax.service import MediaxService
 
 BUCKET = "music-1250000000"
 SIGNED = "https://cdn.example.com/a.mp3?X-Amz-Signature={}&X-Amz-Date=20261126T000000Z&v=2"
@@ -157,7 +158,7 @@ def separation(**options: Any) -> VoiceSeparationRequest:
 def separated(request: VoiceSeparationRequest, **echo: Any) -> Any:
     _, body = read_xml(request.body("m", bucket=BUCKET, region="ap-guangzhou"), "The request")
     raw = {"JobId": "j1", "State": "Submitted", "Input": body["Input"], "Operation": body["Operation"], **echo}
-    return ci_answers.read_job(raw, "DescribeJobs")
+    return answers.read_job(raw, "DescribeJobs")
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,9 @@ import pytest
 
 from airflow_provider_mediax.exceptions import BadRequest
 from airflow_provider_mediax.protocol import names
-from airflow_provider_mediax.protocol.capabilities import MusicBeat, MusicTag, SingingCloning, TextBgm, VideoBgm
-from airflow_provider_mediax.protocol.ci_requests import VoiceSeparationRequest
-from airflow_provider_mediax.protocol.request import CapabilityRequest, MediaxInput, RawRequest
+from airflow_provider_mediax.protocol.ci.requests import VoiceSeparationRequest
+from airflow_provider_mediax.protocol.mediax.capabilities import MusicBeat, MusicTag, SingingCloning, TextBgm, VideoBgm
+from airflow_provider_mediax.protocol.mediax.request import CapabilityRequest, MediaxInput, RawRequest
 
 from .helpers import request as separation
 

@@ -6,7 +6,7 @@ import pytest
 
 from airflow_provider_mediax.client.retry import ONE_TRY, PATIENT, Again, Decision, Fail, Progress, Use, decide
 from airflow_provider_mediax.exceptions import Throttled
-from airflow_provider_mediax.protocol.ci_answers import slowed_down
+from airflow_provider_mediax.protocol.ci.answers import slowed_down
 from airflow_provider_mediax.protocol.exchange import Call, Repeat, Reply
 from tests.unit.protocol.helpers import error, xml
 

@@ -16,7 +16,7 @@ from types import SimpleNamespace
 import pytest
 
 from airflow_provider_mediax.hooks.cloud_infinite import CloudInfiniteHook
-from airflow_provider_mediax.protocol.ci_requests import AudioConfig, VoiceSeparationRequest
+from airflow_provider_mediax.protocol.ci.requests import AudioConfig, VoiceSeparationRequest
 from airflow_provider_mediax.triggers import kill
 from airflow_provider_mediax.triggers.job import JobTrigger
 from tests.audio import click_track

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from airflow_provider_mediax.exceptions import BadRequest
-from airflow_provider_mediax.protocol.capabilities import CAPABILITIES, TRACK_INPUTS, Capability
 from airflow_provider_mediax.protocol.exchange import JsonObject
+from airflow_provider_mediax.protocol.mediax.capabilities import CAPABILITIES, TRACK_INPUTS, Capability
 from airflow_provider_mediax.protocol.names import check, check_json, check_seconds, exactly_one, own_address, refused
 from airflow_provider_mediax.protocol.urls import CosAddress, unsigned_url
 

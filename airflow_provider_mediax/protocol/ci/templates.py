@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from airflow_provider_mediax.protocol.ci_requests import TAG, AudioConfig, check_audio
-from airflow_provider_mediax.protocol.ci_xml import write_xml
+from airflow_provider_mediax.protocol.ci.requests import TAG, AudioConfig, check_audio
+from airflow_provider_mediax.protocol.ci.xml import write_xml
 from airflow_provider_mediax.protocol.names import refused
 
 _NAME = re.compile(r"[A-Za-z0-9_*\u3400-\u4dbf\u4e00-\u9fff-]{1,64}")

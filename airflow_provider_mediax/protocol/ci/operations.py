@@ -12,7 +12,7 @@ from datetime import datetime
 from urllib.parse import quote, urlsplit
 
 from airflow_provider_mediax.exceptions import AuthenticationFailed, BadRequest, ProtocolError
-from airflow_provider_mediax.protocol.ci_answers import (
+from airflow_provider_mediax.protocol.ci.answers import (
     QUEUE_WANTED,
     SERVICE_ZONE,
     STATES,
@@ -28,13 +28,13 @@ from airflow_provider_mediax.protocol.ci_answers import (
     slowed_down,
     texts,
 )
-from airflow_provider_mediax.protocol.ci_requests import (
+from airflow_provider_mediax.protocol.ci.requests import (
     TAG,
     AudioConfig,
     VoiceSeparationRequest,
 )
-from airflow_provider_mediax.protocol.ci_templates import template_body
-from airflow_provider_mediax.protocol.ci_xml import read_xml
+from airflow_provider_mediax.protocol.ci.templates import template_body
+from airflow_provider_mediax.protocol.ci.xml import read_xml
 from airflow_provider_mediax.protocol.cos_signature import NOTHING, CosKeys, authorization, encoded
 from airflow_provider_mediax.protocol.exchange import Call, Flow, JsonObject, Repeat, Reply
 from airflow_provider_mediax.protocol.job import Job, JobList, objects, text

@@ -9,7 +9,7 @@ import pytest
 
 from airflow_provider_mediax.exceptions import ProtocolError
 from airflow_provider_mediax.protocol.callbacks import read_ci_callback
-from airflow_provider_mediax.protocol.ci_answers import (
+from airflow_provider_mediax.protocol.ci.answers import (
     expected_stems,
     read_job,
     read_jobs,
@@ -19,8 +19,8 @@ from airflow_provider_mediax.protocol.ci_answers import (
     read_time,
     texts,
 )
-from airflow_provider_mediax.protocol.ci_requests import AudioConfig
-from airflow_provider_mediax.protocol.ci_xml import read_posted
+from airflow_provider_mediax.protocol.ci.requests import AudioConfig
+from airflow_provider_mediax.protocol.ci.xml import read_posted
 from airflow_provider_mediax.protocol.job import Job, JobState
 from tests.unit.protocol.helpers import published
 

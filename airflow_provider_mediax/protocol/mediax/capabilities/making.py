@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from airflow_provider_mediax.protocol.capabilities.base import (
+from airflow_provider_mediax.protocol.exchange import JsonObject
+from airflow_provider_mediax.protocol.mediax.capabilities.base import (
     TRACK_INPUTS,
     Capability,
     PartlySeenTable,
@@ -18,7 +19,6 @@ from airflow_provider_mediax.protocol.capabilities.base import (
     whole,
     word,
 )
-from airflow_provider_mediax.protocol.exchange import JsonObject
 from airflow_provider_mediax.protocol.names import refused
 
 SONGS = (1, 100)

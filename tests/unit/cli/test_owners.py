@@ -6,11 +6,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from airflow_provider_mediax.cli.ownership import OVER, SENSORS, Listed, Trace, in_span, orphans
-from airflow_provider_mediax.jobs.cloud_infinite import CloudInfiniteService
-from airflow_provider_mediax.jobs.mediax import MediaxService
+from airflow_provider_mediax.cli.owners import OVER, SENSORS, Listed, Trace, in_span, orphans
 from airflow_provider_mediax.jobs.stored import Earlier, Owner, Record
+from airflow_provider_mediax.protocol.ci.service import CloudInfiniteService
 from airflow_provider_mediax.protocol.job import Job, JobState
+from airflow_provider_mediax.protocol.mediax.service import MediaxService
 from airflow_provider_mediax.sensors import job as sensors
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)

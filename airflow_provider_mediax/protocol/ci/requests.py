@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from types import MappingProxyType
 from typing import ClassVar
 
-from airflow_provider_mediax.protocol.ci_xml import XmlNode, write_xml
+from airflow_provider_mediax.protocol.ci.xml import XmlNode, write_xml
 from airflow_provider_mediax.protocol.exchange import JsonObject
 from airflow_provider_mediax.protocol.names import MOST_WHOLE, broken, check, check_choice, exactly_one, refused
 

@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 
 from airflow_provider_mediax.protocol.exchange import JsonObject
 from airflow_provider_mediax.protocol.job import Job, member, objects, text
-from airflow_provider_mediax.protocol.request import PREFIX_MEMBER
+from airflow_provider_mediax.protocol.mediax.request import PREFIX_MEMBER
 from airflow_provider_mediax.protocol.urls import CosAddress, object_address, shown_url
 
 _FILE_MEMBERS = ("fileName", "songName", "voiceName", "videoName")

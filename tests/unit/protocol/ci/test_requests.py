@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_mediax.exceptions import BadRequest
-from airflow_provider_mediax.protocol.ci_requests import (
+from airflow_provider_mediax.protocol.ci.requests import (
     MODES,
     ROLES,
     AudioConfig,

@@ -20,12 +20,12 @@ from airflow_provider_mediax.client.sync import SyncClient
 from airflow_provider_mediax.hooks.connection import DEFAULT_CONN_ID, MediaxConnection
 from airflow_provider_mediax.hooks.cos import CosHook
 from airflow_provider_mediax.hooks.outputs import check_outputs
-from airflow_provider_mediax.jobs.service import JobService
 from airflow_provider_mediax.jobs.stored import Owner, manifest, read_manifest, too_large
 from airflow_provider_mediax.jobs.watcher import Opened
 from airflow_provider_mediax.protocol.exchange import Flow, JsonObject
 from airflow_provider_mediax.protocol.job import Job
-from airflow_provider_mediax.protocol.results import result_rows
+from airflow_provider_mediax.protocol.mediax.results import result_rows
+from airflow_provider_mediax.protocol.service import JobService
 from airflow_provider_mediax.protocol.urls import cos_address
 
 T = TypeVar("T")

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_mediax.exceptions import BadRequest
-from airflow_provider_mediax.protocol.capabilities import (
+from airflow_provider_mediax.protocol.mediax.capabilities import (
     Capability,
     MusicAsr,
     MusicBeat,
@@ -17,9 +17,8 @@ from airflow_provider_mediax.protocol.capabilities import (
     TextBgm,
     VoiceCloning,
 )
-from airflow_provider_mediax.protocol.request import CapabilityRequest, MediaxInput, RawRequest, Repository
-
-from .examples import REPOSITORY, example
+from airflow_provider_mediax.protocol.mediax.request import CapabilityRequest, MediaxInput, RawRequest, Repository
+from tests.unit.protocol.examples import REPOSITORY, example
 
 URL = "https://example.com/a.mp3"
 SPEAK = VoiceCloning(task="generate", model_name="default")

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from airflow_provider_mediax.protocol.capabilities.base import (
+from airflow_provider_mediax.protocol.exchange import JsonObject
+from airflow_provider_mediax.protocol.mediax.capabilities.base import (
     Capability,
     SwitchOption,
     Table,
@@ -16,7 +17,6 @@ from airflow_provider_mediax.protocol.capabilities.base import (
     sent,
     whole,
 )
-from airflow_provider_mediax.protocol.exchange import JsonObject
 from airflow_provider_mediax.protocol.names import refused, suggestion
 
 TAG_TYPES = ("vocal", "language", "mood", "genre", "scene", "bgm", "intensity")

@@ -4,13 +4,31 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import ClassVar, Generic, Protocol, TypeVar
 
-from airflow_provider_mediax.jobs.outputs import Promise
 from airflow_provider_mediax.protocol.exchange import Flow, JsonObject
 from airflow_provider_mediax.protocol.job import Job, JobList
-from airflow_provider_mediax.protocol.results import ResultView
-from airflow_provider_mediax.protocol.urls import cos_address
+from airflow_provider_mediax.protocol.mediax.results import ResultView
+from airflow_provider_mediax.protocol.urls import CosAddress, cos_address
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Promise:
+    """
+    The files that a finished job should have written.
+
+    :param addresses: where they should be; empty if the job writes none, or does not say where.
+    :param region: of their bucket, where the service says so; None means the connection's.
+    :param missing_is_failure: whether the service says for certain where its files are, so that a missing one proves
+        that the job did not do its work.
+    :param empty_is_failure: whether a file of no bytes proves it.
+    """
+
+    addresses: Sequence[CosAddress]
+    region: str | None = None
+    missing_is_failure: bool = True
+    empty_is_failure: bool = True
 
 
 class JobRequest(Protocol):

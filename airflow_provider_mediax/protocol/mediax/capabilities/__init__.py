@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from airflow_provider_mediax.protocol.capabilities.analysis import (
+from airflow_provider_mediax.protocol.mediax.capabilities.base import TRACK_INPUTS, Capability
+from airflow_provider_mediax.protocol.mediax.capabilities.listening import (
     TAG_TYPES,
     MusicAsr,
     MusicBeat,
@@ -22,8 +23,7 @@ from airflow_provider_mediax.protocol.capabilities.analysis import (
     SkipMusicIntro,
     VocalMidi,
 )
-from airflow_provider_mediax.protocol.capabilities.base import TRACK_INPUTS, Capability
-from airflow_provider_mediax.protocol.capabilities.generation import (
+from airflow_provider_mediax.protocol.mediax.capabilities.making import (
     ImageBgm,
     MusicCompose,
     MusicComposeHumming,

@@ -6,10 +6,9 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_mediax.protocol.gateway import read_job
-from airflow_provider_mediax.protocol.results import RAW, SCHEMAS, number, read_result, result_rows, schema_of
-
-from .examples import example, finished, output
+from airflow_provider_mediax.protocol.mediax.gateway import read_job
+from airflow_provider_mediax.protocol.mediax.results import RAW, SCHEMAS, number, read_result, result_rows, schema_of
+from tests.unit.protocol.examples import example, finished, output
 
 BUCKETS = {"content-1": "music-1250000000"}
 

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_mediax.exceptions import BadRequest, MediaxError, ProtocolError
-from airflow_provider_mediax.protocol import ci_xml
 from airflow_provider_mediax.protocol.callbacks import read_ci_callback
-from airflow_provider_mediax.protocol.ci_answers import read_separation, slowed_down
-from airflow_provider_mediax.protocol.ci_xml import read_posted, read_xml, write_xml
+from airflow_provider_mediax.protocol.ci import xml
+from airflow_provider_mediax.protocol.ci.answers import read_separation, slowed_down
+from airflow_provider_mediax.protocol.ci.xml import read_posted, read_xml, write_xml
 from airflow_provider_mediax.protocol.exchange import Reply
 from tests.unit.protocol.helpers import BODIES, MARKER, ci, drive, published
 
@@ -102,7 +102,7 @@ def test_an_address_of_a_document_type_inside_a_text_is_only_text():
 
 
 def test_a_body_above_the_limit_is_refused(monkeypatch):
-    monkeypatch.setattr(ci_xml, "MAX_TEXT", 20)
+    monkeypatch.setattr(xml, "MAX_TEXT", 20)
     with pytest.raises(ProtocolError, match="longer than 20 bytes"):
         read("<r>" + "a" * 20 + "</r>")
     with pytest.raises(ProtocolError, match="longer than 20 bytes"):
@@ -148,7 +148,7 @@ def _request():
 
 
 def _audio():
-    from airflow_provider_mediax.protocol.ci_requests import AudioConfig
+    from airflow_provider_mediax.protocol.ci.requests import AudioConfig
 
     return AudioConfig()
 

@@ -6,16 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from airflow_provider_mediax.jobs.outputs import Promise
-from airflow_provider_mediax.jobs.service import JobService
-from airflow_provider_mediax.protocol.ci_answers import expected_stems, read_separation
-from airflow_provider_mediax.protocol.ci_requests import MODES, ROLES, TAG, VoiceSeparationRequest
-from airflow_provider_mediax.protocol.ci_xml import read_xml
-from airflow_provider_mediax.protocol.cloud_infinite import IDS_PER_CALL, CloudInfinite
+from airflow_provider_mediax.protocol.ci.answers import expected_stems, read_separation
+from airflow_provider_mediax.protocol.ci.operations import IDS_PER_CALL, CloudInfinite
+from airflow_provider_mediax.protocol.ci.requests import MODES, ROLES, TAG, VoiceSeparationRequest
+from airflow_provider_mediax.protocol.ci.xml import read_xml
 from airflow_provider_mediax.protocol.echo import contradicts
 from airflow_provider_mediax.protocol.exchange import Flow, JsonObject
 from airflow_provider_mediax.protocol.job import Job, JobList, member, objects, text
-from airflow_provider_mediax.protocol.results import ResultView
+from airflow_provider_mediax.protocol.mediax.results import ResultView
+from airflow_provider_mediax.protocol.service import JobService, Promise
 from airflow_provider_mediax.protocol.urls import cos_address
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_mediax.exceptions import BadRequest
-from airflow_provider_mediax.protocol.capabilities import (
+from airflow_provider_mediax.protocol.mediax.capabilities import (
     CAPABILITIES,
     TAG_TYPES,
     MusicAsr,
@@ -16,7 +16,7 @@ from airflow_provider_mediax.protocol.capabilities import (
     SingingCloning,
     VoiceCloning,
 )
-from airflow_provider_mediax.protocol.capabilities.base import PartlySeenTable, Table, choice
+from airflow_provider_mediax.protocol.mediax.capabilities.base import PartlySeenTable, Table, choice
 
 
 def test_the_registry_knows_each_capability_by_its_name_on_the_wire() -> None:

@@ -13,7 +13,7 @@ from decimal import Decimal
 from numbers import Integral, Real
 from typing import Any, TypeVar, get_type_hints
 
-from airflow_provider_mediax.protocol.capabilities import Capability
+from airflow_provider_mediax.protocol.mediax.capabilities import Capability
 from airflow_provider_mediax.protocol.names import MOST_SECONDS, accident, check_choice, own_address, refused
 
 C = TypeVar("C", bound=Capability)

@@ -17,7 +17,8 @@ from airflow_provider_mediax.exceptions import (
     Unavailable,
 )
 from airflow_provider_mediax.protocol.exchange import Flow, Repeat, Reply
-from airflow_provider_mediax.protocol.gateway import (
+from airflow_provider_mediax.protocol.job import JobState
+from airflow_provider_mediax.protocol.mediax.gateway import (
     Gateway,
     GatewayKeys,
     PlatformKeys,
@@ -25,10 +26,8 @@ from airflow_provider_mediax.protocol.gateway import (
     parse_json,
     read_job,
 )
-from airflow_provider_mediax.protocol.job import JobState
-
-from .examples import GATEWAY, GATEWAY_KEYS, MARKER, PLATFORM_KEYS, example, reply
-from .flows import first_call, play, sent_body
+from tests.unit.protocol.examples import GATEWAY, GATEWAY_KEYS, MARKER, PLATFORM_KEYS, example, reply
+from tests.unit.protocol.flows import first_call, play, sent_body
 
 CREATED = example("musicTagV2", "create_response")
 GOT = example("musicTagV2", "get_response")

@@ -7,14 +7,13 @@ from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 from airflow_provider_mediax.exceptions import BadRequest
-from airflow_provider_mediax.jobs.outputs import Promise
-from airflow_provider_mediax.jobs.service import JobService
 from airflow_provider_mediax.protocol.echo import contradicts, names_another
 from airflow_provider_mediax.protocol.exchange import Flow, JsonObject
-from airflow_provider_mediax.protocol.gateway import Gateway
 from airflow_provider_mediax.protocol.job import Job, JobList, member, objects
-from airflow_provider_mediax.protocol.request import PREFIX_MEMBER, MediaxRequest, Repository
-from airflow_provider_mediax.protocol.results import ResultView, read_result
+from airflow_provider_mediax.protocol.mediax.gateway import Gateway
+from airflow_provider_mediax.protocol.mediax.request import PREFIX_MEMBER, MediaxRequest, Repository
+from airflow_provider_mediax.protocol.mediax.results import ResultView, read_result
+from airflow_provider_mediax.protocol.service import JobService, Promise
 
 
 @dataclass(frozen=True)

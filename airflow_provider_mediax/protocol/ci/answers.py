@@ -16,8 +16,8 @@ from airflow_provider_mediax.exceptions import (
     Throttled,
     Unavailable,
 )
-from airflow_provider_mediax.protocol.ci_requests import ROLES, TAG, AudioConfig, is_id
-from airflow_provider_mediax.protocol.ci_xml import read_xml
+from airflow_provider_mediax.protocol.ci.requests import ROLES, TAG, AudioConfig, is_id
+from airflow_provider_mediax.protocol.ci.xml import read_xml
 from airflow_provider_mediax.protocol.exchange import (
     JsonObject,
     Reply,
@@ -26,7 +26,7 @@ from airflow_provider_mediax.protocol.exchange import (
     redirect_target,
 )
 from airflow_provider_mediax.protocol.job import Job, JobState, member, objects, text
-from airflow_provider_mediax.protocol.results import ResultView
+from airflow_provider_mediax.protocol.mediax.results import ResultView
 from airflow_provider_mediax.protocol.urls import CosAddress, shown_line
 
 STATES: Mapping[str, JobState] = MappingProxyType(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow_provider_mediax.jobs.arguments import (
+from airflow_provider_mediax.arguments import (
     as_address,
     as_capability,
     as_object,
@@ -16,7 +16,7 @@ from airflow_provider_mediax.jobs.arguments import (
     is_absent,
 )
 from airflow_provider_mediax.operators.base import JobOperator
-from airflow_provider_mediax.protocol.capabilities import Capability
+from airflow_provider_mediax.protocol.mediax.capabilities import Capability
 from airflow_provider_mediax.protocol.names import refused
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
 
     from airflow_provider_mediax.hooks.mediax import MediaxHook
-    from airflow_provider_mediax.protocol.request import MediaxInput, MediaxRequest
+    from airflow_provider_mediax.protocol.mediax.request import MediaxInput, MediaxRequest
 
 
 class MediaxOperator(JobOperator):
@@ -85,7 +85,7 @@ class MediaxOperator(JobOperator):
 
     def build_request(self) -> MediaxRequest:
         """Return the request: one capability of one input."""
-        from airflow_provider_mediax.protocol.request import CapabilityRequest
+        from airflow_provider_mediax.protocol.mediax.request import CapabilityRequest
 
         return CapabilityRequest(
             capability=self.capability(),
@@ -103,7 +103,7 @@ class MediaxOperator(JobOperator):
         return MediaxHook(self.mediax_conn_id, stop=self._stop, buckets=self._buckets())
 
     def _input(self) -> MediaxInput | None:
-        from airflow_provider_mediax.protocol.request import MediaxInput
+        from airflow_provider_mediax.protocol.mediax.request import MediaxInput
 
         url = as_address("url", self.url, self.mediax_conn_id)
         given = {name: as_text(name, getattr(self, name, None)) for name in ("path", "source_data")}

@@ -15,8 +15,8 @@ from airflow_provider_mediax.exceptions import (
     Throttled,
     Unavailable,
 )
-from airflow_provider_mediax.protocol import cloud_infinite
-from airflow_provider_mediax.protocol.ci_requests import AudioConfig
+from airflow_provider_mediax.protocol.ci import operations
+from airflow_provider_mediax.protocol.ci.requests import AudioConfig
 from airflow_provider_mediax.protocol.cos_signature import CosKeys
 from airflow_provider_mediax.protocol.exchange import Call, Repeat, Reply
 from tests.unit.protocol.helpers import (
@@ -308,7 +308,7 @@ class TestFind:
         assert "Smart Audio" in refused.value.advice
 
     def test_a_list_without_end_is_not_complete(self, monkeypatch):
-        monkeypatch.setattr(cloud_infinite, "MOST_PAGES", 3)
+        monkeypatch.setattr(operations, "MOST_PAGES", 3)
         pages = [answer(job_xml(f"j{place}"), f"<NextToken>{place}</NextToken>") for place in range(3)]
         found, _ = drive(ci().find(MARKER), *pages)
         assert (len(found.jobs), found.complete) == (3, False)
@@ -376,7 +376,7 @@ class TestTemplates:
         assert len(drive(ci().get_templates(), page, page)[0]) == 1
 
     def test_a_list_without_end_is_refused(self, monkeypatch):
-        monkeypatch.setattr(cloud_infinite, "MOST_PAGES", 2)
+        monkeypatch.setattr(operations, "MOST_PAGES", 2)
         pages = [answer(f"<TemplateList><TemplateId>t{place}</TemplateId></TemplateList>") for place in range(2)]
         with pytest.raises(ProtocolError):
             drive(ci().get_templates(), *pages)

@@ -1,0 +1,1 @@
+"""Cloud Infinite's voice separation: its wire format and its jobs."""

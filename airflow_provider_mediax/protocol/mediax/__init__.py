@@ -1,0 +1,1 @@
+"""MediaX, the music platform: its wire format and its jobs."""
