@@ -84,6 +84,11 @@ class MediaxError(Exception):
         named = ", ".join(f"{name} {value}" for name, value in details.items() if value is not None)
         return self.what.rstrip(".") + (f" ({named})." if named else ".")
 
+    @property
+    def sentences(self) -> str:
+        """What happened and what to do about it, for a person at a command line."""
+        return " ".join(part for part in (self.what.rstrip(".") + ".", self.advice) if part)
+
     def facts(self) -> dict[str, Any]:
         """Return the ids, status and code: what may travel in a trigger's event."""
         return {name: getattr(self, name) for name in ("job_id", "marker", "request_id", "status", "code")}

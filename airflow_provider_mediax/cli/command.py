@@ -58,16 +58,11 @@ def ask(words: str, *, hidden: bool = False) -> str:
     return line.strip()
 
 
-def told_error(error: MediaxError) -> str:
-    """Return what happened and what to do about it, without what a task would do next."""
-    return " ".join(part for part in (error.what.rstrip(".") + ".", error.advice) if part)
-
-
 def _run(function: Callable[[Namespace], Exit], args: Namespace) -> Exit:
     try:
         return function(args)
     except MediaxError as error:
-        say(told_error(error))
+        say(error.sentences)
         return Exit.WRONG if isinstance(error, (BadRequest, AuthenticationFailed)) else Exit.UNSURE
     except AirflowNotFoundException as error:
         say(f"{error}. Give --conn-id, or make the connection with `airflow-mediax connect`.")

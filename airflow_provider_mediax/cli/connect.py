@@ -12,7 +12,7 @@ from airflow.models.connection import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from airflow_provider_mediax.cli.check import examine, judge
-from airflow_provider_mediax.cli.command import Exit, ask, command, say, told_error
+from airflow_provider_mediax.cli.command import Exit, ask, command, say
 from airflow_provider_mediax.cli.connection_fields import FIELDS, Field, Value, clean, read_fields
 from airflow_provider_mediax.cli.connections import PLATFORM_NAMES, stored_type, variable_of, write
 from airflow_provider_mediax.exceptions import BadRequest
@@ -112,7 +112,7 @@ def _ask_section(conn_id: str, title: str, names: Sequence[str], fields: dict[st
         try:
             MediaxConnection.of(conn_id, _connection(conn_id, answers))
         except BadRequest as refused:
-            say(f"{told_error(refused)} Give these fields again.")
+            say(f"{refused.sentences} Give these fields again.")
         else:
             fields |= answers
             return
@@ -141,7 +141,7 @@ def _tried(connection: MediaxConnection) -> Exit:
     say("Trying the connection; nothing is bought or written by that.")
     findings = examine(connection)
     for finding in findings:
-        say(f"  {finding.part}: {finding.verdict}; {finding.told}")
+        say(f"  {finding.part}: {finding.verdict}; {finding.says}")
     return judge(findings)
 
 

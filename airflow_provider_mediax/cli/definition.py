@@ -17,7 +17,7 @@ GROUP = "mediax"
 
 def get_commands() -> list[CLICommand]:
     """Return the group ``mediax``, in the form that Airflow asks for."""
-    from airflow.cli.cli_config import ActionCommand, Arg, GroupCommand, lazy_load_command
+    from airflow.cli.cli_config import ARG_OUTPUT, ActionCommand, Arg, GroupCommand, lazy_load_command
 
     def option(*flags: str, **details: Any) -> Arg:
         return Arg(flags, **details)
@@ -27,10 +27,7 @@ def get_commands() -> list[CLICommand]:
         option("--bucket", help="bucket of the voice separations (default: the connection's)"),
         option("--region", help="its region (default: the connection's)"),
     )
-    output = option("-o", "--output", choices=("table", "json"), default="table", help="default: %(default)s")
-    service = option(
-        "--service", choices=("mediax", "cloud_infinite"), default="mediax", help="whose job it is (%(default)s)"
-    )
+    service = option("--service", help="name of the service whose job it is: mediax (default) or cloud_infinite")
     job_id = option("job_id", help="the service's id of the job")
     orphans = ActionCommand(
         name="orphans",
@@ -48,9 +45,9 @@ def get_commands() -> list[CLICommand]:
             option("--since", help="only jobs created from then on: 2026-11-20T00:00 (in Airflow's time zone), or 24h"),
             option("--until", help="only jobs created up to then: likewise"),
             conn_id,
-            option("--service", choices=("mediax", "cloud_infinite"), help="ask only this service (default: both)"),
+            option("--service", help="ask only this service, mediax or cloud_infinite (default: each that is set up)"),
             *place,
-            output,
+            ARG_OUTPUT,
             option("--cancel", action="store_true", help="cancel what can be canceled: separations not started yet"),
             option(
                 "--cancel-unknown",
@@ -121,7 +118,7 @@ def get_commands() -> list[CLICommand]:
             "Exit codes: 0 what is set up works, 1 something is wrong, 2 used wrongly, 3 something could not be tried."
         ),
         func=lazy_load_command("airflow_provider_mediax.cli.check.run"),
-        args=(conn_id, output),
+        args=(conn_id, ARG_OUTPUT),
     )
     jobs = GroupCommand(
         name="jobs",
@@ -131,7 +128,7 @@ def get_commands() -> list[CLICommand]:
                 name="get",
                 help="Show a job; as JSON its manifest, with the result",
                 func=lazy_load_command("airflow_provider_mediax.cli.jobs.get"),
-                args=(job_id, conn_id, service, *place, output),
+                args=(job_id, conn_id, service, *place, ARG_OUTPUT),
             ),
             ActionCommand(
                 name="list",
@@ -143,7 +140,7 @@ def get_commands() -> list[CLICommand]:
                     conn_id,
                     service,
                     *place,
-                    output,
+                    ARG_OUTPUT,
                 ),
             ),
             ActionCommand(
@@ -157,7 +154,7 @@ def get_commands() -> list[CLICommand]:
                     conn_id,
                     service,
                     *place,
-                    output,
+                    ARG_OUTPUT,
                 ),
             ),
         ],

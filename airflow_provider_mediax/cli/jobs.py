@@ -8,15 +8,14 @@ from contextlib import closing
 from typing import Any
 
 from airflow_provider_mediax.arguments import as_seconds
-from airflow_provider_mediax.cli.command import Exit, command, say, told_error
+from airflow_provider_mediax.cli.command import Exit, command, say
 from airflow_provider_mediax.cli.moments import moment
-from airflow_provider_mediax.cli.printing import print_json, print_rows, utc
+from airflow_provider_mediax.cli.printing import print_object, print_rows, utc
+from airflow_provider_mediax.cli.services import service_named
 from airflow_provider_mediax.client.clock import steady
 from airflow_provider_mediax.client.retry import ONE_TRY
 from airflow_provider_mediax.exceptions import BadRequest
 from airflow_provider_mediax.hooks.base import JobHook
-from airflow_provider_mediax.hooks.cloud_infinite import CloudInfiniteHook
-from airflow_provider_mediax.hooks.mediax import MediaxHook
 from airflow_provider_mediax.jobs.stored import manifest
 from airflow_provider_mediax.jobs.waiting import Wait, wait_flow
 from airflow_provider_mediax.protocol.job import Job, JobState
@@ -35,7 +34,7 @@ def list_(args: Namespace) -> Exit:
     """Print the jobs that carry a marker."""
     since = moment("since", args.since)
     with closing(_hook(args)) as hook:
-        found = hook.run(hook.service.find(args.marker, since=since.timestamp() if since else None))
+        found = hook.jobs_of(args.marker, since=since.timestamp() if since else None)
         print_rows([_row(job) for job in found.jobs], args.output)
     if not found.complete:
         say("The service listed only a part of the jobs.")
@@ -64,7 +63,7 @@ def wait(args: Namespace) -> Exit:
         )
         outcome = hook.run(flow, ONE_TRY)
         if outcome.error is not None:
-            say(told_error(outcome.error))
+            say(outcome.error.sentences)
             return Exit.UNSURE
         job = _described(hook, args.job_id)
         _print(hook, job, args.output)
@@ -74,22 +73,20 @@ def wait(args: Namespace) -> Exit:
     return Exit.FINE if job.state is JobState.SUCCEEDED else Exit.FOUND
 
 
-def _hook(args: Namespace) -> JobHook:
-    if args.service == MediaxHook.service_name:
-        return MediaxHook(args.conn_id)
-    return CloudInfiniteHook(args.conn_id, bucket=args.bucket, region=args.region)
+def _hook(args: Namespace) -> JobHook[Any]:
+    return service_named(args.service).at(args.conn_id, args.bucket, args.region)
 
 
-def _described(hook: JobHook, job_id: str) -> Job:
-    job = hook.run(hook.service.describe([job_id])).get(job_id)
+def _described(hook: JobHook[Any], job_id: str) -> Job:
+    job: Job | None = hook.describe([job_id]).get(job_id)
     if job is None:
         raise BadRequest.field("job-id", job_id, "the service does not know it; check --service and --bucket.")
     return job
 
 
-def _print(hook: JobHook, job: Job, output: str) -> None:
-    if output == "json":
-        print_json(manifest(hook.service, job, None, reattached=True))
+def _print(hook: JobHook[Any], job: Job, output: str) -> None:
+    if output in ("json", "yaml"):
+        print_object(manifest(hook.service, job, None, reattached=True), output)
     else:
         print_rows([_row(job)], output)
 

@@ -9,11 +9,11 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from airflow_provider_mediax.cli import database
-from airflow_provider_mediax.cli.command import Exit, command, say, told_error
+from airflow_provider_mediax.cli.command import Exit, command, say
 from airflow_provider_mediax.cli.moments import moment
-from airflow_provider_mediax.cli.owners import Orphan, Trace, in_span, orphans
+from airflow_provider_mediax.cli.owners import Listed, Orphan, Trace, in_span, orphans
 from airflow_provider_mediax.cli.printing import named_task, print_orphans
-from airflow_provider_mediax.cli.services import Services, open_services
+from airflow_provider_mediax.cli.services import Services, listed, open_services
 from airflow_provider_mediax.exceptions import BadRequest
 from airflow_provider_mediax.jobs.cancellation import cancel_flow, describe_outcome
 from airflow_provider_mediax.jobs.ownership import CLOCK_DOUBT
@@ -65,7 +65,7 @@ def _found(
         return [], []
     first = since or (min(begun) - timedelta(seconds=CLOCK_DOUBT) if begun else None)
     listing = services.look({marker for trace in traces for marker in trace.markers}, first, until)
-    jobs = [listed for listed in listing.jobs if in_span(listed.job, since, until)]
+    jobs = [one for one in listing.jobs if in_span(one.job, since, until)]
     seeming = [orphan.listed.job for orphan in orphans(jobs, traces, strangers=strangers)]
     names = {name for job in seeming for name in (job.id, job.marker) if name}
     known = {trace.owner: trace for trace in (*database.read_naming(names), *traces)}
@@ -74,17 +74,18 @@ def _found(
 
 def _canceled(services: Services, found: list[Orphan], args: Namespace) -> list[Orphan]:
     """Cancel what can be canceled, if the user agrees, and return the orphans as they are then."""
-    hook = services.cloud_infinite
     chosen = [orphan for orphan in found if orphan.listed.can_cancel and (orphan.owner or args.cancel_unknown)]
-    if hook is None or not chosen or not (args.yes or _agreed(chosen)):
+    if not chosen or not (args.yes or _agreed(chosen)):
         return found
-    after = {}
-    ids = [orphan.listed.job.id for orphan in chosen]
-    for job in hook.run(cancel_flow(hook.service, ids, lambda error: say(told_error(error)))):
-        say(f"{describe_outcome(job)}.")
-        after[job.id] = job
+    after: dict[tuple[str, str], Listed] = {}
+    for hook in services.hooks:
+        name = hook.service.name
+        ids = [orphan.listed.job.id for orphan in chosen if orphan.listed.service == name]
+        for job in hook.run(cancel_flow(hook.service, ids, lambda error: say(error.sentences))) if ids else ():
+            say(f"{describe_outcome(job)}.")
+            after[name, job.id] = listed(hook, job)
     return [
-        replace(orphan, listed=replace(orphan.listed, job=after.get(orphan.listed.job.id, orphan.listed.job)))
+        replace(orphan, listed=after.get((orphan.listed.service, orphan.listed.job.id), orphan.listed))
         for orphan in found
     ]
 

@@ -12,13 +12,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from types import MappingProxyType
 
 from airflow_provider_mediax.jobs.stored import Owner, Record
 from airflow_provider_mediax.protocol.job import Job, JobState
-
-MARKER_PREFIX = "mx1-"
-"""What every marker begins with."""
+from airflow_provider_mediax.protocol.service import MARKER_PREFIX
 
 REMOVED = "removed"
 """Airflow's state of a task that its DAG has no more; here also of one that the database has no more."""
@@ -26,16 +23,10 @@ REMOVED = "removed"
 OVER = frozenset(("success", "failed", "skipped", "upstream_failed", REMOVED))
 """States in which Airflow will not run the task again by itself."""
 
-STARTED = "Running"
-"""The one open state in which Cloud Infinite cancels no more (CI reference section 5.4)."""
-
 NEED_NOBODY = frozenset((JobState.FAILED, JobState.CANCELED))
 """Neither to be canceled nor to be collected."""
 
 STRANGER = "this Airflow does not know it: its run was deleted, or may belong to another deployment with this account"
-
-SENSORS: Mapping[str, str] = MappingProxyType({"mediax": "MediaxJobSensor", "cloud_infinite": "CloudInfiniteJobSensor"})
-"""What collects a job that another task has submitted, by service."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,17 +73,16 @@ class Listed:
     """
     A job as a service lists it.
 
+    :param sensor: name of the sensor class that collects it.
     :param cancellable: whether the service can cancel jobs at all.
+    :param can_cancel: whether it will cancel this one.
     """
 
     service: str
+    sensor: str
     cancellable: bool
+    can_cancel: bool
     job: Job
-
-    @property
-    def can_cancel(self) -> bool:
-        """Whether the service will cancel this one."""
-        return self.cancellable and self.job.state is JobState.OPEN and self.job.state_name != STARTED
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,7 +114,7 @@ class Orphan:
             ways.append(f"{started} cannot be canceled and ends by itself")
         if self.adoptable:
             ways.append('set on_clear="reuse" and clear the task to adopt it')
-        return [*ways, f'collect its result with {SENSORS[listed.service]}(job_id="{job.id}")']
+        return [*ways, f'collect its result with {listed.sensor}(job_id="{job.id}")']
 
 
 @dataclass(frozen=True, slots=True)

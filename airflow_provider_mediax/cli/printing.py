@@ -1,9 +1,8 @@
-"""How results are printed: a table for people, JSON for programs."""
+"""How results are printed: as Airflow's own commands print theirs."""
 
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -15,23 +14,28 @@ from airflow_provider_mediax.cli.owners import Orphan
 from airflow_provider_mediax.jobs.stored import Owner
 
 
-def print_json(value: object) -> None:
-    """Print a value as JSON."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+def print_object(value: object, output: str) -> None:
+    """
+    Print an object for programs.
 
-
-def print_table(rows: Sequence[Mapping[str, Any]]) -> None:
-    """Print rows as a table; their texts are shown as they are."""
-    shown = [{name: "" if value is None else str(value) for name, value in row.items()} for row in rows]
-    AirflowConsole(markup=False, highlight=False, emoji=False).print_as_table(shown)
+    :param output: ``json`` or ``yaml``.
+    """
+    plain = json.loads(json.dumps(value))
+    console = _console()
+    (console.print_as_yaml if output == "yaml" else console.print_as_json)(plain)
 
 
 def print_rows(rows: Sequence[Mapping[str, Any]], output: str) -> None:
-    """Print rows in the form that was asked for."""
-    if output == "json":
-        print_json(list(rows))
+    """
+    Print rows as Airflow's commands do; texts are shown as they are.
+
+    :param output: ``table`` or ``plain`` for people, ``json`` or ``yaml`` for programs, which get numbers as numbers.
+    """
+    if output in ("json", "yaml"):
+        print_object(list(rows), output)
     else:
-        print_table(rows)
+        shown = [{name: "" if value is None else str(value) for name, value in row.items()} for row in rows]
+        _console().print_as(shown, output)
 
 
 def utc(moment: datetime | None) -> str | None:
@@ -40,13 +44,9 @@ def utc(moment: datetime | None) -> str | None:
 
 
 def print_orphans(orphans: Sequence[Orphan], output: str) -> None:
-    """Print what was found."""
-    if output == "json":
-        print_json([_as_object(orphan) for orphan in orphans])
-    elif orphans:
-        print_table([_as_row(orphan) for orphan in orphans])
-    else:
-        sys.stdout.write("No orphans.\n")
+    """Print what was found, as :func:`print_rows` does."""
+    shown = _as_object if output in ("json", "yaml") else _as_row
+    print_rows([shown(orphan) for orphan in orphans], output)
 
 
 def named_task(owner: Owner | None) -> str:
@@ -55,6 +55,10 @@ def named_task(owner: Owner | None) -> str:
         return "(unknown)"
     index = "" if owner.map_index < 0 else f"[{owner.map_index}]"
     return f"{owner.dag_id} / {owner.run_id} / {owner.task_id}{index}"
+
+
+def _console() -> AirflowConsole:
+    return AirflowConsole(markup=False, highlight=False, emoji=False)
 
 
 def _as_object(orphan: Orphan) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from airflow_provider_mediax.cli.command import Exit, ask, command, say
 from airflow_provider_mediax.cli.connections import PLATFORM_NAMES, as_object, write
-from airflow_provider_mediax.cli.printing import print_json
+from airflow_provider_mediax.cli.printing import print_object
 from airflow_provider_mediax.client.retry import ONE_TRY
 from airflow_provider_mediax.client.sync import SyncClient
 from airflow_provider_mediax.exceptions import (
@@ -29,10 +29,12 @@ from airflow_provider_mediax.exceptions import (
     Throttled,
     Unreachable,
 )
+from airflow_provider_mediax.hooks.base import pacing_of
 from airflow_provider_mediax.hooks.connection import MediaxConnection
 from airflow_provider_mediax.protocol.exchange import JsonObject
 from airflow_provider_mediax.protocol.job import text
 from airflow_provider_mediax.protocol.mediax.gateway import Gateway, PlatformKeys, Registration
+from airflow_provider_mediax.protocol.mediax.service import MediaxService
 
 KEY_VARIABLES = {"cos_secret_id": "MEDIAX_COS_SECRET_ID", "cos_secret_key": "MEDIAX_COS_SECRET_KEY"}
 """Where the COS keys are taken from, if they are not in a file."""
@@ -142,7 +144,7 @@ def _keys_of(file: str | None) -> dict[str, str]:
 
 
 def _ask(words: str, source: str, *, secret: bool = False) -> str:
-    """Prompt a person; a program that has left something out is told so."""
+    """Prompt a person; a program that has left something out is refused by name."""
     if not sys.stdin.isatty():
         rule = f"set {source} in the environment or give --keys-file." if secret else f"give --{source}."
         raise BadRequest.field(source, "", rule)
@@ -161,11 +163,12 @@ def _registered(target: Target, registration: Registration) -> JsonObject:
     gateway = Gateway(
         base_url=settings.base_url, register_path=settings.register_path, platform_keys=PlatformKeys("", "")
     )
+    pacing = pacing_of(MediaxService(gateway, settings.repository), settings)
     answer: Future[JsonObject] = Future()
 
     def carry_out() -> None:
         try:
-            with SyncClient(settings.transport, settings.pacing("mediax")) as client:
+            with SyncClient(settings.transport, pacing) as client:
                 answer.set_result(client.run(gateway.register(registration), ONE_TRY))
         except BaseException as error:  # noqa: BLE001 - handed over to whoever waits
             answer.set_exception(error)
@@ -204,7 +207,7 @@ def _keep(connection: Connection, output: str) -> None:
     if output == "uri":
         sys.stdout.write(f"{connection.get_uri()}\n")
     elif output == "json":
-        print_json(as_object(connection))
+        print_object(as_object(connection), "json")
     else:
         try:
             write(connection)

@@ -8,12 +8,12 @@ from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
-from typing import Any, ClassVar, Self, TypeVar
+from typing import Any, ClassVar, Generic, Self, TypeVar
 
 from airflow.providers.common.compat.sdk import BaseHook
 
 from airflow_provider_mediax.client.aio import AsyncClient
-from airflow_provider_mediax.client.pacing import Pacing
+from airflow_provider_mediax.client.pacing import Pacing, shared_pacing
 from airflow_provider_mediax.client.retry import ONE_TRY, PATIENT, Patience
 from airflow_provider_mediax.client.stop import StopSignal
 from airflow_provider_mediax.client.sync import SyncClient
@@ -23,28 +23,38 @@ from airflow_provider_mediax.hooks.outputs import check_outputs
 from airflow_provider_mediax.jobs.stored import Owner, manifest, read_manifest, too_large
 from airflow_provider_mediax.jobs.watcher import Opened
 from airflow_provider_mediax.protocol.exchange import Flow, JsonObject
-from airflow_provider_mediax.protocol.job import Job
+from airflow_provider_mediax.protocol.job import Job, JobList
 from airflow_provider_mediax.protocol.mediax.results import result_rows
 from airflow_provider_mediax.protocol.service import JobService
 from airflow_provider_mediax.protocol.urls import cos_address
 
+S = TypeVar("S", bound=JobService[Any])
 T = TypeVar("T")
 
 
-class JobHook(BaseHook):
+def pacing_of(service: JobService[Any], connection: MediaxConnection) -> Pacing:
+    """Return this process's pacing for the account of a service."""
+    return shared_pacing(service.name, *service.account, connection.requests_per_second)
+
+
+class JobHook(BaseHook, Generic[S]):
     """
     One service behind one connection.
 
     :param mediax_conn_id: connection of type ``mediax``.
+    :param bucket: the bucket that jobs belong to, where a service has it so; None means the connection's.
+    :param region: likewise.
     :param stop: once set, nothing more is sent and every pause ends.
-    :ivar bucket: the bucket that jobs belong to, where a service has it so; None means the connection's.
-    :ivar region: likewise.
+    :cvar service_type: the service.
+    :cvar sensor: name of the sensor class that collects a job which another task has submitted.
+    :cvar keys: the connection's fields with the service's keys, in words for the user.
     """
 
     conn_name_attr = "mediax_conn_id"
     default_conn_name = DEFAULT_CONN_ID
-    service_name: ClassVar[str]
-    cancellable: ClassVar[bool]
+    service_type: type[S]
+    sensor: ClassVar[str]
+    keys: ClassVar[str]
 
     def __init__(
         self,
@@ -60,18 +70,32 @@ class JobHook(BaseHook):
         self.region = region
         self._stop = stop
         self._settings: MediaxConnection | None = None
-        self._service: JobService[Any] | None = None
+        self._service: S | None = None
         self._client: SyncClient | None = None
         self._pacing: Pacing | None = None
 
     @classmethod
     @abstractmethod
-    def service_of(cls, connection: MediaxConnection, bucket: str | None, region: str | None) -> JobService[Any]:
+    def service_of(cls, connection: MediaxConnection, bucket: str | None, region: str | None) -> S:
         """
         Return the service with a connection's keys.
 
         :raises BadRequest: the connection lacks a field that every call needs.
         """
+
+    @classmethod
+    def at(cls, mediax_conn_id: str, bucket: str | None, region: str | None) -> Self:
+        """
+        Return the hook of jobs that may belong to another bucket than the connection's.
+
+        :param bucket: None means the connection's; ``region`` likewise.
+        """
+        return cls(mediax_conn_id, bucket, region)
+
+    @classmethod
+    @abstractmethod
+    def is_set_up(cls, connection: MediaxConnection) -> bool:
+        """Tell whether a connection has any of the keys that the service needs."""
 
     @classmethod
     def opened(cls, connection: MediaxConnection) -> Self:
@@ -84,8 +108,8 @@ class JobHook(BaseHook):
     async def open(cls, mediax_conn_id: str, bucket: str | None, region: str | None) -> Opened:
         """Look the connection up and open a client, in a triggerer."""
         connection = await MediaxConnection.alook_up(mediax_conn_id)
-        client = AsyncClient(connection.transport, connection.pacing(cls.service_name, bucket, region))
-        return Opened(cls.service_of(connection, bucket, region), client)
+        service = cls.service_of(connection, bucket, region)
+        return Opened(service, AsyncClient(connection.transport, pacing_of(service, connection)))
 
     @property
     def connection(self) -> MediaxConnection:
@@ -95,11 +119,27 @@ class JobHook(BaseHook):
         return self._settings
 
     @property
-    def service(self) -> JobService[Any]:
+    def service(self) -> S:
         """The service as the job engine knows it."""
         if self._service is None:
             self._service = self.service_of(self.connection, self.bucket, self.region)
         return self._service
+
+    def describe(self, ids: Sequence[str]) -> Mapping[str, Job]:
+        """
+        Read jobs, as many as the service describes in one call; an unknown id is absent, or refused by the service.
+
+        :raises BadRequest: too many ids, or one that the service refuses.
+        """
+        return self.run(self.service.describe(ids))
+
+    def jobs_of(self, marker: str, *, since: float | None = None) -> JobList:
+        """
+        List the jobs that carry a marker, newest first.
+
+        :param since: epoch seconds before which none can have been created; a service that lists by time reads less.
+        """
+        return self.run(self.service.jobs_of(marker, since=since))
 
     @property
     def longest_send(self) -> float:
@@ -126,7 +166,7 @@ class JobHook(BaseHook):
     def run(self, flow: Flow[T], patience: Patience = PATIENT) -> T:
         """Carry a protocol flow out on this hook's session and return its result."""
         if self._client is None:
-            self._pacing = self.connection.pacing(self.service_name, self.bucket, self.region)
+            self._pacing = pacing_of(self.service, self.connection)
             self._client = SyncClient(self.connection.transport, self._pacing, self._stop)
         return self._client.run(flow, patience)
 

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Sequence
+from typing import Literal
 
 from airflow_provider_mediax.exceptions import BadRequest, MediaxError
 from airflow_provider_mediax.hooks.base import JobHook
 from airflow_provider_mediax.hooks.connection import MediaxConnection
 from airflow_provider_mediax.protocol.ci.answers import JobPage, Queue, Template
-from airflow_provider_mediax.protocol.ci.operations import CloudInfinite
+from airflow_provider_mediax.protocol.ci.operations import PAGE_SIZE, CloudInfinite
 from airflow_provider_mediax.protocol.ci.requests import AudioConfig, VoiceSeparationRequest
 from airflow_provider_mediax.protocol.ci.service import CloudInfiniteService
 from airflow_provider_mediax.protocol.exchange import Flow
-from airflow_provider_mediax.protocol.job import Job, JobList
+from airflow_provider_mediax.protocol.job import Job
 
 
-class CloudInfiniteHook(JobHook):
+class CloudInfiniteHook(JobHook[CloudInfiniteService]):
     """
     Calls Cloud Infinite with a connection's COS keys (CI API reference sections 2 to 8).
 
@@ -26,8 +26,9 @@ class CloudInfiniteHook(JobHook):
     :param stop: once set, nothing more is sent and every pause ends.
     """
 
-    service_name = CloudInfiniteService.name
-    cancellable = CloudInfiniteService.cancellable
+    service_type = CloudInfiniteService
+    sensor = "CloudInfiniteJobSensor"
+    keys = "cos_secret_id and cos_secret_key"
 
     @classmethod
     def service_of(cls, connection: MediaxConnection, bucket: str | None, region: str | None) -> CloudInfiniteService:
@@ -45,31 +46,56 @@ class CloudInfiniteHook(JobHook):
         )
         return CloudInfiniteService(operations)
 
+    @classmethod
+    def is_set_up(cls, connection: MediaxConnection) -> bool:
+        """Tell whether there is a key of COS."""
+        return bool(connection.cos.secret_id or connection.cos.secret_key)
+
     def submit(self, request: VoiceSeparationRequest, marker: str) -> Job:
         """
         Create a job (section 4); it is never sent twice.
 
         :param marker: first word of the job's ``UserData``.
         :raises BadRequest: the request breaks a rule, or the service refused it.
-        :raises Unavailable: the outcome is not known; ask :meth:`find` before submitting again.
+        :raises Unavailable: the outcome is not known; ask :meth:`jobs_of` before submitting again.
         """
-        return self.run(self.service.submit(request, marker))
+        return self.run(self.service.submit(self.service.prepare(request), marker))
 
-    def find(self, marker: str, *, since: float | None = None) -> JobList:
+    def jobs(
+        self,
+        *,
+        queue_id: str | None = None,
+        states: str | Collection[str] = "All",
+        start: float | None = None,
+        end: float | None = None,
+        input_object: str | None = None,
+        size: int = PAGE_SIZE,
+        next_token: str | None = None,
+        order: Literal["Desc", "Asc"] = "Desc",
+    ) -> JobPage:
         """
-        List the jobs that carry the marker, newest first.
+        Read one page of the bucket's jobs (section 5.3).
 
-        :param since: epoch seconds before which none can have been created; without it all jobs are read.
+        :param queue_id: smart-audio queue, where the service insists on one.
+        :param states: ``All``, or some of Submitted, Running, Success, Failed, Pause, Cancel.
+        :param start: epoch seconds, by the service's clock, from which on jobs were created; ``end`` likewise.
+        :param input_object: key of the source, matched exactly.
+        :param size: jobs on the page, 1 to 100.
+        :param next_token: of the page before.
+        :param order: by time.
+        :raises BadRequest: a filter breaks its rule.
         """
-        return self.run(self.service.find(marker, since=since))
-
-    def describe(self, ids: Sequence[str]) -> Mapping[str, Job]:
-        """Read 1 to 10 jobs (section 5.2); an unknown id is absent."""
-        return self.run(self.service.describe(ids))
-
-    def list(self, **filters: Any) -> JobPage:
-        """Read one page of jobs (section 5.3); the filters are those of ``protocol.cloud_infinite.list_jobs``."""
-        return self.run(self._operations.list_jobs(**filters))
+        page = self.service.bucket.list_jobs(
+            queue_id=queue_id,
+            states=states,
+            start=start,
+            end=end,
+            input_object=input_object,
+            size=size,
+            next_token=next_token,
+            order=order,
+        )
+        return self.run(page)
 
     def cancel(self, ids: Sequence[str]) -> None:
         """Cancel 1 to 10 jobs that have not started (section 5.4)."""
@@ -81,12 +107,21 @@ class CloudInfiniteHook(JobHook):
 
         :raises BadRequest: the bucket has none of that id.
         """
-        found = self.run(self._operations.get_templates(ids=[template_id]))
+        found = self.run(self.service.bucket.get_templates(ids=[template_id]))
         if not found:
             raise BadRequest.field("template_id", template_id, "the bucket has no such template.")
         return found[0]
 
-    def ensure_template(self, name: str, mode: str, **audio: Any) -> Template:
+    def ensure_template(
+        self,
+        name: str,
+        mode: str,
+        *,
+        codec: str = "mp3",
+        sample_rate: int | None = None,
+        bitrate: int | None = None,
+        channels: int | None = None,
+    ) -> Template:
         """
         Return the template of that name, made if there is none.
 
@@ -95,24 +130,23 @@ class CloudInfiniteHook(JobHook):
 
         :param name: 1 to 64 Chinese or Latin letters, digits, ``_``, ``-``, ``*``.
         :param mode: ``AudioMode`` (section 4.2).
-        :param audio: codec, sample_rate (Hz), bitrate (kbit/s) and channels (section 4.3).
+        :param codec: aac, mp3, flac, amr or wav (section 4.3).
+        :param sample_rate: Hz.
+        :param bitrate: kbit/s, 8 to 1000.
+        :param channels: a number that the codec takes.
         :raises BadRequest: a template of that name does something else.
         """
-        return self.run(self._ensured(name, mode, AudioConfig(**audio)))
+        audio = AudioConfig(codec=codec, sample_rate=sample_rate, bitrate=bitrate, channels=channels)
+        return self.run(self._ensured(name, mode, audio))
 
     def queues(self) -> Sequence[Queue]:
         """List the smart-audio queues (section 8)."""
-        return self.run(self._operations.queues())
-
-    @property
-    def _operations(self) -> CloudInfinite:
-        service = self.service_of(self.connection, self.bucket, self.region)
-        return service.bucket
+        return self.run(self.service.bucket.queues())
 
     def _ensured(self, name: str, mode: str, audio: AudioConfig) -> Flow[Template]:
         failure: MediaxError | None = None
         for _ in range(2):
-            listed = yield from self._operations.get_templates(name=name)
+            listed = yield from self.service.bucket.get_templates(name=name)
             for template in listed:
                 if template.name == name:
                     if not template.is_like(mode, audio):
@@ -122,7 +156,7 @@ class CloudInfiniteHook(JobHook):
             if failure is not None:
                 raise failure
             try:
-                return (yield from self._operations.create_template(name, mode, audio))
+                return (yield from self.service.bucket.create_template(name, mode, audio))
             except MediaxError as error:
                 failure = error  # another task was faster, or the answer was lost: look once more
         raise failure or BadRequest.field("name", name, "it could not be made.")

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,20 +13,14 @@ from urllib.parse import urlsplit
 from airflow.providers.common.compat.connection import get_async_connection, get_async_extra_dejson
 from airflow.providers.common.compat.sdk import BaseHook, Connection, mask_secret
 
-from airflow_provider_mediax.client.pacing import Pacing, shared_pacing
 from airflow_provider_mediax.client.transport import Transport
 from airflow_provider_mediax.exceptions import BadRequest
-from airflow_provider_mediax.protocol.cos_signature import CosKeys, presigned_query
-from airflow_provider_mediax.protocol.mediax.gateway import Gateway, GatewayKeys, PlatformKeys
+from airflow_provider_mediax.protocol.cos_signature import CosKeys
+from airflow_provider_mediax.protocol.mediax.gateway import GatewayKeys
 from airflow_provider_mediax.protocol.mediax.request import Repository
-from airflow_provider_mediax.protocol.urls import CosAddress, object_url
 
 DEFAULT_HOST = "https://api.mediax.tencent.com"
 DEFAULT_CONN_ID = "mediax_default"
-CI = "cloud_infinite"
-"""How ``jobs`` names the service that has a host for each bucket and the keys of COS."""
-PRESIGNED_SECONDS = 24 * 3600
-"""How long the platform can fetch an input that lies outside its repository: a day in its queue."""
 
 SECRET_EXTRAS = ("gateway_secret_id", "gateway_secret_key", "cos_secret_id", "cos_secret_key", "cos_token", "proxy")
 
@@ -140,24 +133,6 @@ class MediaxConnection:
             ),
         )
 
-    def gateway(self) -> Gateway:
-        """
-        Return the music platform's operations with this connection's keys.
-
-        :raises BadRequest: login or password is missing.
-        """
-        for name, value in (("login", self.secret_id), ("password", self.secret_key)):
-            if not value:
-                rule = f"the {name} of connection {self.conn_id} holds the platform's secret{_KEY_PART[name]}."
-                raise BadRequest.field(name, "", rule)
-        return Gateway(
-            base_url=self.base_url,
-            job_path=self.job_path,
-            register_path=self.register_path,
-            platform_keys=PlatformKeys(self.secret_id or "", self.secret_key or ""),
-            gateway_keys=self.gateway_keys,
-        )
-
     def cos_keys(self) -> CosKeys:
         """
         Return the keys that sign for COS and Cloud Infinite.
@@ -169,40 +144,8 @@ class MediaxConnection:
                 raise BadRequest.field(name, value, f"connection {self.conn_id} needs it for COS and Cloud Infinite.")
         return CosKeys(secret_id=self.cos.secret_id or "", secret_key=self.cos.secret_key or "", token=self.cos.token)
 
-    def signing_repository(self) -> Repository:
-        """Return the repository, able to make passing addresses of objects elsewhere if the keys for that are here."""
-        region = self.cos.region
-        if not (region and self.cos.secret_id and self.cos.secret_key):
-            return self.repository
-        keys = self.cos_keys()
-
-        def presign(address: CosAddress) -> str:
-            headers = {"host": urlsplit(object_url(address, region)).netloc}
-            query = presigned_query(
-                keys, "GET", f"/{address.key}", headers=headers, now=time.time(), ahead=PRESIGNED_SECONDS
-            )
-            mask_secret(query)
-            return object_url(address, region, query)
-
-        return replace(self.repository, presign=presign)
-
-    def pacing(self, service: str, bucket: str | None = None, region: str | None = None) -> Pacing:
-        """
-        Return the process's pacing for the account of a service.
-
-        :param bucket: the bucket that jobs belong to, where that is not the connection's.
-        :param region: likewise.
-        """
-        if service == CI:
-            host = f"{bucket or self.cos.bucket}.ci.{region or self.cos.region}.myqcloud.com"
-            address, key_id = self.cos.endpoint or f"https://{host}", self.cos.secret_id
-        else:
-            address, key_id = self.base_url, self.secret_id
-        return shared_pacing(service, urlsplit(address).netloc, key_id or "", self.requests_per_second)
-
 
 _LAST_PORT = 65535
-_KEY_PART = {"login": "Id", "password": "Key"}
 
 
 class _Fields:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from urllib.parse import urlsplit
+
+from airflow.providers.common.compat.sdk import mask_secret
 
 from airflow_provider_mediax.client.stop import StopSignal
 from airflow_provider_mediax.exceptions import (
@@ -17,71 +20,91 @@ from airflow_provider_mediax.exceptions import (
 )
 from airflow_provider_mediax.hooks.base import JobHook
 from airflow_provider_mediax.hooks.connection import DEFAULT_CONN_ID, MediaxConnection
+from airflow_provider_mediax.protocol.cos_signature import presigned_query
 from airflow_provider_mediax.protocol.exchange import JsonObject
-from airflow_provider_mediax.protocol.job import Job, JobList, objects
-from airflow_provider_mediax.protocol.mediax.gateway import Gateway, Registration
+from airflow_provider_mediax.protocol.job import Job, objects
+from airflow_provider_mediax.protocol.mediax.gateway import Gateway, PlatformKeys, Registration
 from airflow_provider_mediax.protocol.mediax.request import MediaxRequest
 from airflow_provider_mediax.protocol.mediax.service import MediaxService
+from airflow_provider_mediax.protocol.service import NOBODYS_MARKER
+from airflow_provider_mediax.protocol.urls import CosAddress, object_url
+
+PRESIGNED_SECONDS = 24 * 3600
+"""How long the platform can fetch an input that lies outside its repository: a day in its queue."""
 
 
-class MediaxHook(JobHook):
+class MediaxHook(JobHook[MediaxService]):
     """
     Calls the music platform with a connection's keys (API reference sections 3 to 8).
 
     :param mediax_conn_id: connection of type ``mediax``.
+    :param cos_bucket: bucket of the repository that requests name in the connection's place.
     :param stop: once set, nothing more is sent and every pause ends.
-    :param buckets: COS buckets of repositories other than the connection's, by their ids: where their files lie.
     """
 
     conn_type = "mediax"
     hook_name = "MediaX (Tencent Cloud music)"
-    service_name = MediaxService.name
-    cancellable = MediaxService.cancellable
+    service_type = MediaxService
+    sensor = "MediaxJobSensor"
+    keys = "login and password, which registration returns"
 
     def __init__(
         self,
         mediax_conn_id: str = DEFAULT_CONN_ID,
         *,
+        cos_bucket: str | None = None,
         stop: StopSignal | None = None,
-        buckets: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(mediax_conn_id, stop=stop)
-        self._buckets = dict(buckets or {})
-        self._platform: MediaxService | None = None
+        self._cos_bucket = cos_bucket
+
+    @classmethod
+    def service_of(cls, connection: MediaxConnection, bucket: str | None, region: str | None) -> MediaxService:
+        """
+        Return the music platform with a connection's keys.
+
+        :raises BadRequest: login or password is missing.
+        """
+        keys = {"login": connection.secret_id, "password": connection.secret_key}
+        for (name, value), part in zip(keys.items(), ("Id", "Key"), strict=True):
+            if not value:
+                rule = f"the {name} of connection {connection.conn_id} holds the platform's secret{part}."
+                raise BadRequest.field(name, "", rule)
+        gateway = Gateway(
+            base_url=connection.base_url,
+            job_path=connection.job_path,
+            register_path=connection.register_path,
+            platform_keys=PlatformKeys(connection.secret_id or "", connection.secret_key or ""),
+            gateway_keys=connection.gateway_keys,
+        )
+        return MediaxService(gateway, replace(connection.repository, presign=_presigner(connection)))
+
+    @classmethod
+    def at(cls, mediax_conn_id: str, bucket: str | None, region: str | None) -> MediaxHook:
+        """Return the platform's hook: its jobs belong to no bucket."""
+        return cls(mediax_conn_id)
+
+    @classmethod
+    def is_set_up(cls, connection: MediaxConnection) -> bool:
+        """Tell whether there is a login or a password."""
+        return bool(connection.secret_id or connection.secret_key)
 
     @property
     def service(self) -> MediaxService:
         """The platform as the job engine knows it."""
-        if self._platform is None:
-            self._platform = replace(self.service_of(self.connection, None, None), buckets=self._buckets)
-        return self._platform
-
-    @classmethod
-    def service_of(cls, connection: MediaxConnection, bucket: str | None, region: str | None) -> MediaxService:
-        """Return the music platform with a connection's keys."""
-        return MediaxService(connection.gateway(), connection.signing_repository())
+        if self._service is None:
+            self._service = replace(self.service_of(self.connection, None, None), cos_bucket=self._cos_bucket)
+        return self._service
 
     def submit(self, request: MediaxRequest, marker: str) -> Job:
         """
-        Create a job; it is never sent twice.
+        Create a job (section 5.1); it is never sent twice.
 
         :param marker: the job's ``customId``, shorter than 64 characters.
         :raises BadRequest: the request breaks a rule, or the platform refused it.
-        :raises Unavailable: the outcome is not known; ask :meth:`find` before submitting again.
+        :raises Unavailable: the outcome is not known; ask :meth:`jobs_of` before submitting again.
         """
-        return self.run(self.service.submit(request, marker))
-
-    def get(self, job_id: str) -> Job:
-        """Read one job (section 5.2)."""
-        return self.run(self._gateway().get_job(job_id))
-
-    def list(self, custom_id: str) -> JobList:
-        """List the jobs with a ``customId``, newest first (section 5.3)."""
-        return self.run(self.service.find(custom_id))
-
-    def find(self, marker: str) -> Job | None:
-        """Return the newest job that carries the marker, None if the platform lists none."""
-        return next(iter(self.list(marker).jobs), None)
+        return self.run(self.service.submit(self.service.prepare(request), marker))
 
     def register(self, registration: Registration) -> JsonObject:
         """
@@ -89,9 +112,9 @@ class MediaxHook(JobHook):
 
         :return: ``registerInfo``, which holds two secret keys.
         """
-        return self.run(self._gateway().register(registration))
+        return self.run(self.service.gateway.register(registration))
 
-    def list_models(self, *, kind: int | None = None, offset: int = 0, limit: int = 100) -> Sequence[JsonObject]:
+    def models(self, *, kind: int | None = None, offset: int = 0, limit: int = 100) -> Sequence[JsonObject]:
         """
         List trained voices (section 5.4).
 
@@ -101,7 +124,7 @@ class MediaxHook(JobHook):
         :return: one object per voice, with ``name`` and, where the platform sends it, ``createdAt``.
         :raises BadRequest: a number is out of its range, or the platform refused.
         """
-        answer = self.run(self._gateway().list_models(kind=kind, offset=offset, limit=limit))
+        answer = self.run(self.service.gateway.list_models(kind=kind, offset=offset, limit=limit))
         return objects(answer.get("models"))
 
     def test_connection(self) -> tuple[bool, str]:
@@ -111,7 +134,7 @@ class MediaxHook(JobHook):
         :return: whether all is well, and a sentence for the user.
         """
         try:
-            self.list("mx1-connection-test")
+            self.jobs_of(NOBODYS_MARKER)
         except MediaxError as error:
             return False, _diagnosis(error, self._settings)
         finally:
@@ -119,8 +142,23 @@ class MediaxHook(JobHook):
         signed = "signed" if self.connection.gateway_keys else "without a gateway signature"
         return True, f"{urlsplit(self.connection.base_url).netloc} accepts the connection ({signed})."
 
-    def _gateway(self) -> Gateway:
-        return self.connection.gateway()
+
+def _presigner(connection: MediaxConnection) -> Callable[[CosAddress], str] | None:
+    """Return what makes passing addresses of objects outside the repository, None if the keys for that are missing."""
+    region = connection.cos.region
+    if not (region and connection.cos.secret_id and connection.cos.secret_key):
+        return None
+    keys = connection.cos_keys()
+
+    def presign(address: CosAddress) -> str:
+        headers = {"host": urlsplit(object_url(address, region)).netloc}
+        query = presigned_query(
+            keys, "GET", f"/{address.key}", headers=headers, now=time.time(), ahead=PRESIGNED_SECONDS
+        )
+        mask_secret(query)
+        return object_url(address, region, query)
+
+    return presign
 
 
 def _diagnosis(error: MediaxError, connection: MediaxConnection | None) -> str:

@@ -29,7 +29,7 @@ from airflow_provider_mediax.jobs.cancellation import cancel_flow, describe_outc
 from airflow_provider_mediax.jobs.stored import RECORD_KEY, Earlier, Owner, Record, Unreadable, digest
 from airflow_provider_mediax.protocol.exchange import Flow, Pause
 from airflow_provider_mediax.protocol.job import Job, JobList, JobState
-from airflow_provider_mediax.protocol.service import JobService, R
+from airflow_provider_mediax.protocol.service import MARKER_PREFIX, JobService, R
 
 PATIENCE = (0.0, 2.0, 4.0, 8.0, 16.0)
 """Seconds from the begin of a look-up at which the service is asked: its lists may lag."""
@@ -70,10 +70,10 @@ class Identity:
     def marker(self, fingerprint: str) -> str:
         """Return the idempotency key that the job carries at the service."""
         if self.key is not None:
-            return "mx1-" + digest(["key", self.namespace, self.key])[:40]
+            return MARKER_PREFIX + digest(["key", self.namespace, self.key])[:40]
         owner = self.owner
         parts = [self.namespace, owner.dag_id, owner.run_id, owner.task_id, owner.map_index]
-        return "mx1-" + digest([*parts, None if self.reuse else self.generation, fingerprint])[:40]
+        return MARKER_PREFIX + digest([*parts, None if self.reuse else self.generation, fingerprint])[:40]
 
 
 class RecordStore(Protocol):
@@ -149,7 +149,6 @@ class Acquisition(Generic[R]):
         log: Log = logging.getLogger(__name__),  # noqa: B008 - the same logger every time
     ) -> None:
         self._service = service
-        self._request = request
         self._store = store
         self._nothing_before = try_number <= 1 and not resumed
         self._longest_send = longest_send
@@ -160,9 +159,8 @@ class Acquisition(Generic[R]):
         self._clock = clock
         self._monotonic = monotonic
         self._log = log
-        service.check(request)
-        # Without what is not given, so that a field that a later version adds does not make another request.
-        content = {name: value for name, value in request.identity().items() if value is not None}
+        self._prepared = service.prepare(request)
+        content = self._prepared.identity
         self.marker = identity.marker(digest(content))
         self._fields = {name: digest(value)[:16] for name, value in content.items()}
         self._abandoned = list(replaced)
@@ -285,7 +283,7 @@ class Acquisition(Generic[R]):
             return
         try:
             if left.job_id is None:
-                jobs = (yield from self._service.find(left.marker, since=self._since(left.at))).jobs
+                jobs = (yield from self._service.jobs_of(left.marker, since=self._since(left.at))).jobs
             else:
                 jobs = [*(yield from self._service.describe([left.job_id])).values()]
         except MediaxError as failure:
@@ -371,7 +369,7 @@ class Acquisition(Generic[R]):
         # What is shared by a key, or by all clears of a task, may have been submitted long ago.
         old = self._identity.key is not None or (self._identity.reuse and record is None)
         since = None if old else self._since(record.at if record is not None else None)
-        return (yield from self._service.find(self.marker, request=self._request, since=since))
+        return (yield from self._service.jobs_of(self.marker, prepared=self._prepared, since=since))
 
     def _since(self, sent: float | None) -> float | None:
         """Return when the job that is looked for can have been created at the earliest, by any clock."""
@@ -387,7 +385,7 @@ class Acquisition(Generic[R]):
         """
         candidates = [job for job in jobs if job.id not in self._abandoned]
         if self._identity.key is not None and candidates:
-            fitting = [job for job in candidates if self._service.matches(job, self._request)]
+            fitting = [job for job in candidates if self._service.matches(job, self._prepared)]
             if not fitting:
                 raise RequestChanged(
                     "The idempotency_key of this task was used for another request before",
@@ -411,7 +409,7 @@ class Acquisition(Generic[R]):
         for _ in range(SUBMITS_PER_ATTEMPT):
             self._write()
             try:
-                job = yield from self._service.submit(self._request, self.marker)
+                job = yield from self._service.submit(self._prepared, self.marker)
             except Stopped:
                 raise
             except MediaxError as failure:

@@ -11,7 +11,7 @@ import contextlib
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Any, Generic, Literal, NoReturn, TypeVar
 
 from airflow.providers.common.compat.sdk import BaseOperator, conf
 
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from airflow_provider_mediax.protocol.exchange import JsonObject
     from airflow_provider_mediax.protocol.service import JobRequest
 
+H = TypeVar("H", bound="JobHook[Any]")
+
 COLLECT = (
     "To collect the result without paying again, set on_clear='reuse' and clear the task; on Airflow 3.1 give the "
     "job's id to a job sensor."
@@ -41,7 +43,7 @@ COLLECT = (
 """How the result of a job can be had whose task has failed for good."""
 
 
-class JobOperator(BaseOperator):
+class JobOperator(BaseOperator, Generic[H]):
     """
     Base of the job operators of both services.
 
@@ -110,12 +112,12 @@ class JobOperator(BaseOperator):
         :raises BadRequest: an argument breaks a rule.
         """
 
-    def prepare_request(self, hook: JobHook) -> JobRequest:
+    def prepare_request(self, hook: H) -> JobRequest:
         """Return the request, for services that must be asked something before it can be built."""
         return self.build_request()
 
     @abstractmethod
-    def make_hook(self) -> JobHook:
+    def make_hook(self) -> H:
         """Return the service's hook, with this task's stop signal."""
 
     def execute(self, context: Context) -> Any:
@@ -165,7 +167,7 @@ class JobOperator(BaseOperator):
             return result
 
     @contextlib.contextmanager
-    def _opened(self, context: Context) -> Iterator[tuple[JobHook, Attempt[Any]]]:
+    def _opened(self, context: Context) -> Iterator[tuple[H, Attempt[Any]]]:
         """
         Open the service's hook for one attempt; meanwhile a kill stops it.
 
@@ -213,13 +215,13 @@ class JobOperator(BaseOperator):
             idempotency_key=as_idempotency_key(self.idempotency_key),
         )
 
-    def _defer(self, hook: JobHook, deferral: Deferral) -> NoReturn:
+    def _defer(self, hook: H, deferral: Deferral) -> NoReturn:
         from airflow_provider_mediax.triggers.base import defer_until
         from airflow_provider_mediax.triggers.job import JobTrigger
 
         pending = deferral.pending
         trigger = JobTrigger(
-            service=hook.service_name,
+            service=hook.service_type.name,
             conn_id=hook.mediax_conn_id,
             job_ids=[pending.job_id],
             custom_ids=[pending.marker],

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from airflow_provider_mediax.protocol.mediax.request import MediaxInput, MediaxRequest
 
 
-class MediaxOperator(JobOperator):
+class MediaxOperator(JobOperator["MediaxHook"]):
     """
     Base of the operators of the music platform: what one computes is a typed request (``protocol.capabilities``).
 
@@ -100,7 +100,7 @@ class MediaxOperator(JobOperator):
         """Return the music platform's hook."""
         from airflow_provider_mediax.hooks.mediax import MediaxHook
 
-        return MediaxHook(self.mediax_conn_id, stop=self._stop, buckets=self._buckets())
+        return MediaxHook(self.mediax_conn_id, stop=self._stop, cos_bucket=self._cos_bucket())
 
     def _input(self) -> MediaxInput | None:
         from airflow_provider_mediax.protocol.mediax.request import MediaxInput
@@ -112,8 +112,8 @@ class MediaxOperator(JobOperator):
     def _extra_parameters(self) -> dict[str, Any]:
         return {} if is_absent(self.extra_parameters) else as_object("extra_parameters", self.extra_parameters)
 
-    def _buckets(self) -> dict[str, str]:
-        return {}
+    def _cos_bucket(self) -> str | None:
+        return None
 
     def _options(self) -> dict[str, Any]:
         job_timeout = as_whole_seconds("job_timeout", self.job_timeout)
@@ -154,12 +154,10 @@ class FileMediaxOperator(MediaxOperator):
         return {
             "destination": as_text("destination", self.destination),
             "output_prefix": as_text("output_prefix", self.output_prefix),
-            "bucket": as_text("cos_bucket", self.cos_bucket),
         }
 
-    def _buckets(self) -> dict[str, str]:
-        pair = (self.content_id, self.cos_bucket)
-        return {} if any(map(is_absent, pair)) else {str(self.content_id): str(self.cos_bucket)}
+    def _cos_bucket(self) -> str | None:
+        return as_text("cos_bucket", self.cos_bucket)
 
 
 class TextMediaxOperator(FileMediaxOperator):

@@ -12,7 +12,6 @@ from airflow_provider_mediax.protocol.names import check, check_choice, exactly_
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
 
-    from airflow_provider_mediax.hooks.base import JobHook
     from airflow_provider_mediax.hooks.cloud_infinite import CloudInfiniteHook
     from airflow_provider_mediax.protocol.ci.requests import VoiceSeparationRequest
     from airflow_provider_mediax.protocol.urls import CosAddress
@@ -24,7 +23,7 @@ _FIELDS = (
 )
 
 
-class VoiceSeparationOperator(JobOperator):
+class VoiceSeparationOperator(JobOperator["CloudInfiniteHook"]):
     """
     Separates voice, background, bass and drums. Takes the arguments of :class:`JobOperator`, and:
 
@@ -106,12 +105,12 @@ class VoiceSeparationOperator(JobOperator):
         """Return the request, with the stems of ``mode`` if only a destination is given."""
         return self._request(as_text("mode", self.mode), as_text("codec", self.codec) or "mp3")
 
-    def prepare_request(self, hook: JobHook) -> VoiceSeparationRequest:
+    def prepare_request(self, hook: CloudInfiniteHook) -> VoiceSeparationRequest:
         """Return the request; a template is read once to learn which stems it makes, if it must name them."""
         template_id = as_text("template_id", self.template_id)
         if template_id is None or is_absent(self.destination) or not is_absent(self.mode):
             return self.build_request()
-        template = self._hook(hook).template(template_id)
+        template = hook.template(template_id)
         return self._request(template.mode, template.audio.get("Codec") or "mp3")
 
     def make_hook(self) -> CloudInfiniteHook:
@@ -176,10 +175,3 @@ class VoiceSeparationOperator(JobOperator):
         if bucket is not None:
             check("bucket", bucket)
         return CosAddress(bucket or "", source.removeprefix("/"))
-
-    def _hook(self, hook: JobHook) -> CloudInfiniteHook:
-        from airflow_provider_mediax.hooks.cloud_infinite import CloudInfiniteHook
-
-        if not isinstance(hook, CloudInfiniteHook):
-            raise TypeError("make_hook returns another hook")
-        return hook

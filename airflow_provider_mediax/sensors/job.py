@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_mediax.arguments import as_text, parsed_literal
 from airflow_provider_mediax.exceptions import BadRequest
@@ -21,10 +20,13 @@ if TYPE_CHECKING:
 
 class JobSensor(WaitingSensor):
     """
-    Base of the job sensors of both services: waits for a job and returns its manifest. It never cancels anything.
+    Base of the job sensors: waits for a job and returns its manifest. It never cancels anything.
 
     :param job_id: the job's id, or the manifest that an operator returned with ``wait_for_completion=False``.
+    :cvar service: name of the job's service, a key of ``hooks.registry.SERVICES``.
     """
+
+    service: ClassVar[str]
 
     template_fields: Sequence[str] = (*WaitingSensor.template_fields, "job_id")
 
@@ -32,9 +34,15 @@ class JobSensor(WaitingSensor):
         super().__init__(**kwargs)
         self.job_id = job_id
 
-    @abstractmethod
-    def make_hook(self) -> JobHook:
+    def make_hook(self) -> JobHook[Any]:
         """Return the service's hook."""
+        from airflow_provider_mediax.hooks.registry import SERVICES
+
+        return SERVICES[self.service].at(self.mediax_conn_id, *self.place())
+
+    def place(self) -> tuple[str | None, str | None]:
+        """Return bucket and region of the job, where they are not the connection's."""
+        return None, None
 
     def look(self) -> JsonObject | None:
         """Return the manifest of a job that has succeeded, None for one that is still open."""
@@ -43,7 +51,7 @@ class JobSensor(WaitingSensor):
         job_id, owner = self._target()
         hook = self.make_hook()
         try:
-            job: Job | None = hook.run(hook.service.describe([job_id])).get(job_id)
+            job: Job | None = hook.describe([job_id]).get(job_id)
             if job is None:
                 raise BadRequest.field("job_id", job_id, "the service does not know it.")
             self.log.info("Job %s is %s", job.id, job.state_name)
@@ -61,7 +69,7 @@ class JobSensor(WaitingSensor):
         job_id, _ = self._target()
         hook = self.make_hook()
         return JobTrigger(
-            service=hook.service_name,
+            service=hook.service_type.name,
             conn_id=hook.mediax_conn_id,
             job_ids=[job_id],
             custom_ids=[],
@@ -101,11 +109,7 @@ class MediaxJobSensor(JobSensor):
     It knows no bucket but the connection's: ``files`` of a job in another repository stays empty.
     """
 
-    def make_hook(self) -> JobHook:
-        """Return the music platform's hook."""
-        from airflow_provider_mediax.hooks.mediax import MediaxHook
-
-        return MediaxHook(self.mediax_conn_id)
+    service = "mediax"
 
 
 class CloudInfiniteJobSensor(JobSensor):
@@ -116,6 +120,7 @@ class CloudInfiniteJobSensor(JobSensor):
     :param region: region of the bucket; default: the connection's.
     """
 
+    service = "cloud_infinite"
     template_fields: Sequence[str] = (*JobSensor.template_fields, "bucket", "region")
 
     def __init__(self, *, bucket: str | None = None, region: str | None = None, **kwargs: Any) -> None:
@@ -123,9 +128,7 @@ class CloudInfiniteJobSensor(JobSensor):
         self.bucket = bucket
         self.region = region
 
-    def make_hook(self) -> JobHook:
-        """Return the hook of the job's bucket."""
-        from airflow_provider_mediax.hooks.cloud_infinite import CloudInfiniteHook
-
+    def place(self) -> tuple[str | None, str | None]:
+        """Return bucket and region as they were given."""
         bucket, region = (as_text(name, getattr(self, name)) for name in ("bucket", "region"))
-        return CloudInfiniteHook(self.mediax_conn_id, bucket=bucket, region=region)
+        return bucket, region

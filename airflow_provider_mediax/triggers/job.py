@@ -1,17 +1,15 @@
-"""Waits for jobs of either service without holding a worker slot."""
+"""Waits for jobs of any service without holding a worker slot."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from types import MappingProxyType
 from typing import Any
 
 from airflow_provider_mediax.client.clock import on_steady_clock, steady
 from airflow_provider_mediax.exceptions import MediaxError, ProtocolError
-from airflow_provider_mediax.hooks.base import JobHook
-from airflow_provider_mediax.hooks.cloud_infinite import CloudInfiniteHook
-from airflow_provider_mediax.hooks.mediax import MediaxHook
+from airflow_provider_mediax.hooks.registry import SERVICES
 from airflow_provider_mediax.jobs.cancellation import cancel_flow, describe_outcome
 from airflow_provider_mediax.jobs.stored import (
     SCHEMA,
@@ -30,10 +28,9 @@ from airflow_provider_mediax.protocol.job import Job
 from airflow_provider_mediax.triggers.base import OneEventTrigger
 from airflow_provider_mediax.triggers.kill import is_over, see_through
 
-HOOKS: Mapping[str, type[JobHook]] = MappingProxyType(
-    {hook.service_name: hook for hook in (MediaxHook, CloudInfiniteHook)}
-)
-"""The hook of each service, by the service's name."""
+
+def _service(value: object) -> object:
+    return SERVICES[read_text(value)]
 
 
 def _some_ids(value: object) -> list[str]:
@@ -57,7 +54,7 @@ class JobTrigger(OneEventTrigger):
     The arguments lie in the database as plain JSON: ids, addresses and times only. Any of them can be missing or
     damaged there; then the trigger says nothing, and its task waits on.
 
-    :param service: name of the service, a key of :data:`HOOKS`.
+    :param service: name of the service, a key of ``hooks.registry.SERVICES``.
     :param conn_id: connection of type ``mediax``.
     :param job_ids: what to wait for.
     :param custom_ids: marker of each job, for logs and errors.
@@ -73,7 +70,7 @@ class JobTrigger(OneEventTrigger):
     arguments = MappingProxyType(
         {
             "schema": read_whole,
-            "service": HOOKS.__getitem__,
+            "service": _service,
             "conn_id": read_text,
             "job_ids": _some_ids,
             "custom_ids": read_texts,
@@ -135,7 +132,7 @@ class JobTrigger(OneEventTrigger):
             self.log.warning("This wait ends, and cancels nothing: its arguments cannot be read: %s", damage.reason)
             return
         named = ", ".join(self.job_ids)
-        if not HOOKS[self.service].cancellable:
+        if not SERVICES[self.service].service_type.cancellable:
             self.log.warning("This wait ends; %s goes on, because the service has no call to cancel it", named)
         elif not self.cancel_on_kill:
             self.log.warning(
@@ -164,7 +161,7 @@ class JobTrigger(OneEventTrigger):
 
     @property
     def _watcher(self) -> Watcher:
-        hook = HOOKS[self.service]
+        hook = SERVICES[self.service]
         key = (self.service, self.conn_id, self.bucket, self.region)
         return watcher_for(
             key, lambda: hook.open(self.conn_id, self.bucket, self.region), f"{self.service} at {self.conn_id}"

@@ -9,7 +9,7 @@ from airflow_provider_mediax.hooks.mediax import MediaxHook
 @task
 def voices() -> list[str]:
     """Return the names of the singing voices of the account."""
-    return [voice["name"] for voice in MediaxHook("mediax_default").list_models(kind=2)]
+    return [voice["name"] for voice in MediaxHook("mediax_default").models(kind=2)]
 
 
 # [END list_voices]

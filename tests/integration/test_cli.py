@@ -74,7 +74,7 @@ def test_a_healthy_run_has_no_orphans(run_dag, emulator, cli, make, options):
     assert run.states == {"job": "success"}
     said = cli("orphans", "--dag-id", run.dag.dag_id, "--output", "json")
     assert (said.code, said.json) == (0, [])
-    assert cli("orphans", "--dag-id", run.dag.dag_id).out == "No orphans.\n"
+    assert cli("orphans", "--dag-id", run.dag.dag_id).out == "No data found\n"
 
 
 @pytest.mark.skipif(not STORE, reason="without a task state store nothing knows what was there before the clear")

@@ -62,8 +62,8 @@ def test_every_capability_returns_its_manifest_its_files_and_its_rows(run_dag, e
     assert list(stems) == ["voice", "drum", "bass", "piano", "background"]
     assert list(stems.values()) == run.values["musicSeperate"]["files"]
     assert len(emulator.ledger()["jobs"]) == len(CASES)
-    assert {voice["name"] for voice in hook.list_models()} == {"singer_1", "speaker_1"}
-    assert [voice["name"] for voice in hook.list_models(kind=2)] == ["singer_1"]
+    assert {voice["name"] for voice in hook.models()} == {"singer_1", "speaker_1"}
+    assert [voice["name"] for voice in hook.models(kind=2)] == ["singer_1"]
     hook.close()
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 import heapq
 import itertools
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -20,7 +20,7 @@ from airflow_provider_mediax.jobs.ownership import Acquisition, Identity
 from airflow_provider_mediax.jobs.stored import Owner
 from airflow_provider_mediax.protocol.exchange import Flow, Pause
 from airflow_provider_mediax.protocol.job import Job, JobList, JobState
-from airflow_provider_mediax.protocol.service import JobService
+from airflow_provider_mediax.protocol.service import Finding, JobService, Prepared
 from tests.model import faults
 from tests.model.faults import Fault, Point
 
@@ -99,21 +99,36 @@ class Service(JobService[Request]):
     """Turns what the engine wants into questions to the world."""
 
     name = "model"
+    title = "Model"
     describe_limit = 10
+    lists_by_time = True
 
     def __init__(self, cancellable: bool) -> None:
         self.cancellable = cancellable  # type: ignore[misc]  # a setting here
 
-    def check(self, request: Request) -> None:
-        """Take everything."""
+    @property
+    def account(self) -> tuple[str, str]:
+        return "model.invalid", "key"
 
-    def submit(self, request: Request, marker: str) -> Flow[Job]:
+    def prepare(self, request: Request) -> Prepared[Request]:
+        """Take everything."""
+        return Prepared.of(request, {})
+
+    def submit(self, prepared: Prepared[Request], marker: str) -> Flow[Job]:
         return (yield Ask("submit", marker))  # type: ignore[misc,return-value]
 
-    def find(self, marker: str, *, request: Request | None = None, since: float | None = None) -> Flow[JobList]:
+    def jobs_of(
+        self, marker: str, *, prepared: Prepared[Request] | None = None, since: float | None = None
+    ) -> Flow[JobList]:
         return (yield Ask("find", marker, since))  # type: ignore[misc,return-value]
 
-    def matches(self, job: Job, request: Request) -> bool:
+    def list_since(self, since: float | None, until: float | None, markers: Collection[str]) -> Flow[JobList]:
+        raise AssertionError("an attempt does not list a time")
+
+    def probe(self) -> Flow[Sequence[Finding]]:
+        raise AssertionError("an attempt does not try the connection")
+
+    def matches(self, job: Job, prepared: Prepared[Request]) -> bool:
         return True
 
     def describe(self, ids: Sequence[str]) -> Flow[Mapping[str, Job]]:
@@ -123,7 +138,7 @@ class Service(JobService[Request]):
         yield Ask("cancel", tuple(ids))  # type: ignore[misc]
 
     def view(self, job: Job) -> Any:
-        raise AssertionError("whoever gets a job does not look at its result")
+        raise AssertionError("who gets a job does not look at its result")
 
 
 class Silence:

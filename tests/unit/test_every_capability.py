@@ -6,6 +6,7 @@ import ast
 import dataclasses
 import inspect
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,10 +17,12 @@ from airflow_provider_mediax.operators import music
 from airflow_provider_mediax.operators.base import JobOperator
 from airflow_provider_mediax.operators.music_base import MediaxOperator
 from airflow_provider_mediax.protocol.mediax.capabilities import CAPABILITIES
-from airflow_provider_mediax.protocol.mediax.gateway import read_job
+from airflow_provider_mediax.protocol.mediax.gateway import Gateway, PlatformKeys, read_job
 from airflow_provider_mediax.protocol.mediax.request import Repository
 from airflow_provider_mediax.protocol.mediax.results import SCHEMAS, read_result, result_rows
+from airflow_provider_mediax.protocol.mediax.service import MediaxService
 from tests.capability_cases import CASES, Case, label
+from tests.unit.protocol.helpers import wired
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = [*(ROOT / "docs" / "snippets").glob("*.py"), *(ROOT / "dags").glob("*.py")]
@@ -29,6 +32,7 @@ OPERATORS = {
     if inspect.isclass(operator) and issubclass(operator, MediaxOperator) and hasattr(operator, "computes")
 }
 REPOSITORY = Repository(content_id="repository", bucket="music-1")
+PLATFORM = MediaxService(Gateway(base_url="http://x", platform_keys=PlatformKeys("id", "key")), REPOSITORY)
 
 by_capability = pytest.mark.parametrize("name", CAPABILITIES)
 by_case = pytest.mark.parametrize("case", CASES, ids=label)
@@ -92,7 +96,7 @@ def test_an_operator_keeps_what_it_is_given_until_it_runs(name):
 
 @by_case
 def test_arguments_become_the_documented_parameters(case: Case):
-    body = case.operate().build_request().wire(REPOSITORY, "/mediax/m/")
+    body = wired(case.operate().build_request(), REPOSITORY)
     (output,) = body["outputs"]
     assert output["smartContentDescriptor"] == {case.name: case.sent}
     files = case.row.get("file") is not None
@@ -104,6 +108,11 @@ def test_arguments_become_the_documented_parameters(case: Case):
     assert len(body.get("inputs", [])) == len(case.input)
 
 
+def prepared(operator):
+    """Take an operator as far as it goes before anything is sent."""
+    return replace(PLATFORM, cos_bucket=operator._cos_bucket()).prepare(operator.build_request())
+
+
 REFUSALS = [(case, changes, field) for case in CASES for changes, field in case.refused]
 
 
@@ -112,7 +121,7 @@ REFUSALS = [(case, changes, field) for case in CASES for changes, field in case.
 )
 def test_bad_input_is_refused_by_field(case: Case, changes, field):
     with pytest.raises(BadRequest) as caught:
-        case.operate(**changes).build_request().wire(REPOSITORY, "/mediax/m/")
+        prepared(case.operate(**changes))
     if field is None:
         assert caught.value.what.startswith("Give ")
         assert "; got " in caught.value.what
@@ -129,6 +138,6 @@ def test_a_capability_has_at_least_three_refusals(case: Case):
 @by_case
 def test_an_answer_becomes_rows_of_its_schema(case: Case):
     output = {"smartContentDescriptor": {case.name: case.sent}, "smartContentResult": case.answer}
-    view = read_result(read_job({"id": "1", "state": 3, "outputs": [output]}, "GetJob"), {})
+    view = read_result(read_job({"id": "1", "state": 3, "outputs": [output]}, "GetJob"), {}.get)
     row, *_ = result_rows(view.capability, view.result)
     assert row == {"capability": case.name, "schema_version": 1, **case.row}

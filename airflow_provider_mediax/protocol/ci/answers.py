@@ -26,7 +26,7 @@ from airflow_provider_mediax.protocol.exchange import (
     redirect_target,
 )
 from airflow_provider_mediax.protocol.job import Job, JobState, member, objects, text
-from airflow_provider_mediax.protocol.mediax.results import ResultView
+from airflow_provider_mediax.protocol.rows import ResultView
 from airflow_provider_mediax.protocol.urls import CosAddress, shown_line
 
 STATES: Mapping[str, JobState] = MappingProxyType(

@@ -1,7 +1,7 @@
 """
 Cloud Infinite: voice separation jobs, templates and queues as flows (CI API reference sections 2 to 8).
 
-Everything but the host is one table of paths; bodies are built in ``ci_requests``, answers read in ``ci_answers``.
+Everything but the host is one table of paths; bodies are built in ``requests``, answers read in ``answers``.
 """
 
 from __future__ import annotations
@@ -31,10 +31,9 @@ from airflow_provider_mediax.protocol.ci.answers import (
 from airflow_provider_mediax.protocol.ci.requests import (
     TAG,
     AudioConfig,
-    VoiceSeparationRequest,
+    template_body,
 )
-from airflow_provider_mediax.protocol.ci.templates import template_body
-from airflow_provider_mediax.protocol.ci.xml import read_xml
+from airflow_provider_mediax.protocol.ci.xml import read_xml, write_xml
 from airflow_provider_mediax.protocol.cos_signature import NOTHING, CosKeys, authorization, encoded
 from airflow_provider_mediax.protocol.exchange import Call, Flow, JsonObject, Repeat, Reply
 from airflow_provider_mediax.protocol.job import Job, JobList, objects, text
@@ -87,21 +86,27 @@ class CloudInfinite:
         """The service's own name of the bucket's host (section 2)."""
         return f"{self.bucket}.ci.{self.region}.myqcloud.com"
 
-    def submit(self, request: VoiceSeparationRequest, marker: str) -> Flow[Job]:
+    @property
+    def base_url(self) -> str:
+        """Where requests are sent to."""
+        return self.endpoint.rstrip("/") if self.endpoint else f"https://{self.host}"
+
+    def submit(self, body: JsonObject, marker: str) -> Flow[Job]:
         """
         Create a job (section 4). Never repeated after an unknown outcome.
 
         Where the service insists on a queue, which it does by a refusal, the request is sent once more with its id.
 
-        :param marker: first word of ``UserData``.
+        :param body: content of ``Request``.
+        :param marker: first word of its ``UserData``.
         """
         try:
-            return (yield from self._submit(request, marker))
+            return (yield from self._submit(body, marker))
         except BadRequest as refused:
-            if request.queue_id is not None or refused.code not in QUEUE_WANTED:
+            if body.get("QueueId") is not None or refused.code not in QUEUE_WANTED:
                 raise
             queue_id = yield from self._queue_id(refused)
-        return (yield from self._submit(request, marker, queue_id))
+        return (yield from self._submit({**body, "QueueId": queue_id}, marker))
 
     def describe(self, ids: Sequence[str]) -> Flow[Mapping[str, Job]]:
         """
@@ -175,42 +180,48 @@ class CloudInfinite:
         empty = not jobs and all_read
         return JobPage(jobs, None if empty else text(content.get("NextToken")), all_read)
 
-    def find(self, marker: str, *, since: float | None = None, input_object: str | None = None) -> Flow[JobList]:
+    def list_all(
+        self,
+        wanted: Callable[[Job], bool],
+        *,
+        start: float | None = None,
+        end: float | None = None,
+        input_object: str | None = None,
+    ) -> Flow[JobList]:
         """
-        List the jobs whose ``UserData`` begins with the marker, newest first.
+        List the jobs of a time from all pages, newest first.
 
         Asked without a queue first, and with the smart-audio queue's id if the service insists on one (section 11).
 
-        :param since: epoch seconds in the service's clock before which none can have been created; two minutes
-            earlier is what is asked for.
+        :param wanted: which of them are kept.
+        :param start: epoch seconds in the service's clock; ``end`` likewise.
         :param input_object: key of the source, to have less to read.
         :return: not complete if the list had no end, or held something that cannot be read.
         """
         queue_id: str | None = None
         token: str | None = None
-        start = None if since is None else since - LIST_MARGIN
-        mine: dict[str, Job] = {}
+        found: dict[str, Job] = {}
         tokens: set[str] = set()
         complete = True
         for _ in range(MOST_PAGES):
             try:
                 page = yield from self.list_jobs(
-                    queue_id=queue_id, start=start, input_object=input_object, next_token=token
+                    queue_id=queue_id, start=start, end=end, input_object=input_object, next_token=token
                 )
             except BadRequest as refused:
                 if queue_id is not None or token is not None or refused.code not in QUEUE_WANTED:
                     raise
                 queue_id = yield from self._queue_id(refused)
                 continue
-            mine |= {job.id: job for job in page.jobs if job.marker == marker}
+            found |= {job.id: job for job in page.jobs if wanted(job)}
             complete = complete and page.complete
             token = page.next_token
             if token is None or token in tokens:
                 break
             tokens.add(token)
-        found = sorted(mine.values(), key=lambda job: job.created_at.timestamp() if job.created_at else 0.0)
+        jobs = sorted(found.values(), key=lambda job: job.created_at.timestamp() if job.created_at else 0.0)
         # What was not read may be a job that was paid for, so it never proves that there is none.
-        return JobList(found[::-1], complete=complete and token is None)
+        return JobList(jobs[::-1], complete=complete and token is None)
 
     def cancel(self, ids: Sequence[str]) -> Flow[None]:
         """
@@ -231,13 +242,6 @@ class CloudInfinite:
         body = template_body(name, mode, audio)
         reply = yield self._call("CreateTemplate", "POST", "/template", body=body, repeat=Repeat.NEVER)
         return self._template("CreateTemplate", reply)
-
-    def update_template(self, template_id: str, name: str, mode: str, audio: AudioConfig) -> Flow[Template]:
-        """Replace a template (section 7)."""
-        check("template_id", template_id)
-        body = template_body(name, mode, audio)
-        reply = yield self._call("UpdateTemplate", "PUT", f"/template/{template_id}", body=body)
-        return self._template("UpdateTemplate", reply)
 
     def get_templates(
         self, *, ids: Sequence[str] = (), name: str | None = None, category: str = "Custom"
@@ -273,12 +277,6 @@ class CloudInfinite:
                 return [template for template in found.values() if text(template.raw.get("Tag")) in (None, TAG)]
         raise ProtocolError(f"The service lists more than {MOST_PAGES} pages of templates")
 
-    def delete_template(self, template_id: str) -> Flow[None]:
-        """Delete a template (section 7)."""
-        check("template_id", template_id)
-        reply = yield self._call("DeleteTemplate", "DELETE", f"/template/{template_id}")
-        self._done("DeleteTemplate", reply)
-
     def queues(self) -> Flow[list[Queue]]:
         """List the smart-audio queues (section 8); there can be only one."""
         query = {"state": "All", "pageNumber": "1", "pageSize": "10"}
@@ -297,10 +295,9 @@ class CloudInfinite:
         listed = objects(self._read("DescribeActivation", reply).get("AsrBucketList"))
         return any(self.bucket in (text(raw.get("BucketId")), text(raw.get("Name"))) for raw in listed)
 
-    def _submit(self, request: VoiceSeparationRequest, marker: str, queue_id: str | None = None) -> Flow[Job]:
+    def _submit(self, body: JsonObject, marker: str) -> Flow[Job]:
         action = "SubmitJob"
-        body = request.body(marker, bucket=self.bucket, region=self.region, queue_id=queue_id)
-        reply = yield self._call(action, "POST", "/jobs", body=body, repeat=Repeat.NEVER)
+        reply = yield self._call(action, "POST", "/jobs", body=write_xml("Request", body), repeat=Repeat.NEVER)
         jobs, _ = read_jobs(self._read(action, reply), f"The answer to {action}")
         if not jobs:
             raise ProtocolError(f"The answer to {action} holds no job id", status=reply.status if reply else None)
@@ -340,7 +337,7 @@ class CloudInfinite:
             said = authorization(self.keys, method, path, query=query, headers=signed, now=now, ahead=SIGNATURE_SECONDS)
             return {**token, "Authorization": said}
 
-        base = self.endpoint.rstrip("/") if self.endpoint else f"https://{headers['Host']}"
+        base = self.base_url if self.endpoint else f"https://{headers['Host']}"
         asked = "&".join(f"{encoded(name)}={encoded(said)}" if said else encoded(name) for name, said in query.items())
         return Call(
             action=action,

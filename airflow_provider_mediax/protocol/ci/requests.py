@@ -6,12 +6,13 @@ What the reference states is checked here, so that a bad request is refused befo
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from types import MappingProxyType
 from typing import ClassVar
 
-from airflow_provider_mediax.protocol.ci.xml import XmlNode, write_xml
+from airflow_provider_mediax.protocol.ci.xml import write_xml
 from airflow_provider_mediax.protocol.exchange import JsonObject
 from airflow_provider_mediax.protocol.names import MOST_WHOLE, broken, check, check_choice, exactly_one, refused
 
@@ -37,6 +38,9 @@ MUSIC_MODE = "MusicMode"
 SAMPLE_RATES = (8000, 11025, 22050, 32000, 44100, 48000, 96000)
 """Hz."""
 
+MARKER_LENGTH = 44
+"""Characters of a marker of the job engine."""
+
 USER_DATA_LIMIT = 1024
 """Characters of ``UserData``, marker included."""
 
@@ -49,6 +53,7 @@ _CHANNELS: Mapping[str, tuple[int, ...] | None] = MappingProxyType(
     {"aac": (1, 2, 4, 5, 6, 8), "mp3": (1, 2), "flac": (1, 2, 4, 5, 6, 8), "amr": (1,), "wav": None}
 )
 _MUSIC_CODECS = ("mp3", "wav", "aac")
+_TEMPLATE_NAME = re.compile(r"[A-Za-z0-9_*\u3400-\u4dbf\u4e00-\u9fff-]{1,64}")
 _MQ_REGIONS = ("sh", "bj", "gz", "cd", "hk")
 _MQ_MODES = ("Queue", "Topic")
 
@@ -91,7 +96,7 @@ class AudioConfig:
             rule = f"{self.codec} takes {_listed(channels)}." if channels else "it must be 1 or more."
             raise refused("channels", self.channels, rule)
 
-    def wire(self) -> dict[str, XmlNode]:
+    def wire(self) -> JsonObject:
         """Return ``AudioConfig``; every value travels as text."""
         return {
             "Codec": self.codec,
@@ -162,48 +167,52 @@ class VoiceSeparationRequest:
             check_user_data("user_data", self.user_data)
         self._check_callback()
 
-    def body(self, marker: str, *, bucket: str, region: str, queue_id: str | None = None) -> bytes:
+    def wire(self, *, bucket: str, region: str) -> JsonObject:
         """
-        Return the body of a submit.
+        Return the content of a submit's body but for ``UserData``; what is not given is None.
 
-        :param marker: first word of ``UserData``.
         :param bucket: bucket of the host that it is sent to; ``region`` likewise.
-        :param queue_id: used if the request names none.
-        :raises BadRequest: the source lies elsewhere or would be overwritten, or marker and user data are too long.
+        :raises BadRequest: the source lies elsewhere or would be overwritten, or the user data is too long.
         """
         if self.bucket is not None and self.bucket != bucket:
             raise refused("source", f"cos://{self.bucket}/{self.source}", f"the job runs on {bucket}.")
         output_bucket = self.output_bucket or bucket
         if output_bucket == bucket and any(self._overwrites_source(key) for key in self.outputs.values()):
             raise refused("outputs", self.source, "a stem would overwrite the source.")
-        if not marker or " " in marker:
-            raise refused("marker", marker, "it must be one word.")
-        user_data = f"{marker} {self.user_data}" if self.user_data else marker
-        check_user_data("user_data", user_data)
-        separation: dict[str, XmlNode] | None = None
+        check_user_data("user_data", self._user_data("m" * MARKER_LENGTH))
+        separation: JsonObject | None = None
         if self.mode is not None:
             separation = {"AudioMode": self.mode, "AudioConfig": self._audio().wire()}
-        output: dict[str, XmlNode] = {"Region": self.output_region or region, "Bucket": output_bucket}
+        output: JsonObject = {"Region": self.output_region or region, "Bucket": output_bucket}
         output |= {node: self.outputs.get(role) for role, node in ROLES.items()}
-        return write_xml(
-            "Request",
-            {
-                "Tag": TAG,
-                "Input": {"Object": self.source},
-                "Operation": {
-                    "TemplateId": self.template_id,
-                    "VoiceSeparate": separation,
-                    "Output": output,
-                    "UserData": user_data,
-                    "JobLevel": self.job_level,
-                },
-                "QueueId": self.queue_id or queue_id,
-                "CallBack": self.callback,
-                "CallBackFormat": self.callback_format,
-                "CallBackType": self.callback_type,
-                "CallBackMqConfig": self._message_queue(),
+        return {
+            "Tag": TAG,
+            "Input": {"Object": self.source},
+            "Operation": {
+                "TemplateId": self.template_id,
+                "VoiceSeparate": separation,
+                "Output": output,
+                "UserData": None,
+                "JobLevel": self.job_level,
             },
-        )
+            "QueueId": self.queue_id,
+            "CallBack": self.callback,
+            "CallBackFormat": self.callback_format,
+            "CallBackType": self.callback_type,
+            "CallBackMqConfig": self._message_queue(),
+        }
+
+    def marked(self, body: JsonObject, marker: str) -> JsonObject:
+        """
+        Return what :meth:`wire` has made with the job's ``UserData``.
+
+        :param marker: its first word.
+        """
+        if not marker or " " in marker:
+            raise refused("marker", marker, "it must be one word.")
+        user_data = self._user_data(marker)
+        check_user_data("user_data", user_data)
+        return {**body, "Operation": {**body["Operation"], "UserData": user_data}}
 
     def identity(self) -> JsonObject:
         """
@@ -228,6 +237,9 @@ class VoiceSeparationRequest:
         extension = self._audio().codec if self.mode is not None else self.source.rpartition(".")[2]
         return key.replace("${ext}", extension) == self.source
 
+    def _user_data(self, marker: str) -> str:
+        return f"{marker} {self.user_data}" if self.user_data else marker
+
     def _audio(self) -> AudioConfig:
         return self.audio or AudioConfig()
 
@@ -250,7 +262,7 @@ class VoiceSeparationRequest:
         check_choice("callback_mq.MqMode", self.callback_mq.get("MqMode", "Queue"), _MQ_MODES)
         check("callback_mq.MqName", self.callback_mq.get("MqName"))
 
-    def _message_queue(self) -> XmlNode:
+    def _message_queue(self) -> JsonObject | None:
         given = self.callback_mq
         if given is None:
             return None
@@ -300,6 +312,20 @@ def check_audio(mode: str, audio: AudioConfig) -> None:
     for name in ("sample_rate", "bitrate", "channels"):
         if (value := getattr(audio, name)) is not None:
             raise refused(name, value, f"it has no effect in {MUSIC_MODE}, so leave it out.")
+
+
+def template_body(name: str, mode: str, audio: AudioConfig) -> bytes:
+    """
+    Return the body that creates a template (section 7).
+
+    ``AudioMode`` is a child of ``Request`` here, and of ``VoiceSeparate`` everywhere else.
+
+    :raises BadRequest: the name has other characters or more of them, or mode and encoding do not fit.
+    """
+    if not isinstance(name, str) or not _TEMPLATE_NAME.fullmatch(name):
+        raise refused("name", name, "1 to 64 Chinese or Latin letters, digits, _, - and *.")
+    check_audio(mode, audio)
+    return write_xml("Request", {"Tag": TAG, "Name": name, "AudioMode": mode, "AudioConfig": audio.wire()})
 
 
 def is_id(value: object) -> bool:

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
+from urllib.parse import urlsplit
 
+from airflow_provider_mediax.exceptions import BadRequest, MediaxError
 from airflow_provider_mediax.protocol.ci.answers import expected_stems, read_separation
-from airflow_provider_mediax.protocol.ci.operations import IDS_PER_CALL, CloudInfinite
+from airflow_provider_mediax.protocol.ci.operations import IDS_PER_CALL, LIST_MARGIN, CloudInfinite
 from airflow_provider_mediax.protocol.ci.requests import MODES, ROLES, TAG, VoiceSeparationRequest
-from airflow_provider_mediax.protocol.ci.xml import read_xml
 from airflow_provider_mediax.protocol.echo import contradicts
 from airflow_provider_mediax.protocol.exchange import Flow, JsonObject
-from airflow_provider_mediax.protocol.job import Job, JobList, member, objects, text
-from airflow_provider_mediax.protocol.mediax.results import ResultView
-from airflow_provider_mediax.protocol.service import JobService, Promise
+from airflow_provider_mediax.protocol.job import Job, JobList, JobState, member, objects, text
+from airflow_provider_mediax.protocol.rows import ResultView
+from airflow_provider_mediax.protocol.service import Finding, JobService, Prepared, Promise
 from airflow_provider_mediax.protocol.urls import cos_address
+
+RUNNING = "Running"
+"""The one open state in which a cancel comes too late."""
 
 
 @dataclass(frozen=True)
@@ -23,40 +27,51 @@ class CloudInfiniteService(JobService[VoiceSeparationRequest]):
     """Voice separation jobs of one bucket; those that have not started can be canceled (CI reference section 5.4)."""
 
     name: ClassVar[str] = "cloud_infinite"
+    title: ClassVar[str] = "Cloud Infinite"
     describe_limit: ClassVar[int] = IDS_PER_CALL
     cancellable: ClassVar[bool] = True
+    lists_by_time: ClassVar[bool] = True
 
     bucket: CloudInfinite
 
-    def check(self, request: VoiceSeparationRequest) -> None:
-        """Build the call once without sending it, which refuses what cannot be sent."""
-        flow = self.submit(request, "check")
-        next(flow)
-        flow.close()
+    @property
+    def account(self) -> tuple[str, str]:
+        """The bucket's host or the endpoint in its place, and the COS key id."""
+        return urlsplit(self.bucket.base_url).netloc, self.bucket.keys.secret_id
 
-    def submit(self, request: VoiceSeparationRequest, marker: str) -> Flow[Job]:
+    def prepare(self, request: VoiceSeparationRequest) -> Prepared[VoiceSeparationRequest]:
+        """Build the body but for ``UserData`` and a queue that is learned."""
+        return Prepared.of(request, request.wire(bucket=self.bucket.bucket, region=self.bucket.region))
+
+    def submit(self, prepared: Prepared[VoiceSeparationRequest], marker: str) -> Flow[Job]:
         """Create a job; the marker is the first word of its ``UserData``."""
-        return (yield from self.bucket.submit(request, marker))
+        body = prepared.request.marked(prepared.body, marker)
+        return (yield from self.bucket.submit(body, marker))
 
-    def find(
-        self, marker: str, *, request: VoiceSeparationRequest | None = None, since: float | None = None
+    def jobs_of(
+        self, marker: str, *, prepared: Prepared[VoiceSeparationRequest] | None = None, since: float | None = None
     ) -> Flow[JobList]:
         """List the jobs by their ``UserData``, of the request's source only where that is known."""
-        source = request.source if request is not None else None
-        return (yield from self.bucket.find(marker, since=since, input_object=source))
+        source = prepared.request.source if prepared is not None else None
+        found = yield from self.bucket.list_all(
+            lambda job: job.marker == marker, start=_earlier(since), input_object=source
+        )
+        return found
 
-    def matches(self, job: Job, request: VoiceSeparationRequest) -> bool:
+    def list_since(self, since: float | None, until: float | None, markers: Collection[str]) -> Flow[JobList]:
+        """List the bucket's jobs of a time, whatever their markers; newest first."""
+        return (yield from self.bucket.list_all(lambda job: job.marker is not None, start=since, end=until))
+
+    def matches(self, job: Job, prepared: Prepared[VoiceSeparationRequest]) -> bool:
         """Compare the echoed source, template, mode, encoding and outputs (section 4.5)."""
-        body = request.body(job.marker or "m", bucket=self.bucket.bucket, region=self.bucket.region)
-        _, asked = read_xml(body, "The request")
-        operation = member(asked, "Operation")
+        operation = member(prepared.body, "Operation")
         echoed = member(member(job.raw, "Operation"), "Output")
         if any(echoed.get(node) for node in ROLES.values()) and not all(map(echoed.get, _made(operation))):
             return False  # it makes fewer stems
         # The answer may hold names with ${...} as they were asked for or filled in.
         output = {node: key for node, key in member(operation, "Output").items() if "${" not in str(key)}
         expected = {
-            "Input": {"Object": request.source},
+            "Input": prepared.body["Input"],
             "Operation": {
                 "TemplateId": operation.get("TemplateId"),
                 "VoiceSeparate": operation.get("VoiceSeparate"),
@@ -72,6 +87,23 @@ class CloudInfiniteService(JobService[VoiceSeparationRequest]):
     def cancel(self, ids: Sequence[str]) -> Flow[None]:
         """Cancel jobs that have not started."""
         return (yield from self.bucket.cancel(ids))
+
+    def can_cancel(self, job: Job) -> bool:
+        """Tell whether the job has not started: only ``Running`` is canceled no more (section 5.4)."""
+        return job.state is JobState.OPEN and job.state_name != RUNNING
+
+    def probe(self) -> Flow[Sequence[Finding]]:
+        """Ask whether Smart Audio is activated, and list jobs, which retries depend on."""
+        part = "voice separation"
+        try:
+            if not (yield from self.bucket.activation()):
+                what = "Smart Audio is not activated on the bucket"
+                advice = "Bind the bucket to Cloud Infinite and activate Smart Audio on it, in the console."
+                return [Finding.refused(part, BadRequest(what, advice=advice))]
+            yield from self.bucket.list_jobs(size=1)
+        except MediaxError as error:
+            return [Finding.refused(part, error)]
+        return [Finding(part, "works", "Smart Audio is activated, and its jobs can be listed")]
 
     def view(self, job: Job) -> ResultView:
         """Read which stem lies where."""
@@ -116,3 +148,8 @@ def _made(operation: JsonObject) -> list[str]:
     """Return the nodes of the stems that a job is asked for and makes; a template may make all of them."""
     roles = MODES.get(_mode(operation), tuple(ROLES))
     return [ROLES[role] for role in roles if member(operation, "Output").get(ROLES[role])]
+
+
+def _earlier(since: float | None) -> float | None:
+    """Return when a look-up begins: clocks may differ by a minute before anybody notices."""
+    return None if since is None else since - LIST_MARGIN

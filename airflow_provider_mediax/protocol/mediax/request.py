@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from airflow_provider_mediax.exceptions import BadRequest
@@ -14,6 +14,12 @@ from airflow_provider_mediax.protocol.names import check, check_json, check_seco
 from airflow_provider_mediax.protocol.urls import CosAddress, unsigned_url
 
 PREFIX_MEMBER = "outputPrefix"
+
+
+def default_destination(marker: str) -> str:
+    """Return the directory that a job's files go to when the user names none."""
+    return f"/mediax/{marker}/"
+
 
 INPUTS = ("url", "path", "source_data")
 """Kinds of input; a job has exactly one."""
@@ -95,18 +101,27 @@ class MediaxInput:
 class MediaxRequest(ABC):
     """What the engine needs of a MediaX job, typed or raw."""
 
+    content_id: str | None
+
     @property
     @abstractmethod
     def capability_name(self) -> str:
         """The capability's name on the wire."""
 
     @abstractmethod
-    def wire(self, repository: Repository, destination: str) -> JsonObject:
+    def wire(self, repository: Repository) -> JsonObject:
         """
-        Return ``createJobRequest`` without ``customId``.
+        Return ``createJobRequest`` but for ``customId`` and what is named after it.
 
-        :param repository: where paths lie and files go, unless the request names another one.
-        :param destination: directory of file results, unless the request names one.
+        :param repository: where paths lie and files go: the one of :attr:`content_id`, or the connection's.
+        """
+
+    @abstractmethod
+    def placed(self, body: JsonObject, marker: str) -> JsonObject:
+        """
+        Return what :meth:`wire` has made with the default directory of the files.
+
+        :param marker: the job's, after which the directory is named.
         """
 
     @abstractmethod
@@ -127,23 +142,23 @@ class CapabilityRequest(MediaxRequest):
         ``{"<capability>": <parameters>}``, for capabilities and fields that the reference has not seen.
     :param input: what to compute it from; None where the capability takes no input.
     :param content_id: repository of path inputs and file results, if it is not the connection's.
-    :param bucket: the COS bucket behind ``content_id``.
     :param destination: directory of file results; the default is one of its own per job.
     :param output_prefix: prefix of file names, shorter than 20 characters.
     :param callback: address that the platform posts the finished job to.
     :param job_timeout: seconds after which the platform ends the job in ERROR.
     :param extra_parameters: merged last into the capability's parameters.
+    :ivar descriptor: ``smartContentDescriptor``.
     """
 
     capability: Capability | Mapping[str, Any]
     input: MediaxInput | None = None
     content_id: str | None = None
-    bucket: str | None = None
     destination: str | None = None
     output_prefix: str | None = None
     callback: str | None = None
     job_timeout: int | None = None
     extra_parameters: Mapping[str, Any] = field(default_factory=dict)
+    descriptor: JsonObject = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Refuse options that the capability does not have, and texts and objects that could not be sent."""
@@ -162,14 +177,8 @@ class CapabilityRequest(MediaxRequest):
             check("destination", self.destination)
         if self.content_id is not None:
             check("content_id", self.content_id)
-        if self.bucket is not None:
-            check("cos_bucket", self.bucket)
-            if self.content_id is None:
-                raise refused("cos_bucket", self.bucket, "it says where content_id lies, so give that too.")
         _check_options(self.callback, self.job_timeout)
-        if self.extra_parameters and not isinstance(self.descriptor()[name], Mapping):
-            rule = f"{name} takes a plain value, so there is nothing to merge into."
-            raise refused("extra_parameters", dict(self.extra_parameters), rule)
+        object.__setattr__(self, "descriptor", self._descriptor(name))
 
     @property
     def capability_name(self) -> str:
@@ -186,31 +195,36 @@ class CapabilityRequest(MediaxRequest):
         """Whether the job writes files; a raw descriptor does if it is given a place to write to."""
         return self.capability.has_files() if isinstance(self.capability, Capability) else self.destination is not None
 
-    def descriptor(self) -> JsonObject:
-        """Return ``smartContentDescriptor``."""
-        if isinstance(self.capability, Capability):
-            content: JsonObject = {self.capability.name: self.capability.parameters()}
-        else:
-            content = dict(self.capability)
-        name = self.capability_name
-        if self.extra_parameters and isinstance(content[name], Mapping):
-            content[name] = {**content[name], **self.extra_parameters}
-        return content if self.output_prefix is None else {PREFIX_MEMBER: self.output_prefix, **content}
-
-    def wire(self, repository: Repository, destination: str) -> JsonObject:
+    def wire(self, repository: Repository) -> JsonObject:
         """Return the request with one input and one output, as every documented example has them."""
-        if self.content_id:
-            known = repository.bucket if self.content_id == repository.content_id else None
-            repository = replace(repository, content_id=self.content_id, bucket=self.bucket or known)
-        output: JsonObject = {"smartContentDescriptor": self.descriptor()}
+        output: JsonObject = {"smartContentDescriptor": self.descriptor}
         if self.writes_files:
             output["contentId"] = _required(repository.content_id, "the result files")
-            output["destination"] = self.destination or destination
+            if self.destination is not None:
+                output["destination"] = self.destination
         body: JsonObject = {"outputs": [output]}
         if self.input:
             output["inputSelectors"] = [0]
             body["inputs"] = [self.input.wire(repository)]
         return {**body, **_options(self.callback, self.job_timeout)}
+
+    def placed(self, body: JsonObject, marker: str) -> JsonObject:
+        """Return the body; of a job that writes files, with a directory of its own unless the user has named one."""
+        if self.destination is not None or not self.writes_files:
+            return body
+        return {**body, "outputs": [{**body["outputs"][0], "destination": default_destination(marker)}]}
+
+    def _descriptor(self, name: str) -> JsonObject:
+        if isinstance(self.capability, Capability):
+            content: JsonObject = {name: self.capability.parameters()}
+        else:
+            content = dict(self.capability)
+        if self.extra_parameters:
+            if not isinstance(content[name], Mapping):
+                rule = f"{name} takes a plain value, so there is nothing to merge into."
+                raise refused("extra_parameters", dict(self.extra_parameters), rule)
+            content[name] = {**content[name], **self.extra_parameters}
+        return content if self.output_prefix is None else {PREFIX_MEMBER: self.output_prefix, **content}
 
     def _check_input(self) -> None:
         """Refuse no input, one that the capability does not take, and a text that is too long for it."""
@@ -234,7 +248,7 @@ class CapabilityRequest(MediaxRequest):
         """Return capability, parameters, input and output as the user gave them."""
         return {
             "capability": self.capability_name,
-            "parameters": self.descriptor(),
+            "parameters": self.descriptor,
             **(self.input.identity() if self.input else {}),
             "content_id": self.content_id,
             "destination": self.destination,
@@ -254,6 +268,7 @@ class RawRequest(MediaxRequest):
     outputs: Sequence[Mapping[str, Any]]
     callback: str | None = None
     job_timeout: int | None = None
+    content_id: None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         """Refuse what names no capability, what could not be sent, and options that no job can have."""
@@ -274,10 +289,14 @@ class RawRequest(MediaxRequest):
         """The names of all capabilities asked for, in order."""
         return ",".join(dict.fromkeys(name for output in self.outputs for name in _descriptor_names(output)))
 
-    def wire(self, repository: Repository, destination: str) -> JsonObject:
+    def wire(self, repository: Repository) -> JsonObject:
         """Return both arrays untouched; no ``inputs`` where there are none, as for ``musicCompose``."""
         arrays = {"inputs": list(self.inputs)} if self.inputs else {}
         return {**arrays, "outputs": list(self.outputs), **_options(self.callback, self.job_timeout)}
+
+    def placed(self, body: JsonObject, marker: str) -> JsonObject:
+        """Return the body as it is."""
+        return body
 
     def identity(self) -> JsonObject:
         """Return both arrays, with URLs reduced to what they point to."""

@@ -16,6 +16,7 @@ from typing import Any, TypeAlias
 from airflow_provider_mediax.protocol.exchange import JsonObject
 from airflow_provider_mediax.protocol.job import Job, member, objects, text
 from airflow_provider_mediax.protocol.mediax.request import PREFIX_MEMBER
+from airflow_provider_mediax.protocol.rows import ResultView
 from airflow_provider_mediax.protocol.urls import CosAddress, object_address, shown_url
 
 _FILE_MEMBERS = ("fileName", "songName", "voiceName", "videoName")
@@ -42,30 +43,15 @@ class ResultSchema:
     rows: Callable[[JsonObject], list[JsonObject]]
 
 
-@dataclass(frozen=True, slots=True)
-class ResultView:
-    """
-    What a job found.
-
-    :param capability: name on the wire; of a job with several outputs, the name of each one joined by commas.
-    :param result: the typed view where the schema is known, the raw object where not.
-    :param files: full addresses of the files written, as far as their bucket is known.
-    :param homeless: names of files whose bucket is not known.
-    :param input: address of the input, without anything secret.
-    """
-
-    capability: str
-    result: JsonObject
-    files: list[str]
-    homeless: list[str]
-    input: str | None
+BucketOf: TypeAlias = Callable[[str], str | None]
+"""Tells the bucket of a repository by its id, None if that is not known."""
 
 
-def read_result(job: Job, repositories: Mapping[str, str]) -> ResultView:
+def read_result(job: Job, bucket_of: BucketOf) -> ResultView:
     """
     Read a job's result as far as it is there; a job of several outputs is read in full.
 
-    :param repositories: bucket of each repository that the connection knows.
+    :param bucket_of: tells the bucket of a repository.
     """
     outputs = objects(job.raw.get("outputs"))
     names: list[str] = []
@@ -76,14 +62,15 @@ def read_result(job: Job, repositories: Mapping[str, str]) -> ResultView:
         content = member(output, "smartContentResult")
         name = _capability_of(output)
         names.append(name)
-        bucket = repositories.get(text(output.get("contentId")) or "")
+        content_id = text(output.get("contentId"))
+        bucket = bucket_of(content_id) if content_id else None
         directory = (text(output.get("destination")) or "/").strip("/")
         keys = {file: f"{directory}/{file.lstrip('/')}".lstrip("/") for _, file in _files_in(content)}
         addresses = {file: str(CosAddress(bucket, key)) for file, key in keys.items()} if bucket else {}
         for _, file in _files_in(content):
             (files if bucket else homeless).append(addresses.get(file, keys[file]))
         views.append(schema_of(name).view(content, addresses) if content else {})
-    inputs = [_input_of(job, output, repositories) for output in outputs or ({},)]
+    inputs = [_input_of(job, output, bucket_of) for output in outputs or ({},)]
     # What was asked of another input is a fact of its output, and its rows must say so.
     result = views[0] if len(views) == 1 else ({"outputs": views, "inputs": inputs} if views else {})
     return ResultView(",".join(names), result, files, homeless, inputs[0])
@@ -161,7 +148,7 @@ def _names_file(name: str, value: object) -> bool:
     return isinstance(value, str) and value != "" and (name in _FILE_MEMBERS or name.endswith("FileName"))
 
 
-def _input_of(job: Job, output: JsonObject, repositories: Mapping[str, str]) -> str | None:
+def _input_of(job: Job, output: JsonObject, bucket_of: BucketOf) -> str | None:
     """Return the address of the first input that an output was computed from; text and no input have none."""
     inputs, selectors = job.raw.get("inputs"), output.get("inputSelectors")
     chosen = selectors[0] if isinstance(selectors, list) and selectors else 0
@@ -173,7 +160,8 @@ def _input_of(job: Job, output: JsonObject, repositories: Mapping[str, str]) -> 
         return str(address) if address else shown_url(url)
     source = member(first, "source")
     if path := text(source.get("path")):
-        bucket = repositories.get(text(source.get("contentId")) or "")
+        content_id = text(source.get("contentId"))
+        bucket = bucket_of(content_id) if content_id else None
         return str(CosAddress(bucket, path.lstrip("/"))) if bucket else path
     return None
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import ClassVar
+from urllib.parse import urlsplit
 
-from airflow_provider_mediax.exceptions import BadRequest
+from airflow_provider_mediax.exceptions import BadRequest, MediaxError
 from airflow_provider_mediax.protocol.echo import contradicts, names_another
 from airflow_provider_mediax.protocol.exchange import Flow, JsonObject
 from airflow_provider_mediax.protocol.job import Job, JobList, member, objects
 from airflow_provider_mediax.protocol.mediax.gateway import Gateway
 from airflow_provider_mediax.protocol.mediax.request import PREFIX_MEMBER, MediaxRequest, Repository
-from airflow_provider_mediax.protocol.mediax.results import ResultView, read_result
-from airflow_provider_mediax.protocol.service import JobService, Promise
+from airflow_provider_mediax.protocol.mediax.results import read_result
+from airflow_provider_mediax.protocol.names import check, refused
+from airflow_provider_mediax.protocol.rows import ResultView
+from airflow_provider_mediax.protocol.service import NOBODYS_MARKER, Finding, JobService, Prepared, Promise
 
 
 @dataclass(frozen=True)
@@ -22,35 +25,55 @@ class MediaxService(JobService[MediaxRequest]):
     Jobs of the music platform. It has no call to cancel one (API reference section 5.5).
 
     :param repository: what the connection says of the registered repository.
-    :param buckets: buckets of other repositories by their ids.
+    :param cos_bucket: bucket of the repository that a request names in the connection's place.
     """
 
     name: ClassVar[str] = "mediax"
+    title: ClassVar[str] = "MediaX"
     describe_limit: ClassVar[int] = 1
     cancellable: ClassVar[bool] = False
+    lists_by_time: ClassVar[bool] = False
 
     gateway: Gateway
     repository: Repository
-    buckets: Mapping[str, str] = field(default_factory=dict)
+    cos_bucket: str | None = None
 
-    def check(self, request: MediaxRequest) -> None:
-        """Build the call once without sending it, which refuses what cannot be sent."""
-        flow = self.submit(request, "check")
-        next(flow)
-        flow.close()
+    @property
+    def account(self) -> tuple[str, str]:
+        """The gateway's host, and the platform's key id."""
+        return urlsplit(self.gateway.base_url).netloc, self.gateway.platform_keys.secret_id
 
-    def submit(self, request: MediaxRequest, marker: str) -> Flow[Job]:
+    def prepare(self, request: MediaxRequest) -> Prepared[MediaxRequest]:
+        """Build ``createJobRequest`` but for ``customId`` and the directory that is named after it."""
+        if self.cos_bucket is not None:
+            check("cos_bucket", self.cos_bucket)
+            if request.content_id is None:
+                raise refused("cos_bucket", self.cos_bucket, "it says where content_id lies, so give that too.")
+        return Prepared.of(request, request.wire(self._repository_of(request.content_id)))
+
+    def submit(self, prepared: Prepared[MediaxRequest], marker: str) -> Flow[Job]:
         """Create a job; file results go to a directory of its own unless the request names one."""
-        body = request.wire(self.repository, default_destination(marker))
-        return (yield from self.gateway.create_job(body, marker))
+        return (yield from self.gateway.create_job(prepared.request.placed(prepared.body, marker), marker))
 
-    def find(self, marker: str, *, request: MediaxRequest | None = None, since: float | None = None) -> Flow[JobList]:
-        """List the jobs by ``customId``, whenever they were created."""
+    def jobs_of(
+        self, marker: str, *, prepared: Prepared[MediaxRequest] | None = None, since: float | None = None
+    ) -> Flow[JobList]:
+        """List the jobs by ``customId``, whenever they were created (section 5.3)."""
         return (yield from self.gateway.list_jobs(marker))
 
-    def matches(self, job: Job, request: MediaxRequest) -> bool:
+    def list_since(self, since: float | None, until: float | None, markers: Collection[str]) -> Flow[JobList]:
+        """List the jobs of the markers, one after the other: the platform has no list by time."""
+        jobs: list[Job] = []
+        complete = True
+        for marker in sorted(markers):
+            listed = yield from self.jobs_of(marker)
+            jobs += listed.jobs
+            complete = complete and listed.complete
+        return JobList(jobs, complete=complete)
+
+    def matches(self, job: Job, prepared: Prepared[MediaxRequest]) -> bool:
         """Compare the echoed inputs and outputs (section 6); of an input or a descriptor, the kind first."""
-        asked = request.wire(self.repository, default_destination(job.marker or ""))
+        asked = prepared.request.placed(prepared.body, job.marker or "")
         return not (
             _other_kind(asked.get("inputs"), job.raw.get("inputs"))
             or contradicts(asked.get("inputs"), job.raw.get("inputs"))
@@ -59,7 +82,7 @@ class MediaxService(JobService[MediaxRequest]):
         )
 
     def describe(self, ids: Sequence[str]) -> Flow[Mapping[str, Job]]:
-        """Read one job after the other; the platform has no call for several."""
+        """Read one job after the other; the platform has no call for several (section 5.2)."""
         jobs = {}
         for job_id in ids:
             jobs[job_id] = yield from self.gateway.get_job(job_id)
@@ -71,14 +94,36 @@ class MediaxService(JobService[MediaxRequest]):
 
         :raises BadRequest: always.
         """
-        raise BadRequest.field("job_id", list(ids), "the platform cannot cancel jobs.")
+        raise BadRequest.field("job_id", list(ids), "MediaX cannot cancel jobs.")
         yield  # makes it a flow, like its siblings
+
+    def probe(self) -> Flow[Sequence[Finding]]:
+        """List the jobs of a marker that nobody has: it tries signature, keys, and the list that retries depend on."""
+        signed = "signed" if self.gateway.gateway_keys else "without a gateway signature"
+        accepted = Finding("gateway", "works", f"{self.gateway.base_url} ({signed})")
+        try:
+            yield from self.jobs_of(NOBODYS_MARKER)
+        except MediaxError as error:
+            if error.layer == "platform":
+                return [accepted, Finding.refused("platform keys", error), self._repository_finding]
+            not_reached = Finding("platform keys", "unknown", "the gateway must work first")
+            return [Finding.refused("gateway", error), not_reached, self._repository_finding]
+        keys = Finding("platform keys", "works", "the platform accepts login and password")
+        return [accepted, keys, self._repository_finding]
+
+    @property
+    def _repository_finding(self) -> Finding:
+        """No call of the platform says whether a repository is the right one."""
+        content_id = self.repository.content_id
+        if content_id is None:
+            says = "set content_id (tmpContentId) for inputs by path and for files"
+            return Finding("repository", "not set up", says)
+        says = f"content_id is {content_id}; only a job shows whether it is the right one"
+        return Finding("repository", "not tried", says)
 
     def view(self, job: Job) -> ResultView:
         """Read the result; addresses of files need the bucket of their repository."""
-        own = self.repository
-        known = {own.content_id: own.bucket} if own.content_id and own.bucket else {}
-        return read_result(job, {**known, **self.buckets})
+        return read_result(job, lambda content_id: self._repository_of(content_id).bucket)
 
     def promised(self, job: Job) -> Promise:
         """
@@ -89,6 +134,13 @@ class MediaxService(JobService[MediaxRequest]):
         """
         return replace(super().promised(job), missing_is_failure=False)
 
+    def _repository_of(self, content_id: str | None) -> Repository:
+        """Return the repository that a request or a job names, the connection's if it names none."""
+        own = self.repository
+        if content_id in (None, own.content_id):
+            return replace(own, bucket=self.cos_bucket or own.bucket) if content_id else own
+        return replace(own, content_id=content_id, bucket=self.cos_bucket)
+
 
 def _other_kind(asked: object, echoed: object) -> bool:
     return any(map(names_another, objects(asked), objects(echoed)))
@@ -97,8 +149,3 @@ def _other_kind(asked: object, echoed: object) -> bool:
 def _descriptors(outputs: object) -> list[JsonObject]:
     descriptors = [member(output, "smartContentDescriptor") for output in objects(outputs)]
     return [{name: value for name, value in descriptor.items() if name != PREFIX_MEMBER} for descriptor in descriptors]
-
-
-def default_destination(marker: str) -> str:
-    """Return the directory that a job's files go to when the user names none."""
-    return f"/mediax/{marker}/"

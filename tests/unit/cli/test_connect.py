@@ -190,7 +190,7 @@ def test_every_form_of_a_connection_is_read(connect, connection, tmp_path, form,
     file.write_text("\ufeff" + json.dumps(form(connection)))
     said = connect("--file", "-", given=form(connection)) if where == "stdin" else connect("--file", str(file))
     assert (said.code, said.out) == (0, ""), said.err
-    assert said.err.count("works") == 5
+    assert said.err.count("works") == 4
     made = stored("mediax_default")
     assert (made.conn_type, made.port, made.schema) == ("mediax", None, None)
     assert fields_of(made) == flat(connection)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from airflow_provider_mediax.cli.owners import OVER, SENSORS, Listed, Trace, in_span, orphans
+from airflow_provider_mediax.cli.owners import OVER, Listed, Trace, in_span, orphans
+from airflow_provider_mediax.hooks.registry import SERVICES
 from airflow_provider_mediax.jobs.stored import Earlier, Owner, Record
-from airflow_provider_mediax.protocol.ci.service import CloudInfiniteService
 from airflow_provider_mediax.protocol.job import Job, JobState
-from airflow_provider_mediax.protocol.mediax.service import MediaxService
 from airflow_provider_mediax.sensors import job as sensors
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -32,12 +32,18 @@ def listed(
         created_at=NOON,
         completed_at=completed if state.final else None,
     )
-    return Listed(service="mediax", cancellable=False, job=job)
+    return Listed(service="mediax", sensor="MediaxJobSensor", cancellable=False, can_cancel=False, job=job)
 
 
 def separation(state_name: str) -> Listed:
     job = Job(id="1", state=JobState.OPEN, state_name=state_name, marker=MARKER)
-    return Listed(service="cloud_infinite", cancellable=True, job=job)
+    return Listed(
+        service="cloud_infinite",
+        sensor="CloudInfiniteJobSensor",
+        cancellable=True,
+        can_cancel=state_name != "Running",
+        job=job,
+    )
 
 
 def trace(state: str | None = "failed", **more) -> Trace:
@@ -179,8 +185,8 @@ def test_each_says_what_can_be_done_about_it(job, known, expected):
 
 
 def test_every_service_has_a_sensor_that_collects():
-    assert set(SENSORS) == {MediaxService.name, CloudInfiniteService.name}
-    assert all(hasattr(sensors, name) for name in SENSORS.values())
+    assert SERVICES
+    assert all(hasattr(sensors, hook.sensor) for hook in SERVICES.values())
 
 
 @pytest.mark.parametrize(
@@ -198,9 +204,8 @@ def test_a_job_that_does_not_say_when_it_was_created_is_in_every_span():
 def test_the_oldest_comes_first():
     young, old = (
         listed("young"),
-        Listed(
-            service="mediax",
-            cancellable=False,
+        replace(
+            listed(),
             job=Job(id="old", state=JobState.OPEN, state_name="x", marker=MARKER, created_at=NOON - SECOND),
         ),
     )

@@ -9,6 +9,7 @@ import pytest
 
 from airflow_provider_mediax.client.stop import StopSignal
 from airflow_provider_mediax.exceptions import Stopped, Unavailable
+from airflow_provider_mediax.hooks.base import pacing_of
 from airflow_provider_mediax.hooks.cloud_infinite import CloudInfiniteHook
 from tests.unit.hooks.test_cloud_infinite import edited, separation  # noqa: F401 - a fixture
 
@@ -33,7 +34,7 @@ def test_a_killed_hook_sends_nothing_but_what_is_carried_out_apart(hook):
 def test_what_a_kill_interrupts_holds_nothing_that_the_cancel_needs(hook):
     """A signal can come while the limiter's lock is held, or with its places given away for minutes."""
     job = hook.submit(separation(), "mx1-a")
-    pacing = hook.connection.pacing(hook.service_name)
+    pacing = pacing_of(hook.service, hook.connection)
     for _ in range(1000):
         pacing.reserve(time.monotonic())
     with pacing._lock:

@@ -9,7 +9,6 @@ import pytest
 
 from airflow_provider_mediax.exceptions import AuthenticationFailed, BadRequest, Unavailable
 from airflow_provider_mediax.hooks.cloud_infinite import CloudInfiniteHook
-from airflow_provider_mediax.hooks.connection import MediaxConnection
 from airflow_provider_mediax.protocol.ci.requests import AudioConfig, VoiceSeparationRequest
 from airflow_provider_mediax.protocol.job import JobState
 from tests.audio import click_track
@@ -43,9 +42,9 @@ def test_a_job_is_submitted_found_described_and_canceled(edited):
     hook = CloudInfiniteHook()
     job = hook.submit(separation(user_data="for the archive"), "mx1-a")
     other = hook.submit(separation(), "mx1-b")
-    assert [found.id for found in hook.find("mx1-a", since=time.time() - 60).jobs] == [job.id]
+    assert [found.id for found in hook.jobs_of("mx1-a", since=time.time() - 60).jobs] == [job.id]
     assert set(hook.describe([job.id, other.id, "unknown"])) == {job.id, other.id}
-    assert {found.id for found in hook.list().jobs} == {job.id, other.id}
+    assert {found.id for found in hook.jobs().jobs} == {job.id, other.id}
     hook.cancel([job.id])
     assert hook.describe([job.id])[job.id].state is JobState.CANCELED
     hook.close()
@@ -158,13 +157,13 @@ def test_temporary_keys_come_with_their_token(edited):
 
 
 def test_an_input_of_another_bucket_gets_an_address_that_is_masked_and_passes(edited, monkeypatch, caplog):
-    from airflow_provider_mediax.hooks import connection
+    from airflow_provider_mediax.hooks import mediax
     from airflow_provider_mediax.protocol.mediax.request import MediaxInput
 
     edited()
     masked = []
-    monkeypatch.setattr(connection, "mask_secret", masked.append)
-    repository = MediaxConnection.look_up("mediax_default").signing_repository()
+    monkeypatch.setattr(mediax, "mask_secret", masked.append)
+    repository = mediax.MediaxHook().service.repository
     given = MediaxInput(url="cos://other-1250000000/a b+ü.mp3")
     url = given.wire(repository)["url"]
     address, _, signature = url.partition("?")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import threading
+import time
 
 import pytest
 from airflow.sdk import Connection
@@ -12,12 +13,13 @@ from airflow.sdk import Connection
 from airflow_provider_mediax.client.transport import Transport
 from airflow_provider_mediax.exceptions import BadRequest
 from airflow_provider_mediax.hooks import connection as module
-from airflow_provider_mediax.hooks.connection import CI, PRESIGNED_SECONDS, MediaxConnection
-from airflow_provider_mediax.protocol.ci.service import CloudInfiniteService
+from airflow_provider_mediax.hooks.base import pacing_of
+from airflow_provider_mediax.hooks.cloud_infinite import CloudInfiniteHook
+from airflow_provider_mediax.hooks.connection import MediaxConnection
+from airflow_provider_mediax.hooks.mediax import PRESIGNED_SECONDS, MediaxHook
 from airflow_provider_mediax.protocol.cos_signature import CosKeys, presigned_query
 from airflow_provider_mediax.protocol.mediax.gateway import Gateway, GatewayKeys, PlatformKeys
 from airflow_provider_mediax.protocol.mediax.request import Repository
-from airflow_provider_mediax.protocol.mediax.service import MediaxService
 from airflow_provider_mediax.protocol.urls import CosAddress
 
 SECRETS = {
@@ -54,7 +56,13 @@ def test_platform_keys_are_used_without_white_space_at_their_ends():
 
 def test_no_secret_shows_in_a_repr():
     found = read({**SECRETS, "gateway_source": "source"})
-    for shown in (repr(found), str(found), repr(found.gateway()), repr(found.cos), repr(found.transport)):
+    for shown in (
+        repr(found),
+        str(found),
+        repr(MediaxHook.service_of(found, None, None)),
+        repr(found.cos),
+        repr(found.transport),
+    ):
         assert "SECRET" not in shown
 
 
@@ -151,7 +159,7 @@ def test_gateway_fields_come_all_three_or_not_at_all(missing):
 @pytest.mark.parametrize("field", ["login", "password"])
 def test_a_missing_platform_key_is_named_before_anything_is_sent(field):
     with pytest.raises(BadRequest, match=rf"^{field}="):
-        read(**{field: None}).gateway()
+        MediaxHook.service_of(read(**{field: None}), None, None)
 
 
 @pytest.mark.parametrize(
@@ -192,25 +200,34 @@ def test_plain_http_to_another_machine_is_warned_about(host, warned, caplog):
 
 
 def test_one_rate_limit_serves_all_hooks_of_a_process():
-    assert read().pacing("mediax") is read().pacing("mediax")
-    assert read().pacing("mediax") is not read(host="https://other").pacing("mediax")
-    assert read().pacing("mediax") is not read(login="other").pacing("mediax")
-    assert read().pacing("mediax") is not read({"requests_per_second": 1}).pacing("mediax")
+    assert pacing(MediaxHook, read()) is pacing(MediaxHook, read())
+    assert pacing(MediaxHook, read()) is not pacing(MediaxHook, read(host="https://other"))
+    assert pacing(MediaxHook, read()) is not pacing(MediaxHook, read(login="other"))
+    assert pacing(MediaxHook, read()) is not pacing(MediaxHook, read({"requests_per_second": 1}))
 
 
-def held(pacing) -> bool:
-    return pacing.held(100.0, submit=False) > 0
+def pacing(hook, connection, *place):
+    return pacing_of(hook.service_of(connection, *[*place, None, None][:2]), connection)
+
+
+def held(limit) -> bool:
+    return limit.held(100.0, submit=False) > 0
 
 
 def test_a_pause_that_mediax_asks_for_holds_the_account_at_that_host():
-    read().pacing("mediax").hold(20, 100.0, submits_only=False)
-    assert held(read({"requests_per_second": 1}).pacing("mediax"))
-    assert not held(read(login="other").pacing("mediax"))
-    assert not held(read(host="https://other").pacing("mediax"))
-    assert not held(read().pacing(CI, "b-1250000000", "ap-guangzhou"))
+    pacing(MediaxHook, read()).hold(20, 100.0, submits_only=False)
+    assert held(pacing(MediaxHook, read({"requests_per_second": 1})))
+    assert not held(pacing(MediaxHook, read(login="other")))
+    assert not held(pacing(MediaxHook, read(host="https://other")))
+    assert not held(pacing(CloudInfiniteHook, read(CI_FIELDS)))
 
 
-CI_FIELDS = {"cos_bucket": "b-1250000000", "cos_region": "ap-guangzhou", "cos_secret_id": "id"}
+CI_FIELDS = {
+    "cos_bucket": "b-1250000000",
+    "cos_region": "ap-guangzhou",
+    "cos_secret_id": "id",
+    "cos_secret_key": "key",
+}
 
 
 @pytest.mark.parametrize(
@@ -229,18 +246,14 @@ CI_FIELDS = {"cos_bucket": "b-1250000000", "cos_region": "ap-guangzhou", "cos_se
     ],
 )
 def test_a_pause_that_ci_asks_for_holds_the_account_at_the_bucket(extra, fields, place, expected):
-    read(CI_FIELDS).pacing(CI).hold(20, 100.0, submits_only=False)
-    assert held(read({**CI_FIELDS, **extra}, **fields).pacing(CI, *place)) is expected
+    pacing(CloudInfiniteHook, read(CI_FIELDS)).hold(20, 100.0, submits_only=False)
+    assert held(pacing(CloudInfiniteHook, read({**CI_FIELDS, **extra}, **fields), *place)) is expected
 
 
 def test_buckets_behind_one_endpoint_share_what_it_asks_for():
     endpoint = {**CI_FIELDS, "cos_endpoint": "http://127.0.0.1:1"}
-    read(endpoint).pacing(CI).hold(20, 100.0, submits_only=False)
-    assert held(read(endpoint).pacing(CI, "other-1250000000"))
-
-
-def test_connection_and_jobs_call_the_services_alike():
-    assert CloudInfiniteService.name == CI != MediaxService.name
+    pacing(CloudInfiniteHook, read(endpoint)).hold(20, 100.0, submits_only=False)
+    assert held(pacing(CloudInfiniteHook, read(endpoint), "other-1250000000"))
 
 
 EVERY_FIELD = {
@@ -262,7 +275,7 @@ EVERY_FIELD = {
 
 def test_every_field_reaches_its_place():
     found = read(EVERY_FIELD, host="https://gateway")
-    assert found.gateway() == Gateway(
+    assert MediaxHook.service_of(found, None, None).gateway == Gateway(
         base_url="https://gateway",
         job_path="/release/job",
         register_path="/release/register",
@@ -298,8 +311,8 @@ def test_a_missing_cos_key_is_named(missing):
 
 @pytest.mark.usefixtures("masked")
 def test_an_address_for_the_platform_is_signed_for_reading_at_its_host_for_a_day(monkeypatch):
-    monkeypatch.setattr(module.time, "time", lambda: 1_800_000_000.0)
-    presign = read(EVERY_FIELD).signing_repository().presign
+    monkeypatch.setattr(time, "time", lambda: 1_800_000_000.0)
+    presign = MediaxHook.service_of(read(EVERY_FIELD), None, None).repository.presign
     assert presign is not None
     url = presign(CosAddress("other-1250000000", "in/a.mp3"))
     host = "other-1250000000.cos.ap-guangzhou.myqcloud.com"

@@ -83,10 +83,9 @@ def test_a_job_is_submitted_found_and_read(edited):
     emulator.durations("*", 0)
     hook = MediaxHook()
     job = hook.submit(tags(), "marker-1")
-    assert hook.find("marker-1").id == job.id
-    assert [found.id for found in hook.list("marker-1").jobs] == [job.id]
-    assert hook.find("marker-2") is None
-    assert hook.get(job.id).state in (JobState.OPEN, JobState.SUCCEEDED)
+    assert [found.id for found in hook.jobs_of("marker-1").jobs] == [job.id]
+    assert hook.jobs_of("marker-2").jobs == []
+    assert hook.describe([job.id])[job.id].state in (JobState.OPEN, JobState.SUCCEEDED)
     hook.close()
 
 
@@ -146,19 +145,19 @@ def test_trained_voices_are_listed_by_kind_and_page(edited):
     for name, kind in kinds.items():
         training = kind(task="train", model_name=name)
         job = hook.submit(CapabilityRequest(capability=training, input=MediaxInput(path="a.wav")), name)
-        wait_for(lambda job=job: hook.get(job.id).state.final)
-    assert sorted(voice["name"] for voice in hook.list_models()) == ["singer", "speaker"]
-    assert [voice["name"] for voice in hook.list_models(kind=2)] == ["singer"]
-    assert len(hook.list_models(limit=1)) == 1
-    assert hook.list_models(offset=2) == []
+        wait_for(lambda job=job: hook.describe([job.id])[job.id].state.final)
+    assert sorted(voice["name"] for voice in hook.models()) == ["singer", "speaker"]
+    assert [voice["name"] for voice in hook.models(kind=2)] == ["singer"]
+    assert len(hook.models(limit=1)) == 1
+    assert hook.models(offset=2) == []
     with pytest.raises(BadRequest, match="limit"):
-        hook.list_models(limit=101)
+        hook.models(limit=101)
     hook.close()
 
 
 def test_a_passing_fault_of_the_list_of_voices_is_borne(edited):
     edited().fail_next("ListModels", "502")
-    assert MediaxHook().list_models() == []
+    assert MediaxHook().models() == []
 
 
 def test_files_in_another_repository_have_an_address_only_where_its_bucket_is_told(edited, caplog, capfd):
@@ -172,7 +171,7 @@ def test_files_in_another_repository_have_an_address_only_where_its_bucket_is_to
         "smartContentResult": {"musicSeperate": [{"fileName": "v.wav", "tone": 1}]},
     }
     job = read_job({"id": "j", "state": 3, "customId": "m", "outputs": [output]}, "test")
-    told = MediaxHook(buckets={"other": "other-1250000000"}).manifest(job, None, reattached=False)
+    told = MediaxHook(cos_bucket="other-1250000000").manifest(job, None, reattached=False)
     assert told["files"] == ["cos://other-1250000000/out/v.wav"]
     assert told["result"] == {"stems": {"voice": told["files"][0]}}
     assert "is not known" not in caplog.text + capfd.readouterr().out

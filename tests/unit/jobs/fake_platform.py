@@ -17,6 +17,7 @@ from airflow_provider_mediax.protocol.mediax.capabilities import MusicTag
 from airflow_provider_mediax.protocol.mediax.gateway import Gateway, PlatformKeys
 from airflow_provider_mediax.protocol.mediax.request import CapabilityRequest, MediaxInput, Repository
 from airflow_provider_mediax.protocol.mediax.service import MediaxService
+from airflow_provider_mediax.protocol.service import Prepared
 from tests.unit.jobs.clocks import Clocks, Time
 from tests.unit.jobs.fake_service import Find
 
@@ -153,9 +154,11 @@ class WatchedService(MediaxService):
 
     finds: list[Find]
 
-    def find(self, marker: str, *, request: Any = None, since: float | None = None) -> Flow[JobList]:
-        self.finds.append(Find(marker, request, since))
-        return (yield from super().find(marker, request=request, since=since))
+    def jobs_of(
+        self, marker: str, *, prepared: Prepared[Any] | None = None, since: float | None = None
+    ) -> Flow[JobList]:
+        self.finds.append(Find(marker, prepared.request if prepared else None, since))
+        return (yield from super().jobs_of(marker, prepared=prepared, since=since))
 
 
 def service(platform: FakePlatform | None = None) -> MediaxService:

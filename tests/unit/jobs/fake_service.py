@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 from airflow_provider_mediax.exceptions import BadRequest
 from airflow_provider_mediax.protocol.exchange import Flow, Pause
 from airflow_provider_mediax.protocol.job import Job, JobList, JobState
-from airflow_provider_mediax.protocol.mediax.results import ResultView
-from airflow_provider_mediax.protocol.service import JobService
+from airflow_provider_mediax.protocol.rows import ResultView
+from airflow_provider_mediax.protocol.service import Finding, JobService, Prepared
 from tests.unit.jobs.clocks import Time
 
 T = TypeVar("T")
@@ -57,8 +57,10 @@ class FakeService(JobService[Order]):
     """
 
     name = "fake"
+    title = "Fake"
     describe_limit = 2
     cancellable = True
+    lists_by_time = True
 
     time: Time = field(default_factory=Time)
     list_lag: float = 0.0
@@ -72,8 +74,13 @@ class FakeService(JobService[Order]):
     def now(self) -> float:
         return self.time.now
 
-    def check(self, request: Order) -> None:
+    @property
+    def account(self) -> tuple[str, str]:
+        return "fake.invalid", "key"
+
+    def prepare(self, request: Order) -> Prepared[Order]:
         """Take every order."""
+        return Prepared.of(request, {})
 
     def add(
         self,
@@ -97,23 +104,37 @@ class FakeService(JobService[Order]):
     def count(self, operation: str) -> int:
         return sum(name == operation for name, _ in self.calls)
 
-    def submit(self, request: Order, marker: str) -> Flow[Job]:
+    def submit(self, prepared: Prepared[Order], marker: str) -> Flow[Job]:
         self._called("submit", marker)
-        job = self.jobs[self.add(marker, order=request)]
+        job = self.jobs[self.add(marker, order=prepared.request)]
         if "after submit" in self.failing:
             raise self.failing.pop("after submit")
         return job
         yield
 
-    def find(self, marker: str, *, request: Order | None = None, since: float | None = None) -> Flow[JobList]:
+    def jobs_of(
+        self, marker: str, *, prepared: Prepared[Order] | None = None, since: float | None = None
+    ) -> Flow[JobList]:
         self._called("find", marker)
+        request = prepared.request if prepared else None
         self.finds.append(Find(marker, request, since))
         listed = [job for job in reversed(self.jobs.values()) if self._lists(job, request, since)]
         read = listed[:MOST_LISTED]
         return JobList([job for job in read if job.marker == marker], complete=len(read) == len(listed))
         yield
 
-    def matches(self, job: Job, request: Order) -> bool:
+    def list_since(self, since: float | None, until: float | None, markers: Collection[str]) -> Flow[JobList]:
+        self._called("list", (since, until))
+        return JobList(list(reversed(self.jobs.values())), complete=True)
+        yield
+
+    def probe(self) -> Flow[Sequence[Finding]]:
+        self._called("probe", None)
+        return [Finding("fake", "works", "it lives in memory")]
+        yield
+
+    def matches(self, job: Job, prepared: Prepared[Order]) -> bool:
+        request = prepared.request
         made = self.orders[job.id]
         return (made.track == request.track and None in (made.quality, request.quality)) or made == request
 

@@ -353,5 +353,5 @@ def test_on_a_service_with_windows_an_earlier_job_is_outside_of_them():
     """The fake keeps what it is asked for: else no test here would see a window that is wrong."""
     service = FakeService()
     service.add("m")
-    assert service.run(service.find("m", since=service.now + 1)).jobs == []
-    assert len(service.run(service.find("m", since=service.now)).jobs) == 1
+    assert service.run(service.jobs_of("m", since=service.now + 1)).jobs == []
+    assert len(service.run(service.jobs_of("m", since=service.now)).jobs) == 1

@@ -20,6 +20,7 @@ from airflow_provider_mediax import exceptions
 from airflow_provider_mediax.jobs.stored import JOB_ID_KEY, WAIT_KEY, JobEvent, Record
 from airflow_provider_mediax.operators import failures
 from airflow_provider_mediax.operators.base import COLLECT, JobOperator
+from airflow_provider_mediax.protocol.ci.service import CloudInfiniteService
 from airflow_provider_mediax.protocol.job import JobState
 from airflow_provider_mediax.retries import RETRY_POLICY
 from airflow_provider_mediax.triggers.base import NET_SECONDS
@@ -34,7 +35,7 @@ STARTED = datetime(2026, 11, 20, 12, tzinfo=UTC)
 class ServiceHook(FakeHook):
     """A hook as an operator opens it."""
 
-    service_name = "cloud_infinite"
+    service_type = CloudInfiniteService
     mediax_conn_id = "tencent"
     bucket = "music-1250000000"
     region = "ap-guangzhou"

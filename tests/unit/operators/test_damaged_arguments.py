@@ -23,6 +23,7 @@ from airflow_provider_mediax.operators.music_base import MediaxOperator
 from airflow_provider_mediax.operators.voice_separation import VoiceSeparationOperator
 from airflow_provider_mediax.protocol.mediax.request import MediaxRequest, Repository
 from tests import damage
+from tests.unit.protocol.helpers import marked, wired
 
 ARGUMENTS = 5_000
 SECONDS = 2.0
@@ -93,9 +94,9 @@ def checked(operator: JobOperator) -> None:
     identity = json.dumps(request.identity(), sort_keys=True, allow_nan=False)
     assert identity == json.dumps(operator.build_request().identity(), sort_keys=True)
     if isinstance(request, MediaxRequest):
-        json.dumps(request.wire(REPOSITORY, "/mediax/m/"), allow_nan=False, ensure_ascii=False).encode()
+        json.dumps(wired(request, REPOSITORY), allow_nan=False, ensure_ascii=False).encode()
     else:
-        ET.fromstring(request.body("mx1-0", bucket="music-1250000000", region="ap-guangzhou"))
+        ET.fromstring(marked(request, "mx1-0", bucket="music-1250000000", region="ap-guangzhou"))
     operator.make_hook()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -19,7 +20,10 @@ from airflow_provider_mediax.operators.music import (
     TextBgmOperator,
 )
 from airflow_provider_mediax.operators.music_base import MediaxOperator
+from airflow_provider_mediax.protocol.mediax.gateway import Gateway, PlatformKeys
 from airflow_provider_mediax.protocol.mediax.request import Repository
+from airflow_provider_mediax.protocol.mediax.service import MediaxService
+from tests.unit.protocol.helpers import wired
 
 OPERATORS = [
     operator
@@ -96,9 +100,15 @@ def test_only_the_task_id_is_positional(operator):
 )
 def test_bad_input_is_refused_by_field(operator, options, field):
     with pytest.raises(BadRequest) as caught:
-        made(operator, **options).build_request()
+        prepared(made(operator, **options))
     assert caught.value.what.startswith(f"{field}=")
     assert "is refused: " in caught.value.what
+
+
+def prepared(operator):
+    """Take an operator as far as it goes before anything is sent."""
+    platform = MediaxService(Gateway(base_url="http://x", platform_keys=PlatformKeys("id", "key")), REPOSITORY)
+    return replace(platform, cos_bucket=operator._cos_bucket()).prepare(operator.build_request())
 
 
 BOTH = {"url": "https://x/y", "path": "z"}
@@ -150,20 +160,20 @@ def test_of_arguments_that_exclude_each_other_one_must_be_given(operator, option
     ],
 )
 def test_rendered_arguments_become_the_documented_request(operator, options, descriptor):
-    body = made(operator, **options).build_request().wire(REPOSITORY, "/mediax/m/")
+    body = wired(made(operator, **options).build_request(), REPOSITORY)
     assert body["outputs"][0]["smartContentDescriptor"] == descriptor
     assert body["inputs"] == [{"source": {"contentId": "repository", "path": "a.mp3"}}]
 
 
 def test_cos_addresses_in_the_registered_bucket_are_paths():
-    body = made(MusicTagOperator, path=None, url="cos://music-1/in/a b.mp3").build_request().wire(REPOSITORY, "/")
+    body = wired(made(MusicTagOperator, path=None, url="cos://music-1/in/a b.mp3").build_request(), REPOSITORY)
     assert body["inputs"] == [{"source": {"contentId": "repository", "path": "in/a b.mp3"}}]
 
 
 def test_timeout_and_callback_are_sent_only_if_given():
-    plain = made(MusicTagOperator).build_request().wire(REPOSITORY, "/")
+    plain = wired(made(MusicTagOperator).build_request(), REPOSITORY)
     assert set(plain) == {"inputs", "outputs"}
-    full = made(MusicTagOperator, job_timeout=60, callback="https://x").build_request().wire(REPOSITORY, "/")
+    full = wired(made(MusicTagOperator, job_timeout=60, callback="https://x").build_request(), REPOSITORY)
     assert (full["timeout"], full["callback"]) == (60, "https://x")
 
 
@@ -171,6 +181,6 @@ def test_timeout_and_callback_are_sent_only_if_given():
 def test_the_bucket_of_another_repository_reaches_the_manifest(content_id):
     operator = made(MusicSeparationOperator, content_id=content_id, cos_bucket="other-1")
     operator._stop = None
-    assert operator.make_hook()._buckets == {content_id: "other-1"}
-    for options in ({}, {"content_id": "other"}, {"content_id": "None", "cos_bucket": "other-1"}):
-        assert made(MusicSeparationOperator, **options)._buckets() == {}
+    assert operator.make_hook()._cos_bucket == "other-1"
+    for options in ({}, {"content_id": "other"}, {"cos_bucket": "None"}):
+        assert made(MusicSeparationOperator, **options)._cos_bucket() is None

@@ -7,8 +7,12 @@ from typing import Any, TypeVar
 
 from airflow_provider_mediax.protocol.ci.operations import CloudInfinite
 from airflow_provider_mediax.protocol.ci.requests import VoiceSeparationRequest
+from airflow_provider_mediax.protocol.ci.service import CloudInfiniteService
+from airflow_provider_mediax.protocol.ci.xml import write_xml
 from airflow_provider_mediax.protocol.cos_signature import CosKeys
-from airflow_provider_mediax.protocol.exchange import Call, Flow, Reply
+from airflow_provider_mediax.protocol.exchange import Call, Flow, JsonObject, Reply
+from airflow_provider_mediax.protocol.job import Job
+from airflow_provider_mediax.protocol.mediax.request import MediaxRequest, Repository
 
 T = TypeVar("T")
 
@@ -22,9 +26,33 @@ def ci(**changes: Any) -> CloudInfinite:
     return CloudInfinite(**{"bucket": "music-1250000000", "region": "ap-guangzhou", "keys": KEYS, **changes})
 
 
+def separations(**changes: Any) -> CloudInfiniteService:
+    return CloudInfiniteService(ci(**changes))
+
+
 def request(**changes: Any) -> VoiceSeparationRequest:
     fields = {"source": "in/a.mp3", "mode": "IsAudio", "outputs": {"voice": "out/voice.mp3"}}
     return VoiceSeparationRequest(**{**fields, **changes})
+
+
+def submitted(on: CloudInfinite, request: VoiceSeparationRequest, marker: str = MARKER) -> Flow[Job]:
+    """Return the flow that creates the job."""
+    service = CloudInfiniteService(on)
+    return service.submit(service.prepare(request), marker)
+
+
+def wired(request: MediaxRequest, repository: Repository) -> JsonObject:
+    """Return the body of a job of MediaX whose marker is ``m``."""
+    return request.placed(request.wire(repository), "m")
+
+
+def marked(
+    request: VoiceSeparationRequest, marker: str = MARKER, *, queue_id: str | None = None, **place: str
+) -> bytes:
+    """Return the body of a separation, sent to the bucket of these tests."""
+    place = {"bucket": "music-1250000000", "region": "ap-guangzhou", **place}
+    body = request.marked(request.wire(**place), marker)
+    return write_xml("Request", {**body, "QueueId": body["QueueId"] or queue_id})
 
 
 def published(name: str) -> bytes:

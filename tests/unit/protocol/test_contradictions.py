@@ -40,6 +40,7 @@ from airflow_provider_mediax.protocol.mediax.gateway import (
 )
 from airflow_provider_mediax.protocol.mediax.request import CapabilityRequest, MediaxInput, RawRequest, Repository
 from airflow_provider_mediax.protocol.mediax.results import read_result, result_rows
+from tests.unit.protocol.helpers import wired
 
 from .examples import GATEWAY, GATEWAY_KEYS, MARKER, PLATFORM_KEYS, REPOSITORY, example, finished, output, reply
 from .flows import first_call, play, sent_body
@@ -54,11 +55,11 @@ TYPED: list[Capability] = [
 
 
 def wire(capability: Capability | dict[str, Any], **options: Any) -> dict[str, Any]:
-    return CapabilityRequest(capability=capability, input=URL, **options).wire(REPOSITORY, "/out/")
+    return wired(CapabilityRequest(capability=capability, input=URL, **options), REPOSITORY)
 
 
 def result_of(capability: str, result: object) -> Any:
-    return read_result(finished(output(capability, result)), {}).result
+    return read_result(finished(output(capability, result)), {}.get).result
 
 
 def rows_of(capability: str, result: object) -> list[dict[str, Any]]:
@@ -91,7 +92,7 @@ def test_contradiction_03_neither_the_older_tagger_nor_the_test_path_is_ever_sen
 
 def test_contradiction_04_a_dimension_that_was_asked_for_may_be_missing_or_empty() -> None:
     job = read_job(example("musicTagV2", "get_response")["getJobResponse"]["job"], "GetJob")
-    found = read_result(job, {}).result
+    found = read_result(job, {}.get).result
     assert found == {
         "vocal": {"label": "Vocal", "prob": 1.0},
         "language": {"label": "Other", "prob": 0.0817},
@@ -134,7 +135,7 @@ def test_contradiction_07_the_single_precision_echo_does_not_enter_the_identity(
     assert echo["outputs"][0]["smartContentDescriptor"]["musicASR"]["confidence"] != 0.2
     assert request.identity()["parameters"] == {"musicASR": {"confidence": 0.2}}
     assert play(
-        GATEWAY.create_job(request.wire(REPOSITORY, ""), "{customId}"), reply({"createJobResponse": {"job": echo}})
+        GATEWAY.create_job(wired(request, REPOSITORY), "{customId}"), reply({"createJobResponse": {"job": echo}})
     )
 
 
@@ -190,10 +191,10 @@ def test_contradiction_15_the_repository_is_required_where_files_are_written(cap
     request = CapabilityRequest(capability=capability, input=URL)
     if capability.has_files():
         with pytest.raises(BadRequest, match="content_id"):
-            request.wire(Repository(), "/out/")
-        assert request.wire(REPOSITORY, "/out/")["outputs"][0]["contentId"] == "tmpContentId"
+            wired(request, Repository())
+        assert wired(request, REPOSITORY)["outputs"][0]["contentId"] == "tmpContentId"
     else:
-        assert "contentId" not in request.wire(Repository(), "/out/")["outputs"][0]
+        assert "contentId" not in wired(request, Repository())["outputs"][0]
 
 
 @pytest.mark.parametrize("outputs", [[], [{}], [{"smartContentDescriptor": {}}], [{"smartContentDescriptor": None}]])
@@ -235,7 +236,7 @@ def test_contradiction_20_a_raw_descriptor_keeps_the_misspelt_name() -> None:
         assert wire({name: {"method": 1}})["outputs"][0]["smartContentDescriptor"] == {name: {"method": 1}}
         content = {name: [{"fileName": "v.mp3", "tone": 1}]}
         job = finished(output("musicSeperate", content, contentId="tmpContentId", destination="/o"))
-        assert read_result(job, {"tmpContentId": "b-1"}).files == ["cos://b-1/o/v.mp3"]
+        assert read_result(job, {"tmpContentId": "b-1"}.get).files == ["cos://b-1/o/v.mp3"]
 
 
 def test_contradiction_20_misspelt_names_are_sent_as_the_service_spells_them() -> None:
@@ -249,7 +250,7 @@ def test_contradiction_20_misspelt_names_are_sent_as_the_service_spells_them() -
 def test_contradiction_20_stems_are_read_under_either_spelling(asked: str, answered: str) -> None:
     content = {answered: [{"fileName": "v.mp3", "tone": 1}]}
     job = finished(output(asked, content, contentId="tmpContentId", destination="/o"))
-    assert read_result(job, {"tmpContentId": "b-1"}).result == {"stems": {"voice": "cos://b-1/o/v.mp3"}}
+    assert read_result(job, {"tmpContentId": "b-1"}.get).result == {"stems": {"voice": "cos://b-1/o/v.mp3"}}
 
 
 def test_contradiction_22_the_three_pairs_have_names_of_their_own() -> None:
@@ -344,7 +345,7 @@ def test_contradiction_29_arrays_of_any_length_are_read_in_full(count: int) -> N
     names = ["musicTagV2", "musicASR"]
     results = [{"musigTagV2": {"mood": {"label": "Sad"}}}, {"musicASR": [{"text": "la"}]}]
     job = finished(*(output(names[index % 2], results[index % 2]) for index in range(count)))
-    view = read_result(job, {})
+    view = read_result(job, {}.get)
     rows = list(result_rows(view.capability, view.result))
     assert [row["capability"] for row in rows] == [names[index % 2] for index in range(count)]
 
@@ -355,7 +356,7 @@ def test_contradiction_29_outputs_of_one_capability_keep_all_their_rows(order: s
         "A": output("musicTagV2", {"musigTagV2": {"mood": {"label": "Sad"}}}),
         "B": output("musicASR", {"musicASR": [{"text": "la"}]}),
     }
-    view = read_result(finished(*(kinds[one] for one in order)), {})
+    view = read_result(finished(*(kinds[one] for one in order)), {}.get)
     rows = list(result_rows(view.capability, view.result))
     assert ["A" if "dimension" in row else "B" for row in rows] == list(order)
 

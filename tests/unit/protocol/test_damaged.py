@@ -172,7 +172,7 @@ def inspect(job: Job) -> None:
     """Do with a job everything that is done with one."""
     assert job.id
     storable([job.id, job.state_name, job.marker, job.message, job.summary, job.raw])
-    view = read_result(job, {"tmpContentId": "b-1"})
+    view = read_result(job, {"tmpContentId": "b-1"}.get)
     storable([view.capability, view.result, view.files, view.homeless, view.input])
     storable(list(result_rows(view.capability, view.result)))
 

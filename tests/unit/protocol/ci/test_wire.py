@@ -18,7 +18,7 @@ from airflow_provider_mediax.client.transport import Transport
 from airflow_provider_mediax.protocol.ci.operations import SIGNATURE_SECONDS, CloudInfinite
 from airflow_provider_mediax.protocol.ci.requests import AudioConfig
 from airflow_provider_mediax.protocol.cos_signature import authorization
-from tests.unit.protocol.helpers import MARKER, TEMPORARY, answer, ci, job_xml, request
+from tests.unit.protocol.helpers import MARKER, TEMPORARY, answer, ci, job_xml, request, submitted
 
 
 @dataclass
@@ -109,7 +109,7 @@ def calls(on: CloudInfinite) -> dict[str, Any]:
     key = "in/é +&=%2F,'~(1).mp3"
     template = AudioConfig()
     return {
-        "submit": (on.submit(request(source=key, user_data="a&b"), MARKER), 200, answer(job_xml("j1")).body),
+        "submit": (submitted(on, request(source=key, user_data="a&b"), MARKER), 200, answer(job_xml("j1")).body),
         "describe": (on.describe(["j1", "j-2", "j_3"]), 200, answer().body),
         "list": (
             on.list_jobs(start=1.7e9, input_object=key, states="Success,Failed", next_token="a+/=;&x"),
@@ -118,12 +118,11 @@ def calls(on: CloudInfinite) -> dict[str, Any]:
         ),
         "cancel": (on.cancel(["j1", "j2"]), 200, b""),
         "template": (
-            on.update_template("t1", "人声", "IsAudio", template),
+            on.create_template("人声", "IsAudio", template),
             200,
             answer("<Template><TemplateId>t1</TemplateId></Template>").body,
         ),
         "templates": (on.get_templates(ids=["t1", "t2"], name="人声-*_"), 200, answer().body),
-        "delete": (on.delete_template("t1"), 204, b""),
         "queues": (on.queues(), 200, answer().body),
     }
 
@@ -161,7 +160,7 @@ async def test_a_submit_is_repeated_after_slow_down_and_signed_anew(server, run,
     monkeypatch.setattr(retry, "retry_after", lambda reply, now: 0.0)
     slow = b"<Error><Code>SlowDown</Code></Error>"
     server.answers += [(503, slow), (503, slow), (200, answer(job_xml("j1")).body)]
-    job = await run(ci(endpoint=server.endpoint, keys=TEMPORARY).submit(request(), MARKER))
+    job = await run(submitted(ci(endpoint=server.endpoint, keys=TEMPORARY), request(), MARKER))
     assert job.id == "j1"
     assert len(server.received) == 3
     for received in server.received:
@@ -175,5 +174,5 @@ async def test_a_submit_is_sent_once_whatever_else_happens(server, run):
         server.received.clear()
         server.answers[:] = [(status, body)]
         with pytest.raises(MediaxError):
-            await run(ci(endpoint=server.endpoint, keys=TEMPORARY).submit(request(), MARKER))
+            await run(submitted(ci(endpoint=server.endpoint, keys=TEMPORARY), request(), MARKER))
         assert len(server.received) == 1

@@ -14,7 +14,7 @@ from airflow_provider_mediax.protocol.ci import xml
 from airflow_provider_mediax.protocol.ci.answers import read_separation, slowed_down
 from airflow_provider_mediax.protocol.ci.xml import read_posted, read_xml, write_xml
 from airflow_provider_mediax.protocol.exchange import Reply
-from tests.unit.protocol.helpers import BODIES, MARKER, ci, drive, published
+from tests.unit.protocol.helpers import BODIES, MARKER, ci, drive, published, submitted
 
 PUBLISHED = sorted(file.name for file in BODIES.iterdir() if file.suffix in (".xml", ".json"))
 PUBLISHED.remove("signature_vectors.json")
@@ -129,13 +129,12 @@ def test_a_text_written_is_the_text_read_or_refused(said):
 
 
 flows = {
-    "submit": lambda: ci()._submit(_request(), MARKER),
+    "submit": lambda: submitted(ci(), _request(), MARKER),
     "describe": lambda: ci().describe(["j1", "j2"]),
     "list": lambda: ci().list_jobs(),
     "cancel": lambda: ci().cancel(["j1"]),
     "templates": lambda: ci().get_templates(ids=["t1"]),
     "create": lambda: ci().create_template("n", "IsAudio", _audio()),
-    "delete": lambda: ci().delete_template("t1"),
     "queues": lambda: ci().queues(),
     "activation": lambda: ci().activation(),
 }

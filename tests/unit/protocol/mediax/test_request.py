@@ -19,6 +19,7 @@ from airflow_provider_mediax.protocol.mediax.capabilities import (
 )
 from airflow_provider_mediax.protocol.mediax.request import CapabilityRequest, MediaxInput, RawRequest, Repository
 from tests.unit.protocol.examples import REPOSITORY, example
+from tests.unit.protocol.helpers import wired
 
 URL = "https://example.com/a.mp3"
 SPEAK = VoiceCloning(task="generate", model_name="default")
@@ -40,7 +41,7 @@ def test_tag_request_equals_the_documented_one() -> None:
         url=url,
         callback="https://example.com/{callback}",
     )
-    assert {"customId": "{customId}", **built.wire(REPOSITORY, "/out/")} == wanted
+    assert {"customId": "{customId}", **wired(built, REPOSITORY)} == wanted
 
 
 def test_lyrics_request_equals_the_documented_one() -> None:
@@ -48,30 +49,30 @@ def test_lyrics_request_equals_the_documented_one() -> None:
     wanted["callback"] = "https://example.com/{callback}"
     url = wanted["inputs"][0]["url"] = "https://example.com/{url}"
     built = request(MusicAsr(confidence=0.2), url=url, callback="https://example.com/{callback}")
-    assert {"customId": "{customId}", **built.wire(REPOSITORY, "/out/")} == wanted
+    assert {"customId": "{customId}", **wired(built, REPOSITORY)} == wanted
 
 
 def test_beat_request_equals_the_documented_one() -> None:
     built = request(MusicBeat(), path="file_path_to_root", destination="/output/musicBeat")
     wanted = example("musicBeat", "create_request")["createJobRequest"]
-    assert {"customId": "musicBeat", **built.wire(REPOSITORY, "/elsewhere/")} == wanted
+    assert {"customId": "musicBeat", **wired(built, REPOSITORY)} == wanted
 
 
 def test_beat_request_with_a_prefix_equals_the_observed_one() -> None:
     beats = MusicBeat(output_type=3, drum_type=4, enlarge_level=4, split_num=None)
-    built = request(beats, output_prefix="abc123").wire(REPOSITORY, "/out/")
+    built = wired(request(beats, output_prefix="abc123"), REPOSITORY)
     wanted = example("musicBeat", "observed")["smartContentDescriptor"]
     assert built["outputs"][0]["smartContentDescriptor"] == wanted
 
 
 def test_files_go_to_a_directory_of_the_jobs_own_unless_one_is_named() -> None:
-    assert request(MusicBeat()).wire(REPOSITORY, "/mediax/m/")["outputs"][0]["destination"] == "/mediax/m/"
-    named = request(MusicBeat(), destination="/beats").wire(REPOSITORY, "/mediax/m/")
+    assert wired(request(MusicBeat()), REPOSITORY)["outputs"][0]["destination"] == "/mediax/m/"
+    named = wired(request(MusicBeat(), destination="/beats"), REPOSITORY)
     assert named["outputs"][0]["destination"] == "/beats"
 
 
 def test_capability_without_files_names_no_repository_and_no_directory() -> None:
-    output = request(MusicTag()).wire(REPOSITORY, "/mediax/m/")["outputs"][0]
+    output = wired(request(MusicTag()), REPOSITORY)["outputs"][0]
     assert output.keys() == {"inputSelectors", "smartContentDescriptor"}
 
 
@@ -151,13 +152,13 @@ def test_the_id_of_this_connection_in_an_address_makes_no_other_job(address: str
     named = request(url=address)
     assert fingerprint(named) == fingerprint(plain)
     mine = replace(REPOSITORY, conn_id="mine")
-    assert named.wire(mine, "/o/") == plain.wire(mine, "/o/") == plain.wire(REPOSITORY, "/o/")
+    assert wired(named, mine) == wired(plain, mine) == wired(plain, REPOSITORY)
 
 
 @pytest.mark.parametrize("conn_id", [None, "theirs"])
 def test_an_address_of_another_connection_is_refused_when_it_is_to_be_sent(conn_id: str | None) -> None:
     with pytest.raises(BadRequest, match=r"^url='cos://music-1250000000/a' is refused: it names the connection mine"):
-        request(url="cos://mine@music-1250000000/a").wire(replace(REPOSITORY, conn_id=conn_id), "/o/")
+        wired(request(url="cos://mine@music-1250000000/a"), replace(REPOSITORY, conn_id=conn_id))
 
 
 def test_a_path_object_is_an_address_by_its_text() -> None:
@@ -184,21 +185,22 @@ def test_input_in_a_repository_needs_one(given: dict[str, str]) -> None:
 
 def test_results_that_are_files_need_a_repository() -> None:
     with pytest.raises(BadRequest, match=r"^content_id=None is refused: the result files need a repository"):
-        request(MusicBeat()).wire(Repository(), "/out/")
+        wired(request(MusicBeat()), Repository())
 
 
 def test_own_repository_replaces_the_connections_with_its_bucket() -> None:
-    built = request(MusicBeat(), url="cos://mine-1/a.mp3", content_id="mine", bucket="mine-1").wire(REPOSITORY, "/o/")
+    mine = Repository(content_id="mine", bucket="mine-1")
+    built = wired(request(MusicBeat(), url="cos://mine-1/a.mp3", content_id="mine"), mine)
     assert built["inputs"] == [{"source": {"contentId": "mine", "path": "a.mp3"}}]
     assert built["outputs"][0]["contentId"] == "mine"
     with pytest.raises(BadRequest, match="registered bucket"):
-        request(MusicBeat(), url="cos://music-1250000000/a.mp3", content_id="mine").wire(REPOSITORY, "/o/")
+        wired(request(MusicBeat(), url="cos://music-1250000000/a.mp3", content_id="mine"), mine)
 
 
 def test_naming_the_connections_own_repository_changes_nothing() -> None:
     url = "cos://music-1250000000/a.mp3"
     named = request(MusicBeat(), url=url, content_id="tmpContentId")
-    assert named.wire(REPOSITORY, "/o/") == request(MusicBeat(), url=url).wire(REPOSITORY, "/o/")
+    assert wired(named, REPOSITORY) == wired(request(MusicBeat(), url=url), REPOSITORY)
 
 
 @pytest.mark.parametrize(
@@ -209,7 +211,6 @@ def test_naming_the_connections_own_repository_changes_nothing() -> None:
         ({"capability": MusicBeat(), "output_prefix": ""}, "output_prefix='' is refused: "),
         ({"destination": "/out"}, "destination='/out' is refused: musicTagV2 writes no files"),
         ({"capability": MusicAsr(), "destination": "/out"}, "destination='/out' is refused: musicASR writes no files"),
-        ({"bucket": "b-1"}, "cos_bucket='b-1' is refused: .*content_id"),
         ({"job_timeout": 0}, "job_timeout=0 is refused: it must be a positive number of seconds"),
         ({"job_timeout": -5}, "job_timeout=-5 is refused: "),
         ({"capability": {"musicHighlight": 2}, "extra_parameters": {"a": 1}}, "extra_parameters=.* is refused: "),
@@ -258,12 +259,12 @@ def test_an_input_that_the_capability_does_not_take_is_refused(capability: Any, 
     ],
 )
 def test_an_input_that_the_capability_takes_or_that_nobody_knows_of_passes(capability: Any, given: Any) -> None:
-    assert CapabilityRequest(capability=capability, input=given).wire(REPOSITORY, "/o/")["outputs"]
+    assert wired(CapabilityRequest(capability=capability, input=given), REPOSITORY)["outputs"]
 
 
 def test_a_training_names_no_place_and_takes_none() -> None:
     training = SingingCloning(task="train", model_name="a")
-    output = CapabilityRequest(capability=training, input=FILE).wire(Repository(content_id="c"), "/o/")["outputs"][0]
+    output = wired(CapabilityRequest(capability=training, input=FILE), Repository(content_id="c"))["outputs"][0]
     assert output.keys() == {"inputSelectors", "smartContentDescriptor"}
     for option in ({"destination": "/o/"}, {"output_prefix": "p"}):
         with pytest.raises(BadRequest, match=f"^{next(iter(option))}="):
@@ -272,7 +273,7 @@ def test_a_training_names_no_place_and_takes_none() -> None:
 
 def test_raw_arrays_without_inputs_send_none() -> None:
     output = {"smartContentDescriptor": {"musicCompose": {"songQuantity": 1}}}
-    assert RawRequest(inputs=[], outputs=[output]).wire(REPOSITORY, "/o/") == {"outputs": [output]}
+    assert wired(RawRequest(inputs=[], outputs=[output]), REPOSITORY) == {"outputs": [output]}
 
 
 @pytest.mark.parametrize("timeout", [0, -1])
@@ -282,31 +283,31 @@ def test_raw_request_refuses_a_timeout_that_is_over_already(timeout: int) -> Non
 
 
 def test_prefix_may_have_19_characters() -> None:
-    descriptor = request(MusicBeat(), output_prefix="x" * 19).descriptor()
+    descriptor = request(MusicBeat(), output_prefix="x" * 19).descriptor
     assert descriptor["outputPrefix"] == "x" * 19
 
 
 def test_extra_parameters_are_merged_last() -> None:
-    built = request(MusicTag(), extra_parameters={"tagType": ["new"], "model": 2}).wire(REPOSITORY, "")
+    built = wired(request(MusicTag(), extra_parameters={"tagType": ["new"], "model": 2}), REPOSITORY)
     assert built["outputs"][0]["smartContentDescriptor"] == {"musicTagV2": {"tagType": ["new"], "model": 2}}
 
 
 def test_raw_descriptor_is_sent_as_it_is() -> None:
     for descriptor in ({"musicHighlight": 2}, {"outputPrefix": "p", "vocalScore": {"a": [1]}}):
         built = request(descriptor)
-        output = built.wire(REPOSITORY, "/out/")["outputs"][0]
+        output = wired(built, REPOSITORY)["outputs"][0]
         assert output == {"inputSelectors": [0], "smartContentDescriptor": descriptor}
         assert built.capability_name in ("musicHighlight", "vocalScore")
 
 
 def test_raw_descriptor_writes_files_when_it_is_given_a_place() -> None:
-    output = request({"musicSeperate": {"method": 1}}, destination="/stems").wire(REPOSITORY, "/out/")["outputs"][0]
+    output = wired(request({"musicSeperate": {"method": 1}}, destination="/stems"), REPOSITORY)["outputs"][0]
     assert (output["contentId"], output["destination"]) == ("tmpContentId", "/stems")
 
 
 def test_capability_without_input_sends_neither_inputs_nor_selectors() -> None:
     built = CapabilityRequest(capability={"musicCompose": {"songQuantity": 1}}, destination="/o")
-    body = built.wire(REPOSITORY, "/out/")
+    body = wired(built, REPOSITORY)
     assert body.keys() == {"outputs"}
     assert "inputSelectors" not in body["outputs"][0]
 
@@ -316,7 +317,7 @@ def test_raw_arrays_are_sent_untouched() -> None:
     outputs = [RAW_OUTPUT, {"inputSelectors": [1], "smartContentDescriptor": {"musicASR": {"confidence": 0.2}}}]
     raw = RawRequest(inputs=inputs, outputs=outputs, callback="https://cb.example", job_timeout=5)
     assert raw.capability_name == "musicTagV2,musicASR"
-    assert raw.wire(REPOSITORY, "/out/") == {
+    assert wired(raw, REPOSITORY) == {
         "inputs": inputs,
         "outputs": outputs,
         "callback": "https://cb.example",
@@ -441,6 +442,6 @@ def test_identity_is_plain_json(capability: Capability) -> None:
 def test_identity_and_wire_leave_the_users_objects_alone() -> None:
     descriptor = {"musicTagV2": {"tagType": ["all"]}}
     built = request(descriptor, extra_parameters={"x": 1})
-    built.wire(REPOSITORY, "/o/")
+    wired(built, REPOSITORY)
     built.identity()
     assert descriptor == {"musicTagV2": {"tagType": ["all"]}}

@@ -18,7 +18,7 @@ def documented(capability: str) -> Any:
 
 
 def test_tags_become_one_row_per_dimension() -> None:
-    view = read_result(documented("musicTagV2"), {})
+    view = read_result(documented("musicTagV2"), {}.get)
     rows = list(result_rows(view.capability, view.result))
     assert rows[0] == {
         "capability": "musicTagV2",
@@ -31,7 +31,7 @@ def test_tags_become_one_row_per_dimension() -> None:
 
 
 def test_lyrics_become_one_row_per_line() -> None:
-    view = read_result(documented("musicASR"), {})
+    view = read_result(documented("musicASR"), {}.get)
     assert view.result == {"lines": [{"text": "天空", "start": 25.2, "end": 28.8, "confidence": 0.8}]}
     assert list(result_rows(view.capability, view.result)) == [
         {
@@ -48,13 +48,13 @@ def test_lyrics_become_one_row_per_line() -> None:
 
 @pytest.mark.parametrize("content", [{"musicASR": []}, {"musicASR": None}, {"other": 1}, {}, None])
 def test_silent_song_has_no_lines(content: object) -> None:
-    view = read_result(finished(output("musicASR", content)), {})
+    view = read_result(finished(output("musicASR", content)), {}.get)
     assert view.result in ({"lines": []}, {})
     assert list(result_rows("musicASR", view.result)) == []
 
 
 def test_line_with_missing_members_is_kept() -> None:
-    view = read_result(finished(output("musicASR", {"musicASR": [{}, {"text": 7, "conf": "NaN"}, "x"]})), {})
+    view = read_result(finished(output("musicASR", {"musicASR": [{}, {"text": 7, "conf": "NaN"}, "x"]})), {}.get)
     empty = {"start": None, "end": None, "confidence": None}
     assert view.result == {"lines": [{"text": "", **empty}, {"text": "7", **empty}]}
 
@@ -62,7 +62,7 @@ def test_line_with_missing_members_is_kept() -> None:
 def test_observed_beats_give_the_file_and_its_row() -> None:
     content = example("musicBeat", "observed")["smartContentResult"]
     job = finished(output("musicBeat", content, contentId="content-1", destination="/output/musicBeat"))
-    view = read_result(job, BUCKETS)
+    view = read_result(job, BUCKETS.get)
     assert view.files == ["cos://music-1250000000/output/musicBeat/abc123_merge.mp3"]
     assert list(result_rows(view.capability, view.result)) == [
         {"capability": "musicBeat", "schema_version": 1, "kind": "mergeFileName", "file": "abc123_merge.mp3"}
@@ -70,7 +70,7 @@ def test_observed_beats_give_the_file_and_its_row() -> None:
 
 
 def test_unknown_capability_gives_its_raw_object_in_one_row() -> None:
-    view = read_result(finished(output("vocalScore", {"vocalScore": [{"start": "1", "text": "天"}]})), {})
+    view = read_result(finished(output("vocalScore", {"vocalScore": [{"start": "1", "text": "天"}]})), {}.get)
     (row,) = result_rows(view.capability, view.result)
     assert (row["capability"], row["schema_version"]) == ("vocalScore", 1)
     assert json.loads(row["result"]) == {"vocalScore": [{"start": "1", "text": "天"}]}
@@ -79,7 +79,7 @@ def test_unknown_capability_gives_its_raw_object_in_one_row() -> None:
 
 def test_highlights_become_one_row_per_chorus_with_seconds_as_floats() -> None:
     content = {"musicHighlight": [{"start": "12.5", "end": 30, "score": "0.9"}, {"start": "x"}]}
-    view = read_result(finished(output("musicHighlight", content)), {})
+    view = read_result(finished(output("musicHighlight", content)), {}.get)
     assert view.result["highlights"][0] == {"start": 12.5, "end": 30.0, "score": 0.9}
     rows = list(result_rows(view.capability, view.result))
     assert [(row["highlight"], row["start_s"], row["end_s"], row["score"]) for row in rows] == [
@@ -93,7 +93,7 @@ def test_stems_have_full_addresses_by_role_and_an_unknown_tone_is_said_to_be_unk
     tones = [1, "2", 3, 4, 5, 9, None, 1]
     content = {"musicSeperate": [{"fileName": f"{place}.wav", "tone": tone} for place, tone in enumerate(tones)]}
     job = finished(output("musicSeperate", content, contentId="content-1", destination="/out/"))
-    view = read_result(job, BUCKETS)
+    view = read_result(job, BUCKETS.get)
     roles = ["voice", "drum", "bass", "piano", "background", "unknown", "unknown_2", "voice_2"]
     assert view.result == {"stems": dict(zip(roles, view.files, strict=True))}
     assert view.files[0] == "cos://music-1250000000/out/0.wav"
@@ -103,14 +103,14 @@ def test_stems_have_full_addresses_by_role_and_an_unknown_tone_is_said_to_be_unk
 
 def test_stems_in_an_unknown_bucket_keep_the_platforms_names() -> None:
     content = {"musicSeperate": [{"fileName": "v.wav", "tone": 1}]}
-    view = read_result(finished(output("musicSeperate", content, contentId="other", destination="/out/")), BUCKETS)
+    view = read_result(finished(output("musicSeperate", content, contentId="other", destination="/out/")), BUCKETS.get)
     assert (view.result, view.files, view.homeless) == ({"stems": {"voice": "v.wav"}}, [], ["out/v.wav"])
 
 
 @pytest.mark.parametrize("capability", ["musicHighlight", "musicSeperate", "singingCloning", "voiceCloning"])
 @pytest.mark.parametrize("content", [{"other": [1]}, {"musicHighlight": "a", "musicSeperate": "b"}])
 def test_an_answer_of_another_form_than_was_observed_is_kept_raw(capability: str, content: dict[str, Any]) -> None:
-    view = read_result(finished(output(capability, content)), {})
+    view = read_result(finished(output(capability, content)), {}.get)
     assert view.result == content
     assert list(result_rows(view.capability, view.result)) == []
 
@@ -126,7 +126,7 @@ def test_an_answer_of_another_form_than_was_observed_is_kept_raw(capability: str
 )
 def test_a_cloning_becomes_one_row_of_its_voice_or_file(capability: str, content: Any, row: tuple[str, str]) -> None:
     job = finished(output(capability, {capability: content}, contentId="content-1", destination="/o"))
-    view = read_result(job, BUCKETS)
+    view = read_result(job, BUCKETS.get)
     assert view.result == content
     (found,) = result_rows(view.capability, view.result, view.files)
     assert (found["model"], found["file"]) == row
@@ -135,7 +135,7 @@ def test_a_cloning_becomes_one_row_of_its_voice_or_file(capability: str, content
 def test_files_of_one_name_in_two_directories_get_each_their_own_address() -> None:
     content = {"musicCompose": [{"songName": "a.mp3"}, {"songName": "b.mp3"}]}
     job = finished(*(output("musicCompose", content, contentId="content-1", destination=place) for place in "xy"))
-    view = read_result(job, BUCKETS)
+    view = read_result(job, BUCKETS.get)
     rows = list(result_rows(view.capability, view.result, view.files))
     assert [row["file"] for row in rows] == view.files
     assert len(set(view.files)) == 4
@@ -144,7 +144,7 @@ def test_files_of_one_name_in_two_directories_get_each_their_own_address() -> No
 def test_rows_of_several_outputs_name_the_input_of_each() -> None:
     inputs = [{"url": "https://h/a.mp3"}, {"source": {"contentId": "content-1", "path": "b.mp3"}}]
     outputs = [output("musicRecognition", {"x": 1}, inputSelectors=[place]) for place in (1, 0, 7, "1")]
-    view = read_result(finished(*outputs, inputs=inputs), BUCKETS)
+    view = read_result(finished(*outputs, inputs=inputs), BUCKETS.get)
     rows = list(result_rows(view.capability, view.result))
     first, second = "https://h/a.mp3", "cos://music-1250000000/b.mp3"
     assert [row["input"] for row in rows] == [second, first, first, first]
@@ -166,13 +166,13 @@ def test_file_members_are_found_at_any_depth(name: str, depth: int) -> None:
     for _ in range(depth):
         content = {"list": [content]}
     job = finished(output("musicSeperate", content, contentId="content-1", destination="/out/"))
-    assert read_result(job, BUCKETS).files == ["cos://music-1250000000/out/a.mp3"]
+    assert read_result(job, BUCKETS.get).files == ["cos://music-1250000000/out/a.mp3"]
 
 
 def test_files_are_listed_in_the_order_of_the_answer() -> None:
     content = {"musicSeperate": [{"fileName": f"{index}.mp3"} for index in range(5)]}
     job = finished(output("musicSeperate", content, contentId="content-1"))
-    assert read_result(job, BUCKETS).files == [f"cos://music-1250000000/{index}.mp3" for index in range(5)]
+    assert read_result(job, BUCKETS.get).files == [f"cos://music-1250000000/{index}.mp3" for index in range(5)]
 
 
 @pytest.mark.parametrize(
@@ -188,12 +188,12 @@ def test_files_are_listed_in_the_order_of_the_answer() -> None:
 )
 def test_file_address_joins_directory_and_name_with_one_slash(destination: Any, file: str, key: str) -> None:
     job = finished(output("x", {"fileName": file}, contentId="content-1", destination=destination))
-    assert read_result(job, BUCKETS).files == [f"cos://music-1250000000/{key}"]
+    assert read_result(job, BUCKETS.get).files == [f"cos://music-1250000000/{key}"]
 
 
 def test_file_in_an_unknown_bucket_is_named_without_an_address() -> None:
     job = finished(output("x", {"fileName": "a.mp3"}, contentId="other", destination="/out"))
-    view = read_result(job, BUCKETS)
+    view = read_result(job, BUCKETS.get)
     assert (view.files, view.homeless) == ([], ["out/a.mp3"])
 
 
@@ -209,25 +209,25 @@ def test_file_in_an_unknown_bucket_is_named_without_an_address() -> None:
     ],
 )
 def test_input_is_shown_without_anything_secret(given: list[Any], shown: str | None) -> None:
-    assert read_result(finished(output("x", {}), inputs=given), BUCKETS).input == shown
+    assert read_result(finished(output("x", {}), inputs=given), BUCKETS.get).input == shown
 
 
 def test_unreadable_input_address_does_not_lose_the_result() -> None:
     job = finished(output("musicASR", {"musicASR": [{"text": "la"}]}), inputs=[{"url": "http://[5e7"}])
-    view = read_result(job, {})
+    view = read_result(job, {}.get)
     assert "5e7" not in str(view.input)
     assert len(view.result["lines"]) == 1
 
 
 def test_job_that_is_not_done_has_an_empty_result() -> None:
     job = read_job(example("musicTagV2", "create_response")["createJobResponse"]["job"], "GetJob")
-    view = read_result(job, {})
+    view = read_result(job, {}.get)
     assert (view.capability, view.result, view.files) == ("musicTagV2", {}, [])
 
 
 def test_capability_is_read_from_the_descriptor_beside_a_prefix() -> None:
     given = {"smartContentDescriptor": {"outputPrefix": "p", "musicBeat": {}}, "smartContentResult": {"musicBeat": {}}}
-    assert read_result(finished(given), {}).capability == "musicBeat"
+    assert read_result(finished(given), {}.get).capability == "musicBeat"
 
 
 @pytest.mark.parametrize(
