@@ -7,11 +7,10 @@ import json
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields
 from datetime import timedelta
 from decimal import Decimal
 from numbers import Integral, Real
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, TypeVar
 
 from airflow_provider_mediax.protocol.mediax.capabilities import Capability
 from airflow_provider_mediax.protocol.names import MOST_SECONDS, accident, check_choice, own_address, refused
@@ -216,15 +215,19 @@ def _is_storage_path(value: object) -> bool:
     return any(kind.__name__ == "ObjectStoragePath" for kind in type(value).__mro__)
 
 
-_READERS: Mapping[object, Callable[[str, object], object]] = {
-    int: as_int,
-    int | None: as_optional_int,
-    float: as_float,
-    float | None: as_optional_float,
-    bool | None: as_optional_bool,
-    str | Sequence[str]: as_texts,
+READERS: Mapping[str, Callable[[str, object], object]] = {
+    "int": as_int,
+    "int | None": as_optional_int,
+    "float": as_float,
+    "float | None": as_optional_float,
+    "bool | None": as_optional_bool,
+    "str": as_text,
+    "str | None": as_text,
+    "str | int": as_text,
+    "str | int | None": as_text,
+    "str | Sequence[str]": as_texts,
 }
-"""How rendered text becomes an argument, by the type of the request's field; every other field is text."""
+"""How rendered text becomes an argument, by the annotation of the request's field."""
 
 
 def as_capability(kind: type[C], given: Mapping[str, object]) -> C:
@@ -234,6 +237,5 @@ def as_capability(kind: type[C], given: Mapping[str, object]) -> C:
     :param given: an argument for each field that is not to have its default; others are ignored.
     :raises BadRequest: an argument cannot be read, or breaks a rule of the capability.
     """
-    types = get_type_hints(kind)
-    names = [field.name for field in fields(kind) if field.name in given]
-    return kind(**{name: _READERS.get(types[name], as_text)(name, given[name]) for name in names})
+    fields = kind.fields.items()
+    return kind(**{name: READERS[field.type](name, given[name]) for name, field in fields if name in given})

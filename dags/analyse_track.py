@@ -13,9 +13,10 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from airflow.sdk import Param, dag, task
+from airflow.sdk import ObjectStoragePath, Param, dag, task
 
 from airflow_provider_mediax.operators.music import MusicAsrOperator, MusicBeatOperator, MusicTagOperator
+from airflow_provider_mediax.results import Manifest, rows
 
 # One table per capability, in the columns of docs/results.md.
 OWNER = ("dag_id", "run_id", "task_id", "map_index")
@@ -45,37 +46,31 @@ def analyse_track() -> None:
 
 
 @task
-def read_beats(manifest: dict[str, Any]) -> dict[str, Any]:
-    """Fetch the beat times, which are in a file: the manifest says where."""
-    from airflow_provider_mediax.hooks.cos import CosHook
-
+def read_beats(manifest: Manifest) -> dict[str, Any]:
+    """Fetch the beat times, which are in a file: the manifest has its address."""
     # The platform documents a marked music file; a file of times is what the emulator adds.
-    times = next((file for file in manifest["files"] if file.endswith(".json")), None)
-    if times is None:
+    address = manifest["result"].get("beatFileName")
+    if address is None:
         return {"files": manifest["files"]}
-    bucket, _, key = times.removeprefix("cos://").partition("/")
-    found = json.loads(CosHook(bucket=bucket).read_bytes(key))
+    found = json.loads(ObjectStoragePath(address, conn_id="mediax_default").read_text())
     return {"files": manifest["files"], "tempo": found["tempo"], "beats": found["beats"]}
 
 
 @task
-def land_rows(manifests: list[dict[str, Any]], database: str) -> dict[str, int]:
+def land_rows(manifests: list[Manifest], database: str) -> dict[str, int]:
     """Write each job's rows in place of those that this task instance has written before."""
-    from airflow_provider_mediax.hooks.mediax import MediaxHook
-
-    hook = MediaxHook()
     landed = {}
     # One transaction for all: a retry finds everything or nothing, and a clear (a new job) never doubles rows.
     with closing(sqlite3.connect(Path(database).expanduser())) as connection, connection:
         for manifest in manifests:
-            table, rows = manifest["capability"], hook.rows(manifest)
+            table, found = manifest["capability"], rows(manifest)
             columns = (*OWNER, *TABLES[table])
             connection.execute(f"CREATE TABLE IF NOT EXISTS {table} ({', '.join(columns)})")
             mine = " AND ".join(f"{column} = :{column}" for column in OWNER)
             connection.execute(f"DELETE FROM {table} WHERE {mine}", manifest["owner"])  # noqa: S608 - names from above
             values = ", ".join(f":{column}" for column in columns)
-            connection.executemany(f"INSERT INTO {table} VALUES ({values})", rows)  # noqa: S608
-            landed[table] = len(rows)
+            connection.executemany(f"INSERT INTO {table} VALUES ({values})", found)  # noqa: S608
+            landed[table] = len(found)
     return landed
 
 

@@ -8,13 +8,12 @@ account in the connection they run against the real services.
 
 from __future__ import annotations
 
-from typing import Any
-
 from airflow.sdk import Param, dag, task, task_group
 from landing import database, make_table, replace_rows
 
 from airflow_provider_mediax.operators.music import MusicTagOperator
 from airflow_provider_mediax.operators.voice_separation import VoiceSeparationOperator
+from airflow_provider_mediax.results import Manifest, rows
 from airflow_provider_mediax.sensors.cos import CosKeySensor
 
 # A row per stem and a row per tag, in the columns of docs/results.md. The input of a tag is the file of a stem.
@@ -79,15 +78,12 @@ def one_track(source: str) -> None:
 
 
 @task
-def land_rows(stems: dict[str, Any], tags: dict[str, Any], file: str) -> dict[str, int]:
+def land_rows(stems: Manifest, tags: Manifest, file: str) -> dict[str, int]:
     """Write the rows of one track in place of those that these task instances have written before."""
-    from airflow_provider_mediax.hooks.cloud_infinite import CloudInfiniteHook
-    from airflow_provider_mediax.hooks.mediax import MediaxHook
-
     with database(file) as connection:
         return {
-            "stems": replace_rows(connection, "stems", STEMS, stems["owner"], CloudInfiniteHook().rows(stems)),
-            "musicTagV2": replace_rows(connection, "musicTagV2", TAGS, tags["owner"], MediaxHook().rows(tags)),
+            "stems": replace_rows(connection, "stems", STEMS, stems["owner"], rows(stems)),
+            "musicTagV2": replace_rows(connection, "musicTagV2", TAGS, tags["owner"], rows(tags)),
         }
 
 

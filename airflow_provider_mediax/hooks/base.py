@@ -20,11 +20,10 @@ from airflow_provider_mediax.client.sync import SyncClient
 from airflow_provider_mediax.hooks.connection import DEFAULT_CONN_ID, MediaxConnection
 from airflow_provider_mediax.hooks.cos import CosHook
 from airflow_provider_mediax.hooks.outputs import check_outputs
-from airflow_provider_mediax.jobs.stored import Owner, manifest, read_manifest, too_large
+from airflow_provider_mediax.jobs.stored import Owner, manifest, too_large
 from airflow_provider_mediax.jobs.watcher import Opened
 from airflow_provider_mediax.protocol.exchange import Flow, JsonObject
 from airflow_provider_mediax.protocol.job import Job, JobList
-from airflow_provider_mediax.protocol.mediax.results import result_rows
 from airflow_provider_mediax.protocol.service import JobService
 from airflow_provider_mediax.protocol.urls import cos_address
 
@@ -206,33 +205,11 @@ class JobHook(BaseHook, Generic[S]):
         :param owner: the task instance that the job belongs to.
         """
         described = manifest(self.service, job, owner, reattached=reattached)
-        if homeless := self.service.view(job).homeless:
-            self.log.warning("The bucket of %s is not known (set cos_bucket), so files stays without it", homeless)
+        if unresolved := self.service.view(job).unresolved_files:
+            self.log.warning("The bucket of %s is not known (set cos_bucket), so files stays without it", unresolved)
         if too_large(described["result"]):
             described["result"] = self._stored_aside(job, described["result"], described["files"])
         return described
-
-    def rows(self, manifest: Mapping[str, Any]) -> Sequence[JsonObject]:
-        """
-        Return the flat rows of a finished job, one per tag, line or file, each with its owner, input and job.
-
-        :param manifest: what an operator or sensor returned.
-        :raises BadRequest: it is something else.
-        """
-        manifest = read_manifest("manifest", manifest)
-        result: JsonObject = dict(manifest["result"])
-        if set(result) == {"uri"} and (address := cos_address(str(result["uri"]))):
-            cos = CosHook(self.mediax_conn_id, bucket=address.bucket)
-            try:
-                result = json.loads(cos.read_bytes(address.key))
-            finally:
-                cos.close()
-        common = {
-            **(manifest.get("owner") or {"dag_id": None, "run_id": None, "task_id": None, "map_index": None}),
-            "job_id": manifest["job_id"],
-            "input": manifest.get("input"),
-        }
-        return [{**common, **row} for row in result_rows(manifest["capability"], result, manifest.get("files") or ())]
 
     def close(self) -> None:
         """Close the session's connections."""

@@ -113,7 +113,10 @@ class MediaxConnection:
             secret_key=(connection.password or "").strip() or None,
             gateway_keys=fields.gateway_keys(),
             repository=Repository(
-                content_id=fields.text("content_id"), bucket=fields.text("cos_bucket"), conn_id=conn_id
+                content_id=fields.text("content_id"),
+                bucket=fields.text("cos_bucket"),
+                region=fields.text("cos_region"),
+                conn_id=conn_id,
             ),
             namespace=fields.text("namespace"),
             requests_per_second=fields.number("requests_per_second", 10.0, above=0.0, at_most=1000.0),

@@ -81,8 +81,8 @@ class MediaxHook(JobHook[MediaxService]):
 
     @classmethod
     def at(cls, mediax_conn_id: str, bucket: str | None, region: str | None) -> MediaxHook:
-        """Return the platform's hook: its jobs belong to no bucket."""
-        return cls(mediax_conn_id)
+        """Return the platform's hook: its jobs belong to no bucket, but their files may lie in one."""
+        return cls(mediax_conn_id, cos_bucket=bucket)
 
     @classmethod
     def is_set_up(cls, connection: MediaxConnection) -> bool:

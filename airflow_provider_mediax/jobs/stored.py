@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from airflow_provider_mediax import exceptions
 from airflow_provider_mediax.exceptions import BadRequest, MediaxError
 from airflow_provider_mediax.protocol.exchange import JsonObject
+from airflow_provider_mediax.protocol.job import text
+from airflow_provider_mediax.protocol.rows import Place
 
 if TYPE_CHECKING:
     from airflow_provider_mediax.protocol.job import Job
@@ -289,6 +291,7 @@ def manifest(service: JobService[Any], job: Job, owner: Owner | None, *, reattac
         "created_at": _iso(job.created_at),
         "started_at": _iso(job.started_at),
         "completed_at": _iso(job.completed_at),
+        "place": asdict(view.place),
         "result": view.result,
         "files": view.files,
     }
@@ -321,6 +324,13 @@ def owner_in(stored: Mapping[str, Any]) -> Owner | None:
         return Owner(**said) if isinstance(said, Mapping) else None
     except TypeError:
         return None
+
+
+def place_in(stored: Mapping[str, Any]) -> Place:
+    """Return where the files of a job lie that a manifest describes; nothing if it does not say so readably."""
+    said = stored.get("place")
+    known = said if isinstance(said, Mapping) else {}
+    return Place(**{name: text(known.get(name)) for name in ("content_id", "bucket", "region")})
 
 
 def too_large(result: JsonObject) -> bool:

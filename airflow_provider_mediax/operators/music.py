@@ -121,8 +121,10 @@ class MusicBeatOperator(FileMediaxOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.output_type, self.drum_type = output_type, drum_type
-        self.enlarge_level, self.split_num = enlarge_level, split_num
+        self.output_type = output_type
+        self.drum_type = drum_type
+        self.enlarge_level = enlarge_level
+        self.split_num = split_num
 
 
 class MusicHighlightOperator(MediaxOperator):
@@ -183,7 +185,8 @@ class VocalMidiOperator(FileMediaxOperator):
 
     def __init__(self, *, mode: str | int = "NORMAL", output_type: str | int = "MIDI", **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.mode, self.output_type = mode, output_type
+        self.mode = mode
+        self.output_type = output_type
 
 
 class MusicComposeOperator(FileMediaxOperator):
@@ -211,8 +214,11 @@ class MusicComposeOperator(FileMediaxOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.song_quantity, self.song_type, self.sound_effect = song_quantity, song_type, sound_effect
-        self.emotion, self.genre = emotion, genre
+        self.song_quantity = song_quantity
+        self.song_type = song_type
+        self.sound_effect = sound_effect
+        self.emotion = emotion
+        self.genre = genre
 
 
 class MusicComposeHummingOperator(FileMediaxOperator):
@@ -227,7 +233,8 @@ class MusicComposeHummingOperator(FileMediaxOperator):
 
     def __init__(self, *, song_quantity: int = 1, use_sieve: bool | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.song_quantity, self.use_sieve = song_quantity, use_sieve
+        self.song_quantity = song_quantity
+        self.use_sieve = use_sieve
 
 
 class ImageBgmOperator(FileMediaxOperator):
@@ -254,8 +261,11 @@ class ImageBgmOperator(FileMediaxOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.song_quantity, self.song_type, self.output_type = song_quantity, song_type, output_type
-        self.emotion, self.genre = emotion, genre
+        self.song_quantity = song_quantity
+        self.song_type = song_type
+        self.output_type = output_type
+        self.emotion = emotion
+        self.genre = genre
 
 
 class VideoBgmOperator(FileMediaxOperator):
@@ -275,7 +285,9 @@ class VideoBgmOperator(FileMediaxOperator):
         self, *, bgm_num: int = 1, mode: str | int = "SINGLE_TRACK", emotion: str | None = None, **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
-        self.bgm_num, self.mode, self.emotion = bgm_num, mode, emotion
+        self.bgm_num = bgm_num
+        self.mode = mode
+        self.emotion = emotion
 
 
 class TextBgmOperator(TextMediaxOperator):
@@ -301,8 +313,10 @@ class TextBgmOperator(TextMediaxOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.song_quantity, self.song_type = song_quantity, song_type
-        self.emotion, self.genre = emotion, genre
+        self.song_quantity = song_quantity
+        self.song_type = song_type
+        self.emotion = emotion
+        self.genre = genre
 
 
 class SingingCloningOperator(TextMediaxOperator):
@@ -328,8 +342,10 @@ class SingingCloningOperator(TextMediaxOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.task, self.model_name = task, model_name
-        self.total_epoch, self.use_separate = total_epoch, use_separate
+        self.task = task
+        self.model_name = model_name
+        self.total_epoch = total_epoch
+        self.use_separate = use_separate
 
 
 class VoiceCloningOperator(TextMediaxOperator):
@@ -357,5 +373,8 @@ class VoiceCloningOperator(TextMediaxOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.task, self.model_name, self.total_epoch = task, model_name, total_epoch
-        self.language, self.speech_rate = language, speech_rate
+        self.task = task
+        self.model_name = model_name
+        self.total_epoch = total_epoch
+        self.language = language
+        self.speech_rate = speech_rate

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_mediax.arguments import (
@@ -73,7 +72,7 @@ class MediaxOperator(JobOperator["MediaxHook"]):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if "computes" in vars(cls):
-            cls.template_fields = (*cls.template_fields, *(field.name for field in fields(cls.computes)))
+            cls.template_fields = (*cls.template_fields, *cls.computes.fields)
 
     def capability(self) -> Capability | Mapping[str, Any]:
         """

@@ -10,7 +10,7 @@ from typing import ClassVar, Generic, Literal, Protocol, TypeAlias, TypeVar
 from airflow_provider_mediax.exceptions import AuthenticationFailed, BadRequest, MediaxError
 from airflow_provider_mediax.protocol.exchange import Flow, JsonObject
 from airflow_provider_mediax.protocol.job import Job, JobList
-from airflow_provider_mediax.protocol.rows import ResultView
+from airflow_provider_mediax.protocol.rows import Result, ResultView
 from airflow_provider_mediax.protocol.urls import CosAddress, cos_address
 
 MARKER_PREFIX = "mx1-"
@@ -165,6 +165,11 @@ class JobService(ABC, Generic[R]):
     @abstractmethod
     def view(self, job: Job) -> ResultView:
         """Read what the job found and where its files lie."""
+
+    @classmethod
+    @abstractmethod
+    def result_of(cls, capability: str) -> type[Result]:
+        """Return how a capability's result is read and made into rows; of one that is not known, as it came."""
 
     def promised(self, job: Job) -> Promise:
         """Say which files a job that has succeeded should have written: those that its view names."""

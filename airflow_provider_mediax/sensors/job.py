@@ -41,8 +41,12 @@ class JobSensor(WaitingSensor):
         return SERVICES[self.service].at(self.mediax_conn_id, *self.place())
 
     def place(self) -> tuple[str | None, str | None]:
-        """Return bucket and region of the job, where they are not the connection's."""
-        return None, None
+        """Return bucket and region of the job: as its manifest has them, else None for the connection's."""
+        from airflow_provider_mediax.jobs.stored import place_in
+
+        given = parsed_literal(self.job_id)
+        place = place_in(given) if isinstance(given, Mapping) else None
+        return (place.bucket, place.region) if place else (None, None)
 
     def look(self) -> JsonObject | None:
         """Return the manifest of a job that has succeeded, None for one that is still open."""
@@ -106,7 +110,7 @@ class MediaxJobSensor(JobSensor):
     """
     Waits for a job of the music platform. Takes the arguments of :class:`JobSensor`.
 
-    It knows no bucket but the connection's: ``files`` of a job in another repository stays empty.
+    Of a job in another repository than the connection's, give the manifest: it says in which bucket the files lie.
     """
 
     service = "mediax"
@@ -116,8 +120,8 @@ class CloudInfiniteJobSensor(JobSensor):
     """
     Waits for a voice separation. Takes the arguments of :class:`JobSensor`, and:
 
-    :param bucket: bucket of the job; default: the connection's.
-    :param region: region of the bucket; default: the connection's.
+    :param bucket: bucket of the job; default: that of the manifest, else the connection's.
+    :param region: region of the bucket; default: likewise.
     """
 
     service = "cloud_infinite"
@@ -129,6 +133,7 @@ class CloudInfiniteJobSensor(JobSensor):
         self.region = region
 
     def place(self) -> tuple[str | None, str | None]:
-        """Return bucket and region as they were given."""
+        """Return bucket and region as they were given, else those of the manifest."""
+        known = super().place()
         bucket, region = (as_text(name, getattr(self, name)) for name in ("bucket", "region"))
-        return bucket, region
+        return bucket or known[0], region or known[1]

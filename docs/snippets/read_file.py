@@ -7,17 +7,19 @@ from airflow_provider_mediax.operators.music import MusicBeatOperator
 
 # isort: split
 # [START read_file]
-from airflow_provider_mediax.hooks.cos import CosHook
+from airflow.sdk import ObjectStoragePath
+
+from airflow_provider_mediax.results import Manifest
 
 
 @task
-def size_of_first_file(manifest: dict) -> int:
-    bucket, _, key = manifest["files"][0].removeprefix("cos://").partition("/")
-    return len(CosHook("mediax_default", bucket=bucket).read_bytes(key))
+def size_of_the_marked_track(manifest: Manifest) -> int:
+    address = manifest["result"]["mergeFileName"]
+    return len(ObjectStoragePath(address, conn_id="mediax_default").read_bytes())
 
 
 # [END read_file]
 
 with DAG("read_file", schedule=None) as dag:
     beats = MusicBeatOperator(task_id="beats", path="in/track.wav", deferrable=True)
-    size_of_first_file(beats.output)
+    size_of_the_marked_track(beats.output)

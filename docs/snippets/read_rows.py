@@ -6,13 +6,13 @@ from airflow_provider_mediax.operators.music import MusicAsrOperator
 
 # isort: split
 # [START read_rows]
-from airflow_provider_mediax.hooks.mediax import MediaxHook
+from airflow_provider_mediax.results import Manifest, rows
 
 
 @task
-def lines_of(manifest: dict) -> list[str]:
+def lines_of(manifest: Manifest) -> list[str]:
     """Return the lyrics of a track; each row also says whose job it was, and of which input."""
-    return [row["text"] for row in MediaxHook("mediax_default").rows(manifest)]
+    return [row["text"] for row in rows(manifest)]
 
 
 # [END read_rows]

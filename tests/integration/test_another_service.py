@@ -20,7 +20,7 @@ from airflow_provider_mediax.hooks.registry import SERVICES
 from airflow_provider_mediax.operators.base import JobOperator
 from airflow_provider_mediax.protocol.exchange import Flow, JsonObject
 from airflow_provider_mediax.protocol.job import Job, JobList, JobState
-from airflow_provider_mediax.protocol.rows import ResultView
+from airflow_provider_mediax.protocol.rows import Place, Result, ResultView
 from airflow_provider_mediax.protocol.service import Finding, JobService, Prepared
 from airflow_provider_mediax.sensors.job import JobSensor
 from tests.unit.cli.said import run_command
@@ -110,9 +110,13 @@ class ToyService(JobService[ToyRequest]):
         return [Finding("toy box", "works", "it is full of toys")]
         yield
 
+    @classmethod
+    def result_of(cls, capability: str) -> type[Result]:
+        return Result
+
     def view(self, job: Job) -> ResultView:
         words = str(job.raw["words"])
-        return ResultView("reverse", {"words": words[::-1]}, [], [], words)
+        return ResultView("reverse", {"words": words[::-1]}, [], [], words, Place())
 
 
 class ToyHook(JobHook[ToyService]):

@@ -260,7 +260,7 @@ def test_a_service_that_cannot_say_is_no_all_clear(run_dag, emulator, cli):
     emulator.fail_next("ListJobs", "error_response", times=50)
     said = cli("orphans", "--dag-id", "unsure", "-o", "json")
     assert (said.code, said.json) == (3, [])
-    assert "The music platform could not list all jobs" in said.err
+    assert "MediaX could not list all jobs" in said.err
 
 
 def test_a_list_that_insists_on_a_queue_is_read(waiting_separation, emulator, cli):
@@ -284,7 +284,7 @@ def test_one_service_alone_can_be_asked(run_dag, emulator, cli):
         (("--since", "yesterday"), "24h"),
         (("--since", "1h", "--conn-id", "nowhere"), "nowhere"),
         (("--dag-id", "no_such_dag"), "no such run"),
-        (("--since", "1h", "--service", "pop"), "invalid choice"),
+        (("--since", "1h", "--service", "pop"), "it must be one of mediax"),
     ],
 )
 def test_wrong_use_ends_with_2_and_says_what_to_do(execution_api, cli, arguments, told):

@@ -12,6 +12,7 @@ from airflow.sdk import DAG
 from airflow_provider_mediax.hooks.mediax import MediaxHook
 from airflow_provider_mediax.operators.music import MediaxJobOperator, MusicSeparationOperator
 from airflow_provider_mediax.protocol.urls import cos_address
+from airflow_provider_mediax.results import rows
 from tests.audio import click_track
 from tests.capability_cases import CASES, PICTURE, TRACK, VIDEO, label
 
@@ -47,9 +48,9 @@ def test_every_capability_returns_its_manifest_its_files_and_its_rows(run_dag, e
         assert {cos_address(file).key for file in manifest["files"]} <= keys
         assert all(file.startswith(f"cos://{BUCKET}/mediax/{manifest['marker']}/") for file in manifest["files"])
         assert bool(manifest["files"]) == (case.row.get("file") is not None)
-        rows = hook.rows(manifest)
-        assert rows
-        for row in rows:
+        found = rows(manifest)
+        assert found
+        for row in found:
             assert tuple(row)[: len(COMMON_COLUMNS)] == COMMON_COLUMNS
             assert tuple(row)[len(COMMON_COLUMNS) :] == tuple(case.row)
             assert (row["job_id"], row["input"], row["capability"]) == (
@@ -101,8 +102,8 @@ def test_a_job_with_several_inputs_and_outputs_is_read_in_full(run_dag, emulator
         MediaxJobOperator(task_id="raw", inputs=inputs, outputs=outputs, deferrable=True, poll_interval=0.5)
     manifest = run_dag(dag, connection=emulator.connection_json()).values["raw"]
     assert manifest["capability"] == "musicSeperate,musicSeperate,musicHighlight"
-    rows = MediaxHook().rows(manifest)
-    assert [row["file"] for row in rows if "file" in row] == [
+    found = rows(manifest)
+    assert [row["file"] for row in found if "file" in row] == [
         f"cos://{BUCKET}/{place}/click_{stem}.wav" for place in ("one", "two") for stem in ("voice", "background")
     ]
     assert [row["input"] for row in rows] == [f"cos://{BUCKET}/{TRACK}"] * 4 + [f"cos://{BUCKET}/{other}"] * 2

@@ -8,7 +8,6 @@ import pytest
 from airflow.sdk import DAG, task
 
 from airflow_provider_mediax.hooks.cos import CosHook
-from airflow_provider_mediax.hooks.mediax import MediaxHook
 from airflow_provider_mediax.operators.music import (
     MediaxJobOperator,
     MusicAsrOperator,
@@ -64,7 +63,7 @@ def test_a_downstream_task_reads_rows_and_files(run_dag, emulator):
 
         @task
         def rows(manifest):
-            return MediaxHook().rows(manifest)
+            return rows(manifest)
 
         @task
         def beats_of(manifest):

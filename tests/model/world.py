@@ -20,6 +20,7 @@ from airflow_provider_mediax.jobs.ownership import Acquisition, Identity
 from airflow_provider_mediax.jobs.stored import Owner
 from airflow_provider_mediax.protocol.exchange import Flow, Pause
 from airflow_provider_mediax.protocol.job import Job, JobList, JobState
+from airflow_provider_mediax.protocol.rows import Result
 from airflow_provider_mediax.protocol.service import Finding, JobService, Prepared
 from tests.model import faults
 from tests.model.faults import Fault, Point
@@ -136,6 +137,10 @@ class Service(JobService[Request]):
 
     def cancel(self, ids: Sequence[str]) -> Flow[None]:
         yield Ask("cancel", tuple(ids))  # type: ignore[misc]
+
+    @classmethod
+    def result_of(cls, capability: str) -> type[Result]:
+        raise AssertionError("an attempt makes no rows")
 
     def view(self, job: Job) -> Any:
         raise AssertionError("who gets a job does not look at its result")

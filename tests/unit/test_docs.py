@@ -17,12 +17,12 @@ from airflow_provider_mediax.operators.base import JobOperator
 from airflow_provider_mediax.operators.voice_separation import VoiceSeparationOperator
 from airflow_provider_mediax.protocol.ci import answers
 from airflow_provider_mediax.protocol.ci import requests as ci_requests
-from airflow_provider_mediax.protocol.mediax import results
 from airflow_provider_mediax.protocol.mediax.capabilities import listening, making
 from airflow_provider_mediax.protocol.mediax.capabilities.base import Table
 from airflow_provider_mediax.provider_info import get_provider_info
 from airflow_provider_mediax.sensors.job import CloudInfiniteJobSensor, MediaxJobSensor
 from tests.capability_cases import CASES, label
+from tests.unit.protocol.helpers import rows_of
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
@@ -212,6 +212,6 @@ def test_every_code_of_cloud_infinite_that_has_advice_is_described_with_its_erro
 
 def test_every_column_of_the_stems_is_described():
     section = (DOCS / "results.md").read_text(encoding="utf-8").split("## `VoiceSeparate`")[1].split("\n## ")[0]
-    (row,) = results.result_rows("VoiceSeparate", {"stems": {"voice": "cos://bucket-1/voice.wav"}})
+    (row,) = rows_of("VoiceSeparate", {"stems": {"voice": "cos://bucket-1/voice.wav"}}, "cloud_infinite")
     own = [column for column in row if column not in ("capability", "schema_version")]
     assert re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE) == own

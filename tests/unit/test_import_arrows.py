@@ -30,6 +30,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "fs": set(CHAIN[1:]),
     "assets": {"protocol"},
     "arguments": {"protocol"},
+    "results": {"hooks", "jobs", "protocol"},
     "cli": {"arguments", "operators", "transfers", "fs", "provider_info", *CHAIN},
 }
 

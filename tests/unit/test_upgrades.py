@@ -14,12 +14,12 @@ from typing import Any
 import pytest
 from airflow.sdk.module_loading import import_string
 
-from airflow_provider_mediax.hooks.mediax import MediaxHook
 from airflow_provider_mediax.jobs.ownership import Acquisition, Identity
 from airflow_provider_mediax.jobs.stored import RECORD_KEY, JobEvent, Owner, Pending, Record, manifest
 from airflow_provider_mediax.protocol.ci.requests import AudioConfig, VoiceSeparationRequest
 from airflow_provider_mediax.protocol.mediax.capabilities import MusicAsr, MusicBeat
 from airflow_provider_mediax.protocol.mediax.request import CapabilityRequest, MediaxInput
+from airflow_provider_mediax.results import rows
 from tests.unit.jobs.fake_platform import LONGEST_SEND, FakePlatform, service, tags_of
 from tests.unit.jobs.fake_service import FakeService
 from tests.unit.jobs.fake_store import Store
@@ -92,7 +92,7 @@ def test_an_event_of_another_version_is_understood(version):
 @by_version
 @pytest.mark.parametrize(("name", "column"), [("manifest_mediax", "label"), ("manifest_cloud_infinite", "stem")])
 def test_a_manifest_of_another_version_gives_rows(version, name, column):
-    (row,) = MediaxHook().rows(stored(version, name))
+    (row,) = rows(stored(version, name))
     assert row[column]
     assert (row["dag_id"], row["map_index"]) == ("catalogue", 3)
 

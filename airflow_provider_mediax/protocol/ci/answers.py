@@ -26,7 +26,7 @@ from airflow_provider_mediax.protocol.exchange import (
     redirect_target,
 )
 from airflow_provider_mediax.protocol.job import Job, JobState, member, objects, text
-from airflow_provider_mediax.protocol.rows import ResultView
+from airflow_provider_mediax.protocol.rows import Place, ResultView
 from airflow_provider_mediax.protocol.urls import CosAddress, shown_line
 
 STATES: Mapping[str, JobState] = MappingProxyType(
@@ -210,7 +210,7 @@ def read_time(value: object) -> datetime | None:
     return moment if moment.year > 1970 else None
 
 
-def read_separation(job: Job, bucket: str) -> ResultView:
+def read_separation(job: Job, bucket: str, region: str) -> ResultView:
     """
     Read what a finished job wrote (section 6): ``{"stems": {role: address}}`` and the files.
 
@@ -219,13 +219,15 @@ def read_separation(job: Job, bucket: str) -> ResultView:
     has no stems; :func:`expected_stems` says which ones it should have.
 
     :param bucket: bucket of the host, where the job names none.
+    :param region: of the host.
     """
+    place = Place(bucket=bucket, region=region)
     tag = text(job.raw.get("Tag")) or TAG
     source = member(job.raw, "Input")
     key = text(source.get("Object"))
     view_input = str(CosAddress(text(source.get("BucketId")) or bucket, key.lstrip("/"))) if key else None
     if job.state is not JobState.SUCCEEDED:
-        return ResultView(tag, {}, [], [], view_input)
+        return ResultView(tag, {}, [], [], view_input, place)
     names = _asked(job)
     stems: dict[str, str] = {}
     strangers: list[str] = []
@@ -238,7 +240,7 @@ def read_separation(job: Job, bucket: str) -> ResultView:
         else:
             stems[role] = str(address)
     stems |= {f"unknown_{place}" if place > 1 else "unknown": name for place, name in enumerate(strangers, 1)}
-    return ResultView(tag, {"stems": stems}, [str(address) for address in files], [], view_input)
+    return ResultView(tag, {"stems": stems}, [str(address) for address in files], [], view_input, place)
 
 
 def expected_stems(job: Job, bucket: str) -> dict[str, str]:

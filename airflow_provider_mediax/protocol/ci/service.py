@@ -14,7 +14,7 @@ from airflow_provider_mediax.protocol.ci.requests import MODES, ROLES, TAG, Voic
 from airflow_provider_mediax.protocol.echo import contradicts
 from airflow_provider_mediax.protocol.exchange import Flow, JsonObject
 from airflow_provider_mediax.protocol.job import Job, JobList, JobState, member, objects, text
-from airflow_provider_mediax.protocol.rows import ResultView
+from airflow_provider_mediax.protocol.rows import Result, ResultView, Stems
 from airflow_provider_mediax.protocol.service import Finding, JobService, Prepared, Promise
 from airflow_provider_mediax.protocol.urls import cos_address
 
@@ -107,7 +107,12 @@ class CloudInfiniteService(JobService[VoiceSeparationRequest]):
 
     def view(self, job: Job) -> ResultView:
         """Read which stem lies where."""
-        return read_separation(job, self.bucket.bucket)
+        return read_separation(job, self.bucket.bucket, self.bucket.region)
+
+    @classmethod
+    def result_of(cls, capability: str) -> type[Result]:
+        """Return how stems are read, which is all that there is."""
+        return Stems if capability == TAG else Result
 
     def promised(self, job: Job) -> Promise:
         """

@@ -32,12 +32,14 @@ class Repository:
 
     :param content_id: the repository's id, given at registration.
     :param bucket: the COS bucket behind it.
+    :param region: of the bucket.
     :param conn_id: the connection that all this is of; an address that names another one is refused.
     :param presign: makes a passing address of an object in another bucket; None where the keys for that are missing.
     """
 
     content_id: str | None = None
     bucket: str | None = None
+    region: str | None = None
     conn_id: str | None = field(default=None, compare=False)
     presign: Callable[[CosAddress], str] | None = field(default=None, repr=False, compare=False)
 
@@ -216,7 +218,7 @@ class CapabilityRequest(MediaxRequest):
 
     def _descriptor(self, name: str) -> JsonObject:
         if isinstance(self.capability, Capability):
-            content: JsonObject = {name: self.capability.parameters()}
+            content: JsonObject = {name: self.capability.sent}
         else:
             content = dict(self.capability)
         if self.extra_parameters:

@@ -13,9 +13,9 @@ from airflow_provider_mediax.protocol.exchange import Flow, JsonObject
 from airflow_provider_mediax.protocol.job import Job, JobList, member, objects
 from airflow_provider_mediax.protocol.mediax.gateway import Gateway
 from airflow_provider_mediax.protocol.mediax.request import PREFIX_MEMBER, MediaxRequest, Repository
-from airflow_provider_mediax.protocol.mediax.results import read_result
+from airflow_provider_mediax.protocol.mediax.results import read_result, result_of
 from airflow_provider_mediax.protocol.names import check, refused
-from airflow_provider_mediax.protocol.rows import ResultView
+from airflow_provider_mediax.protocol.rows import Result, ResultView
 from airflow_provider_mediax.protocol.service import NOBODYS_MARKER, Finding, JobService, Prepared, Promise
 
 
@@ -123,7 +123,12 @@ class MediaxService(JobService[MediaxRequest]):
 
     def view(self, job: Job) -> ResultView:
         """Read the result; addresses of files need the bucket of their repository."""
-        return read_result(job, lambda content_id: self._repository_of(content_id).bucket)
+        return read_result(job, self._repository_of)
+
+    @classmethod
+    def result_of(cls, capability: str) -> type[Result]:
+        """Return how a capability's result is read."""
+        return result_of(capability)
 
     def promised(self, job: Job) -> Promise:
         """

@@ -288,7 +288,9 @@ def test_every_field_reaches_its_place():
         "b-1250000000",
         "http://127.0.0.1:1",
     )
-    assert found.repository == Repository(content_id="repository", bucket="b-1250000000", conn_id="c")
+    assert found.repository == Repository(
+        content_id="repository", bucket="b-1250000000", region="ap-guangzhou", conn_id="c"
+    )
     assert found.transport == Transport(
         connect_timeout=4, read_timeout=50, proxy="http://user:SECRET-proxy@127.0.0.1:1", verify="/ca.pem"
     )

@@ -13,6 +13,7 @@ from airflow_provider_mediax.protocol.job import JobState
 from airflow_provider_mediax.protocol.mediax.capabilities import MusicTag, SingingCloning, VoiceCloning
 from airflow_provider_mediax.protocol.mediax.gateway import Registration
 from airflow_provider_mediax.protocol.mediax.request import CapabilityRequest, MediaxInput
+from airflow_provider_mediax.results import rows
 from tests.audio import click_track
 from tests.unit.emulator.helpers import wait_for
 
@@ -197,4 +198,4 @@ def test_a_result_too_large_for_xcom_is_kept_beside_the_files_and_its_rows_are_r
     job = read_job({"id": "j", "state": 3, "customId": "m", "outputs": [output]}, "test")
     manifest = hook.manifest(job, None, reattached=False)
     assert manifest["result"] == {"uri": "cos://music-1250000000/out/j.result.json"}
-    assert len(hook.rows(manifest)) == 60
+    assert len(rows(manifest)) == 60

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from airflow_provider_mediax.exceptions import BadRequest
 from airflow_provider_mediax.protocol.exchange import Flow, Pause
 from airflow_provider_mediax.protocol.job import Job, JobList, JobState
-from airflow_provider_mediax.protocol.rows import ResultView
+from airflow_provider_mediax.protocol.rows import Result, ResultView
 from airflow_provider_mediax.protocol.service import Finding, JobService, Prepared
 from tests.unit.jobs.clocks import Time
 
@@ -151,6 +151,10 @@ class FakeService(JobService[Order]):
             self.turn(job_id, JobState.CANCELED, "Cancel")
         return
         yield
+
+    @classmethod
+    def result_of(cls, capability: str) -> type[Result]:
+        return Result
 
     def view(self, job: Job) -> ResultView:
         raise AssertionError("ownership, waiting and cancelling have no business with results")

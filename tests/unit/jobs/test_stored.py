@@ -13,7 +13,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_mediax.exceptions import BadRequest, MediaxError
-from airflow_provider_mediax.hooks.mediax import MediaxHook
 from airflow_provider_mediax.jobs.stored import (
     SCHEMA,
     UNREADABLE_EVENT,
@@ -25,6 +24,7 @@ from airflow_provider_mediax.jobs.stored import (
     owner_in,
     read_manifest,
 )
+from airflow_provider_mediax.results import rows
 from airflow_provider_mediax.sensors.job import MediaxJobSensor
 from airflow_provider_mediax.triggers.cos import CosKeyEvent, CosKeyTrigger
 from airflow_provider_mediax.triggers.job import JobTrigger
@@ -101,7 +101,7 @@ class TestALaterVersion:
     def test_of_a_manifest_is_refused_by_name_in_sensor_and_rows(self, schema):
         manifest = {**stored("manifest_mediax"), "schema": schema}
         sensor = MediaxJobSensor(task_id="s", job_id=manifest)
-        for read in (lambda: MediaxHook().rows(manifest), lambda: sensor.make_trigger(0.0)):
+        for read in (lambda: rows(manifest), lambda: sensor.make_trigger(0.0)):
             with pytest.raises(BadRequest) as caught:
                 read()
             assert "a later version wrote it" in caught.value.what
@@ -163,7 +163,7 @@ class TestWhatWasCutOrEdited:
             read = read_manifest("manifest", value)
             assert isinstance(read["job_id"], str)
             owner_in(read)
-            MediaxHook().rows(value)
+            rows(value)
 
     @pytest.mark.parametrize("name", TRIGGERS)
     @quickly

@@ -18,9 +18,9 @@ from airflow.providers.common.compat.sdk import (
 import airflow_provider_mediax.hooks.cos
 from airflow_provider_mediax import exceptions
 from airflow_provider_mediax.exceptions import MediaxError
-from airflow_provider_mediax.hooks.mediax import MediaxHook
 from airflow_provider_mediax.operators import failures
 from airflow_provider_mediax.operators.failures import MEANINGS, as_failure, explained, meaning_of
+from airflow_provider_mediax.results import rows
 from tests.unit.jobs.fake_hook import KeptLog
 
 PERMANENT = {
@@ -173,7 +173,7 @@ def test_a_permanent_error_after_a_purchase_says_how_to_collect_without_paying_a
 
 def test_a_hook_in_a_users_own_task_leaves_the_users_retries_alone():
     with pytest.raises(exceptions.BadRequest) as caught:
-        MediaxHook().rows({"nonsense": 1})
+        rows({"nonsense": 1})
     assert not isinstance(caught.value, AirflowException)
     assert "task" not in str(caught.value)
 

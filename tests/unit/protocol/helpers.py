@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,6 +14,7 @@ from airflow_provider_mediax.protocol.cos_signature import CosKeys
 from airflow_provider_mediax.protocol.exchange import Call, Flow, JsonObject, Reply
 from airflow_provider_mediax.protocol.job import Job
 from airflow_provider_mediax.protocol.mediax.request import MediaxRequest, Repository
+from airflow_provider_mediax.results import rows
 
 T = TypeVar("T")
 
@@ -33,6 +35,18 @@ def separations(**changes: Any) -> CloudInfiniteService:
 def request(**changes: Any) -> VoiceSeparationRequest:
     fields = {"source": "in/a.mp3", "mode": "IsAudio", "outputs": {"voice": "out/voice.mp3"}}
     return VoiceSeparationRequest(**{**fields, **changes})
+
+
+def repositories(buckets: dict[str, str]) -> Callable[[str | None], Repository]:
+    """Return what knows repositories by their ids."""
+    return lambda content_id: Repository(content_id=content_id, bucket=buckets.get(content_id or ""))
+
+
+def rows_of(capability: str, view: JsonObject, service: str = "mediax") -> list[JsonObject]:
+    """Return the rows of a view without the facts that all capabilities share."""
+    manifest = {"schema": 1, "service": service, "job_id": "1", "capability": capability, "result": view}
+    shared = ("dag_id", "run_id", "task_id", "map_index", "job_id", *(() if "inputs" in view else ("input",)))
+    return [{name: value for name, value in row.items() if name not in shared} for row in rows(manifest)]
 
 
 def submitted(on: CloudInfinite, request: VoiceSeparationRequest, marker: str = MARKER) -> Flow[Job]:

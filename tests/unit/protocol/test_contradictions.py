@@ -39,8 +39,8 @@ from airflow_provider_mediax.protocol.mediax.gateway import (
     read_job,
 )
 from airflow_provider_mediax.protocol.mediax.request import CapabilityRequest, MediaxInput, RawRequest, Repository
-from airflow_provider_mediax.protocol.mediax.results import read_result, result_rows
-from tests.unit.protocol.helpers import wired
+from airflow_provider_mediax.protocol.mediax.results import read_result
+from tests.unit.protocol.helpers import repositories, rows_of, wired
 
 from .examples import GATEWAY, GATEWAY_KEYS, MARKER, PLATFORM_KEYS, REPOSITORY, example, finished, output, reply
 from .flows import first_call, play, sent_body
@@ -59,11 +59,11 @@ def wire(capability: Capability | dict[str, Any], **options: Any) -> dict[str, A
 
 
 def result_of(capability: str, result: object) -> Any:
-    return read_result(finished(output(capability, result)), {}.get).result
+    return read_result(finished(output(capability, result)), repositories({})).result
 
 
-def rows_of(capability: str, result: object) -> list[dict[str, Any]]:
-    return list(result_rows(capability, result_of(capability, result)))
+def rows_in(capability: str, result: object) -> list[dict[str, Any]]:
+    return rows_of(capability, result_of(capability, result))
 
 
 @pytest.mark.parametrize("outer", ["musigTagV2", "musicTagV2"])
@@ -77,10 +77,10 @@ def test_contradiction_01_tags_are_found_under_all_four_wrappers(outer: str, wra
 def test_contradiction_02_the_older_tagger_is_kept_raw() -> None:
     content = {"audioTagger": [{"tagType": 1, "tag": "Rock", "probility": "0.5"}]}
     assert result_of("musicTagV2", content) == content
-    assert rows_of("musicTagV2", content) == []
+    assert rows_in("musicTagV2", content) == []
     as_object = {"audioTagger": {"tagType": 1, "tag": "Rock"}}
     assert result_of("musicTagV2", as_object) == as_object
-    assert rows_of("musicTagV2", as_object) == []
+    assert rows_in("musicTagV2", as_object) == []
 
 
 def test_contradiction_03_neither_the_older_tagger_nor_the_test_path_is_ever_sent() -> None:
@@ -92,7 +92,7 @@ def test_contradiction_03_neither_the_older_tagger_nor_the_test_path_is_ever_sen
 
 def test_contradiction_04_a_dimension_that_was_asked_for_may_be_missing_or_empty() -> None:
     job = read_job(example("musicTagV2", "get_response")["getJobResponse"]["job"], "GetJob")
-    found = read_result(job, {}.get).result
+    found = read_result(job, repositories({})).result
     assert found == {
         "vocal": {"label": "Vocal", "prob": 1.0},
         "language": {"label": "Other", "prob": 0.0817},
@@ -100,13 +100,13 @@ def test_contradiction_04_a_dimension_that_was_asked_for_may_be_missing_or_empty
         "genre": {"label": "Zhuang", "prob": 0.771},
         "scene": {"label": "Prayer", "prob": 0.8886},
     }
-    assert len(list(result_rows("musicTagV2", found))) == 5
+    assert len(rows_of("musicTagV2", found)) == 5
 
 
 @pytest.mark.parametrize("content", [{"musigTagV2": {}}, {"musicTagV2": {}}, {"musigTagV2": {"musicTagV2": {}}}])
 def test_contradiction_04_an_empty_answer_has_no_tags_and_no_rows(content: dict[str, Any]) -> None:
     assert result_of("musicTagV2", content) == {}
-    assert rows_of("musicTagV2", content) == []
+    assert rows_in("musicTagV2", content) == []
 
 
 @pytest.mark.parametrize("label", ["Something New", "说唱", "36 & more"])
@@ -236,7 +236,7 @@ def test_contradiction_20_a_raw_descriptor_keeps_the_misspelt_name() -> None:
         assert wire({name: {"method": 1}})["outputs"][0]["smartContentDescriptor"] == {name: {"method": 1}}
         content = {name: [{"fileName": "v.mp3", "tone": 1}]}
         job = finished(output("musicSeperate", content, contentId="tmpContentId", destination="/o"))
-        assert read_result(job, {"tmpContentId": "b-1"}.get).files == ["cos://b-1/o/v.mp3"]
+        assert read_result(job, repositories({"tmpContentId": "b-1"})).files == ["cos://b-1/o/v.mp3"]
 
 
 def test_contradiction_20_misspelt_names_are_sent_as_the_service_spells_them() -> None:
@@ -250,7 +250,7 @@ def test_contradiction_20_misspelt_names_are_sent_as_the_service_spells_them() -
 def test_contradiction_20_stems_are_read_under_either_spelling(asked: str, answered: str) -> None:
     content = {answered: [{"fileName": "v.mp3", "tone": 1}]}
     job = finished(output(asked, content, contentId="tmpContentId", destination="/o"))
-    assert read_result(job, {"tmpContentId": "b-1"}.get).result == {"stems": {"voice": "cos://b-1/o/v.mp3"}}
+    assert read_result(job, repositories({"tmpContentId": "b-1"})).result == {"stems": {"voice": "cos://b-1/o/v.mp3"}}
 
 
 def test_contradiction_22_the_three_pairs_have_names_of_their_own() -> None:
@@ -306,7 +306,7 @@ def test_contradiction_27_beats_and_unknown_results_are_handed_through() -> None
 
 
 def test_contradiction_27_only_file_names_become_rows_of_beats() -> None:
-    rows = rows_of("musicBeat", {"musicBeat": {"mergeFileName": "a.mp3", "bpm": "120", "positions": ["0.5"]}})
+    rows = rows_in("musicBeat", {"musicBeat": {"mergeFileName": "a.mp3", "bpm": "120", "positions": ["0.5"]}})
     assert [(row["kind"], row["file"]) for row in rows] == [("mergeFileName", "a.mp3")]
 
 
@@ -345,8 +345,8 @@ def test_contradiction_29_arrays_of_any_length_are_read_in_full(count: int) -> N
     names = ["musicTagV2", "musicASR"]
     results = [{"musigTagV2": {"mood": {"label": "Sad"}}}, {"musicASR": [{"text": "la"}]}]
     job = finished(*(output(names[index % 2], results[index % 2]) for index in range(count)))
-    view = read_result(job, {}.get)
-    rows = list(result_rows(view.capability, view.result))
+    view = read_result(job, repositories({}))
+    rows = rows_of(view.capability, view.result)
     assert [row["capability"] for row in rows] == [names[index % 2] for index in range(count)]
 
 
@@ -356,13 +356,13 @@ def test_contradiction_29_outputs_of_one_capability_keep_all_their_rows(order: s
         "A": output("musicTagV2", {"musigTagV2": {"mood": {"label": "Sad"}}}),
         "B": output("musicASR", {"musicASR": [{"text": "la"}]}),
     }
-    view = read_result(finished(*(kinds[one] for one in order)), {}.get)
-    rows = list(result_rows(view.capability, view.result))
+    view = read_result(finished(*(kinds[one] for one in order)), repositories({}))
+    rows = rows_of(view.capability, view.result)
     assert ["A" if "dimension" in row else "B" for row in rows] == list(order)
 
 
 def test_contradiction_30_times_are_reported_as_given_and_named_as_seconds() -> None:
-    rows = rows_of("musicASR", {"musicASR": [{"text": "la", "startTime": "25.2", "endTime": "28.8", "conf": "0.8"}]})
+    rows = rows_in("musicASR", {"musicASR": [{"text": "la", "startTime": "25.2", "endTime": "28.8", "conf": "0.8"}]})
     assert [(row["start_s"], row["end_s"]) for row in rows] == [(25.2, 28.8)]
 
 

@@ -17,11 +17,11 @@ from airflow_provider_mediax.protocol.ci.requests import AudioConfig
 from airflow_provider_mediax.protocol.exchange import Call, Flow, Reply
 from airflow_provider_mediax.protocol.job import Job
 from airflow_provider_mediax.protocol.mediax.gateway import Registration
-from airflow_provider_mediax.protocol.mediax.results import read_result, result_rows
+from airflow_provider_mediax.protocol.mediax.results import read_result
 from airflow_provider_mediax.protocol.rows import ResultView
 from tests import damage
 from tests.capability_cases import CASES
-from tests.unit.protocol.helpers import separations, submitted
+from tests.unit.protocol.helpers import repositories, rows_of, separations, submitted
 
 from .examples import GATEWAY, example
 from .helpers import BODIES, MARKER, ci, request
@@ -147,14 +147,14 @@ def look_at(job: Job) -> None:
     """Do with a job everything that is done with one."""
     assert job.id
     storable([job.id, job.state_name, job.marker, job.message, job.summary, job.raw])
-    for view in (read_result(job, {"c": BUCKET}.get), read_separation(job, BUCKET)):
+    for view in (read_result(job, repositories({"c": BUCKET})), read_separation(job, BUCKET, "ap-guangzhou")):
         look_at_result(view)
     expected_stems(job, BUCKET)
 
 
 def look_at_result(view: ResultView) -> None:
-    storable([view.capability, view.result, view.files, view.homeless, view.input])
-    storable(list(result_rows(view.capability, view.result, view.files)))
+    storable([view.capability, view.result, view.files, view.unresolved_files, view.input])
+    storable(rows_of(view.capability, view.result))
 
 
 def storable(value: object) -> None:

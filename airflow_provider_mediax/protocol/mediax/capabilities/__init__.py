@@ -7,10 +7,7 @@ that the reference has not seen pass as they are.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import MappingProxyType
-
-from airflow_provider_mediax.protocol.mediax.capabilities.base import TRACK_INPUTS, Capability
+from airflow_provider_mediax.protocol.mediax.capabilities.base import CAPABILITIES, TRACK_INPUTS, Capability
 from airflow_provider_mediax.protocol.mediax.capabilities.listening import (
     TAG_TYPES,
     MusicAsr,
@@ -55,28 +52,3 @@ __all__ = [
     "VocalMidi",
     "VoiceCloning",
 ]
-
-CAPABILITIES: Mapping[str, type[Capability]] = MappingProxyType(
-    {
-        capability.name: capability
-        for capability in (
-            MusicTag,
-            MusicAsr,
-            MusicBeat,
-            MusicHighlight,
-            MusicStructure,
-            MusicRecognition,
-            SkipMusicIntro,
-            MusicSeparation,
-            VocalMidi,
-            SingingCloning,
-            VoiceCloning,
-            MusicCompose,
-            MusicComposeHumming,
-            ImageBgm,
-            VideoBgm,
-            TextBgm,
-        )
-    }
-)
-"""Every typed capability by its name on the wire."""

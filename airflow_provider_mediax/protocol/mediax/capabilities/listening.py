@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import ClassVar
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from airflow_provider_mediax.protocol.exchange import JsonObject
+from airflow_provider_mediax.protocol.job import member, objects, text
 from airflow_provider_mediax.protocol.mediax.capabilities.base import (
     Capability,
     SwitchOption,
     Table,
+    capability,
     choice,
     number,
     optional,
@@ -18,6 +19,11 @@ from airflow_provider_mediax.protocol.mediax.capabilities.base import (
     whole,
 )
 from airflow_provider_mediax.protocol.names import refused, suggestion
+from airflow_provider_mediax.protocol.rows import Column, Files, Stems
+from airflow_provider_mediax.protocol.rows import number as as_number
+
+TONES: Mapping[int, str] = MappingProxyType({1: "voice", 2: "drum", 3: "bass", 4: "piano", 5: "background"})
+"""Roles of stems, in the words of Cloud Infinite (section 9.9). That 4 is the piano is a guess of the reference."""
 
 TAG_TYPES = ("vocal", "language", "mood", "genre", "scene", "bgm", "intensity")
 """Dimensions of ``musicTagV2`` (section 9.6); ``all`` stands for every one of them."""
@@ -46,7 +52,7 @@ class MidiOutputType(Table):
     JSON = 2
 
 
-@dataclass(frozen=True, kw_only=True)
+@capability
 class MusicTag(Capability):
     """
     Tags of a track (section 9.6).
@@ -54,7 +60,12 @@ class MusicTag(Capability):
     :param tag_types: some of :data:`TAG_TYPES`, or ``all`` alone.
     """
 
-    name: ClassVar[str] = "musicTagV2"
+    name = "musicTagV2"
+    columns = (
+        Column("dimension", "text", "what was judged"),
+        Column("label", "text", "the platform's word"),
+        Column("probability", "number", "0 to 1 in the documented examples; null if it was not a number"),
+    )
     tag_types: str | Sequence[str] = "all"
 
     def parameters(self) -> JsonObject:
@@ -77,8 +88,34 @@ class MusicTag(Capability):
             raise refused("tag_types", self.tag_types, "it must be text or a list of texts.")
         return list(self.tag_types)
 
+    @classmethod
+    def view(cls, content: JsonObject) -> JsonObject:
+        """
+        Read tags under any of the four wrappers seen (contradiction 1); an absent or empty dimension is left out.
 
-@dataclass(frozen=True, kw_only=True)
+        The remains of an older tagger, ``audioTagger``, stay raw.
+        """
+        if not content.keys() & {"musigTagV2", "musicTagV2"}:
+            return content
+        outer = member(content, "musigTagV2") or member(content, "musicTagV2")
+        tags = member(outer, "musicTagV2") or outer
+        return {
+            dimension: {"label": label, "prob": as_number(answer.get("prob"))}
+            for dimension, answer in tags.items()
+            if isinstance(answer, dict) and (label := text(answer.get("label")))
+        }
+
+    @classmethod
+    def rows(cls, view: JsonObject) -> list[JsonObject]:
+        """Return one row per dimension."""
+        return [
+            {"dimension": dimension, "label": label, "probability": as_number(tag.get("prob"))}
+            for dimension, tag in view.items()
+            if isinstance(tag, dict) and (label := text(tag.get("label")))
+        ]
+
+
+@capability
 class MusicAsr(Capability):
     """
     Sung lyrics with times (section 9.4).
@@ -86,16 +123,52 @@ class MusicAsr(Capability):
     :param confidence: 0 to 1; only lines above it are returned.
     """
 
-    name: ClassVar[str] = "musicASR"
+    name = "musicASR"
+    columns = (
+        Column("line", "integer", "position, from 0"),
+        Column("text", "text", "the words"),
+        Column("start_s", "number", "seconds"),
+        Column("end_s", "number", "seconds"),
+        Column("confidence", "number", "0 to 1; lines at or below the operator's `confidence` are not returned"),
+    )
     confidence: float = 0.2
 
     def parameters(self) -> JsonObject:
         """Return ``{"confidence": ...}``."""
         return {"confidence": number("confidence", self.confidence, 0, 1)}
 
+    @classmethod
+    def view(cls, content: JsonObject) -> JsonObject:
+        """Read lyrics; a silent song may come as ``[]`` or without the member. Times are taken as seconds."""
+        return {
+            "lines": [
+                {
+                    "text": text(line.get("text")) or "",
+                    "start": as_number(line.get("startTime")),
+                    "end": as_number(line.get("endTime")),
+                    "confidence": as_number(line.get("conf")),
+                }
+                for line in objects(content.get("musicASR"))
+            ]
+        }
 
-@dataclass(frozen=True, kw_only=True)
-class MusicBeat(Capability):
+    @classmethod
+    def rows(cls, view: JsonObject) -> list[JsonObject]:
+        """Return one row per line."""
+        return [
+            {
+                "line": position,
+                "text": line.get("text"),
+                "start_s": as_number(line.get("start")),
+                "end_s": as_number(line.get("end")),
+                "confidence": as_number(line.get("confidence")),
+            }
+            for position, line in enumerate(objects(view.get("lines")))
+        ]
+
+
+@capability
+class MusicBeat(Files, Capability):
     """
     Drum beats of a track (section 9.1). The tables of the two enums were not seen, so any int passes.
 
@@ -105,9 +178,9 @@ class MusicBeat(Capability):
     :param split_num: meaning unknown; the demo of the access guide sends 3. None leaves it out.
     """
 
-    name: ClassVar[str] = "musicBeat"
-    writes_files: ClassVar[bool] = True
-    takes_prefix: ClassVar[bool] = True
+    name = "musicBeat"
+    writes_files = True
+    takes_prefix = True
     output_type: int = 4
     drum_type: int = 2
     enlarge_level: int = 3
@@ -122,30 +195,63 @@ class MusicBeat(Capability):
             splitNum=optional(whole, "split_num", self.split_num),
         )
 
+    @classmethod
+    def view(cls, content: JsonObject) -> JsonObject:
+        """Hand the object through: only the names of its files are known."""
+        return member(content, "musicBeat") or content
 
-@dataclass(frozen=True, kw_only=True)
+
+@capability
 class MusicHighlight(Capability):
     """All choruses of a track (section 9.2)."""
 
-    name: ClassVar[str] = "musicHighlight"
+    name = "musicHighlight"
+    columns = (
+        Column("highlight", "integer", "position, from 0"),
+        Column("start_s", "number", "seconds"),
+        Column("end_s", "number", "seconds"),
+        Column("score", "number", "0 to 1"),
+    )
 
     def parameters(self) -> int:
         """Return the number for on, which stands in the place of an object."""
         return int(SwitchOption.ON)
 
+    @classmethod
+    def view(cls, content: JsonObject) -> JsonObject:
+        """Read choruses as they were observed; anything else stays raw. Times are taken as seconds."""
+        found = content.get("musicHighlight", None if content else [])
+        if not isinstance(found, (list, dict)):
+            return content
+        members = ("start", "end", "score")
+        return {"highlights": [{name: as_number(chorus.get(name)) for name in members} for chorus in objects(found)]}
 
-@dataclass(frozen=True, kw_only=True)
+    @classmethod
+    def rows(cls, view: JsonObject) -> list[JsonObject]:
+        """Return one row per chorus."""
+        return [
+            {
+                "highlight": position,
+                "start_s": as_number(chorus.get("start")),
+                "end_s": as_number(chorus.get("end")),
+                "score": as_number(chorus.get("score")),
+            }
+            for position, chorus in enumerate(objects(view.get("highlights")))
+        ]
+
+
+@capability
 class MusicStructure(Capability):
     """Sections of a pop song: intro, verse, chorus and so on (section 9.3)."""
 
-    name: ClassVar[str] = "musicStructureAnalysis"
+    name = "musicStructureAnalysis"
 
     def parameters(self) -> JsonObject:
         """Return ``{"structureAnalysis": true}``, a true boolean here."""
         return {"structureAnalysis": True}
 
 
-@dataclass(frozen=True, kw_only=True)
+@capability
 class MusicRecognition(Capability):
     """
     Which song of the platform's own catalogue it is (section 9.7).
@@ -153,7 +259,7 @@ class MusicRecognition(Capability):
     :param output_num: 1 to 5 candidates.
     """
 
-    name: ClassVar[str] = "musicRecognition"
+    name = "musicRecognition"
     output_num: int = 1
 
     def parameters(self) -> JsonObject:
@@ -161,36 +267,49 @@ class MusicRecognition(Capability):
         return {"outputNum": whole("output_num", self.output_num, 1, 5)}
 
 
-@dataclass(frozen=True, kw_only=True)
+@capability
 class SkipMusicIntro(Capability):
     """Where the intro ends and the singing starts (section 9.8)."""
 
-    name: ClassVar[str] = "skipMusicIntro"
+    name = "skipMusicIntro"
 
     def parameters(self) -> int:
         """Return the number for on, which stands in the place of an object."""
         return int(SwitchOption.ON)
 
 
-@dataclass(frozen=True, kw_only=True)
-class MusicSeparation(Capability):
+@capability
+class MusicSeparation(Stems, Capability):
     """
     Stems of a track (section 9.9). The service spells it ``musicSeperate``.
 
     :param method: a :class:`SeparationMethod`, by name or number.
     """
 
-    name: ClassVar[str] = "musicSeperate"
-    writes_files: ClassVar[bool] = True
+    name = "musicSeperate"
+    spellings = ("musicSeparate",)
+    writes_files = True
     method: str | int = "TWO_STEMS"
 
     def parameters(self) -> JsonObject:
         """Return ``{"method": ...}``."""
         return {"method": choice("method", self.method, SeparationMethod)}
 
+    @classmethod
+    def view(cls, content: JsonObject) -> JsonObject:
+        """Read stems as they were observed, under either spelling (contradiction 20); anything else stays raw."""
+        stems: dict[str, str] = {}
+        for stem in objects(content.get("musicSeperate")) or objects(content.get("musicSeparate")):
+            file = stem.get("fileName")
+            if isinstance(file, str) and file:
+                role = TONES.get(int(as_number(stem.get("tone")) or 0), "unknown")
+                again = sum(known.partition("_")[0] == role for known in stems)
+                stems[f"{role}_{again + 1}" if again else role] = file
+        return {"stems": stems} if stems or not content else content
 
-@dataclass(frozen=True, kw_only=True)
-class VocalMidi(Capability):
+
+@capability
+class VocalMidi(Files, Capability):
     """
     Notes of the singing (section 9.10); the platform separates the voice by itself.
 
@@ -198,8 +317,8 @@ class VocalMidi(Capability):
     :param output_type: a :class:`MidiOutputType`, by name or number; None leaves it to the platform (MIDI).
     """
 
-    name: ClassVar[str] = "vocalMidi"
-    writes_files: ClassVar[bool] = True
+    name = "vocalMidi"
+    writes_files = True
     mode: str | int = "NORMAL"
     output_type: str | int | None = "MIDI"
 

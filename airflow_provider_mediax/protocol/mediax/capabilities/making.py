@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar
-
 from airflow_provider_mediax.protocol.exchange import JsonObject
+from airflow_provider_mediax.protocol.job import member, text
 from airflow_provider_mediax.protocol.mediax.capabilities.base import (
     TRACK_INPUTS,
     Capability,
     PartlySeenTable,
     Table,
+    capability,
     choice,
     number,
     optional,
@@ -20,6 +19,7 @@ from airflow_provider_mediax.protocol.mediax.capabilities.base import (
     word,
 )
 from airflow_provider_mediax.protocol.names import refused
+from airflow_provider_mediax.protocol.rows import Column, Files, files_in
 
 SONGS = (1, 100)
 """How many songs one job may make (sections 9.13 to 9.17)."""
@@ -84,8 +84,7 @@ class CloningTask(Table):
     train = 2
 
 
-@dataclass(frozen=True, kw_only=True)
-class Songs(Capability):
+class Songs(Files, Capability):
     """
     What the makers of songs have in common (section 9.13).
 
@@ -95,7 +94,7 @@ class Songs(Capability):
     :param genre: a number; not with ``MULTITRACK``.
     """
 
-    writes_files: ClassVar[bool] = True
+    writes_files = True
     song_quantity: int = 1
     song_type: str | int | None = None
     emotion: str | int | None = None
@@ -114,7 +113,7 @@ class Songs(Capability):
         return sent(songQuantity=quantity, **{type_member: kind}, emotion=emotion, genre=genre)
 
 
-@dataclass(frozen=True, kw_only=True)
+@capability
 class MusicCompose(Songs):
     """
     Songs out of nothing (section 9.13): takes no input. Parameters as in :class:`Songs`, and:
@@ -122,8 +121,8 @@ class MusicCompose(Songs):
     :param sound_effect: a number; the table of values was not seen.
     """
 
-    name: ClassVar[str] = "musicCompose"
-    inputs: ClassVar[tuple[str, ...]] = ()
+    name = "musicCompose"
+    inputs = ()
     sound_effect: str | int | None = None
 
     def parameters(self) -> JsonObject:
@@ -132,8 +131,8 @@ class MusicCompose(Songs):
         return self._song("songType") | sent(soundEffect=effect)
 
 
-@dataclass(frozen=True, kw_only=True)
-class MusicComposeHumming(Capability):
+@capability
+class MusicComposeHumming(Files, Capability):
     """
     Songs from a hummed melody (section 9.14), which is best a WAV file.
 
@@ -141,9 +140,9 @@ class MusicComposeHumming(Capability):
     :param use_sieve: meaning not seen; None leaves it out.
     """
 
-    name: ClassVar[str] = "musicComposerHumming"
-    writes_files: ClassVar[bool] = True
-    takes_prefix: ClassVar[bool] = True
+    name = "musicComposerHumming"
+    writes_files = True
+    takes_prefix = True
     song_quantity: int = 1
     use_sieve: bool | None = None
 
@@ -155,7 +154,7 @@ class MusicComposeHumming(Capability):
         )
 
 
-@dataclass(frozen=True, kw_only=True)
+@capability
 class ImageBgm(Songs):
     """
     Songs that go with an image: png, jpg, jpeg or webp (section 9.15). Parameters as in :class:`Songs`, and:
@@ -163,8 +162,8 @@ class ImageBgm(Songs):
     :param output_type: a number; the table of values was not seen, the platform's default is mp3.
     """
 
-    name: ClassVar[str] = "imageBgmGeneration"
-    takes_prefix: ClassVar[bool] = True
+    name = "imageBgmGeneration"
+    takes_prefix = True
     output_type: str | int | None = None
 
     def parameters(self) -> JsonObject:
@@ -173,8 +172,8 @@ class ImageBgm(Songs):
         return self._song("type") | sent(outputType=output_type)
 
 
-@dataclass(frozen=True, kw_only=True)
-class VideoBgm(Capability):
+@capability
+class VideoBgm(Files, Capability):
     """
     Music that goes with a video, and the video with it (section 9.16): mp4, at most about five minutes.
 
@@ -183,9 +182,9 @@ class VideoBgm(Capability):
     :param emotion: text; only with ``SINGLE_TRACK``. The platform's default is ``auto``, other values were not seen.
     """
 
-    name: ClassVar[str] = "videoBgmGeneration"
-    writes_files: ClassVar[bool] = True
-    takes_prefix: ClassVar[bool] = True
+    name = "videoBgmGeneration"
+    writes_files = True
+    takes_prefix = True
     bgm_num: int = 1
     mode: str | int = "SINGLE_TRACK"
     emotion: str | None = None
@@ -199,20 +198,19 @@ class VideoBgm(Capability):
         return sent(bgmNum=whole("bgm_num", self.bgm_num, 1, 9), mode=mode, emotion=emotion)
 
 
-@dataclass(frozen=True, kw_only=True)
+@capability
 class TextBgm(Songs):
     """Songs that go with a Chinese text, the only input it takes (section 9.17). Parameters as in :class:`Songs`."""
 
-    name: ClassVar[str] = "textBgmGeneration"
-    inputs: ClassVar[tuple[str, ...]] = ("source_data",)
-    takes_prefix: ClassVar[bool] = True
+    name = "textBgmGeneration"
+    inputs = ("source_data",)
+    takes_prefix = True
 
     def parameters(self) -> JsonObject:
         """Return the song's members, its type as ``type``."""
         return self._song("type")
 
 
-@dataclass(frozen=True, kw_only=True)
 class Cloning(Capability):
     """
     What both clonings have in common (sections 9.11 and 9.12).
@@ -223,10 +221,14 @@ class Cloning(Capability):
         ``train``.
     """
 
-    inputs: ClassVar[tuple[str, ...]] = (*TRACK_INPUTS, "source_data")
-    text_limit: ClassVar[int | None] = 512
-    writes_files: ClassVar[bool] = True
-    takes_prefix: ClassVar[bool] = True
+    inputs = (*TRACK_INPUTS, "source_data")
+    text_limit = 512
+    writes_files = True
+    takes_prefix = True
+    columns = (
+        Column("model", "text", "the trained voice; null after a generation"),
+        Column("file", "text", "the file's full address; null after a training"),
+    )
     task: str | int
     model_name: str
     total_epoch: int | None = None
@@ -248,8 +250,19 @@ class Cloning(Capability):
             totalEpoch=optional(whole, "total_epoch", self.total_epoch, 0),
         )
 
+    @classmethod
+    def view(cls, content: JsonObject) -> JsonObject:
+        """Hand the object through, from under either name."""
+        return member(content, "singingCloning") or member(content, "voiceCloning") or content
 
-@dataclass(frozen=True, kw_only=True)
+    @classmethod
+    def rows(cls, view: JsonObject) -> list[JsonObject]:
+        """Return one row: a training leaves the name of a voice, everything else a file."""
+        row = {"model": text(view.get("modelName")), "file": next((file for _, file in files_in(view)), None)}
+        return [row] if any(row.values()) else []
+
+
+@capability
 class SingingCloning(Cloning):
     """
     Train a singing voice, or have a song sung by one (section 9.11). Parameters as in :class:`Cloning`, and:
@@ -257,7 +270,7 @@ class SingingCloning(Cloning):
     :param use_separate: take the singing out of the song first; None leaves it out. Only with ``generate``.
     """
 
-    name: ClassVar[str] = "singingCloning"
+    name = "singingCloning"
     use_separate: bool | None = None
 
     def parameters(self) -> JsonObject:
@@ -266,7 +279,7 @@ class SingingCloning(Cloning):
         return common | sent(useSeparate=optional(switch, "use_separate", self.use_separate))
 
 
-@dataclass(frozen=True, kw_only=True)
+@capability
 class VoiceCloning(Cloning):
     """
     Train a speaking voice, or have a text spoken by one (section 9.12). Parameters as in :class:`Cloning`, and:
@@ -275,7 +288,7 @@ class VoiceCloning(Cloning):
     :param speech_rate: from 0 up, 1 is normal (observed: up to 2); None leaves it out. Only with ``generate``.
     """
 
-    name: ClassVar[str] = "voiceCloning"
+    name = "voiceCloning"
     language: str | int | None = None
     speech_rate: float | None = None
 

@@ -25,6 +25,7 @@ from airflow_provider_mediax.protocol.job import Job, JobState
 from tests.unit.protocol.helpers import published
 
 BUCKET = "music-1250000000"
+REGION = "ap-guangzhou"
 
 
 def jobs_of(name: str) -> list[Job]:
@@ -43,7 +44,7 @@ def finished(written: list[str], asked: dict[str, str], prefix: str = "") -> Job
 
 
 def stems(job: Job) -> dict[str, str]:
-    return read_separation(job, BUCKET).result["stems"]
+    return read_separation(job, BUCKET, REGION).result["stems"]
 
 
 class TestState:
@@ -115,8 +116,11 @@ class TestShape:
         assert job.state is JobState.OPEN
 
     def test_the_input_may_be_an_object_alone(self):
-        assert read_separation(job_of("submit_old_params_response.xml"), BUCKET).input == f"cos://{BUCKET}/test.mp4"
-        assert read_separation(job_of("submit_params_response.xml"), BUCKET).input == (
+        assert (
+            read_separation(job_of("submit_old_params_response.xml"), BUCKET, REGION).input
+            == f"cos://{BUCKET}/test.mp4"
+        )
+        assert read_separation(job_of("submit_params_response.xml"), BUCKET, REGION).input == (
             "cos://test-123456789/input/demo.mp4"
         )
 
@@ -140,7 +144,7 @@ class TestShape:
 
 class TestResults:
     def test_stems_are_told_by_their_names_and_not_by_their_order(self):
-        view = read_separation(job_of("callback_api_job.xml"), BUCKET)
+        view = read_separation(job_of("callback_api_job.xml"), BUCKET, REGION)
         assert view.result == {
             "stems": {
                 "voice": "cos://test-123456789/output/audio.mp3",
@@ -148,7 +152,7 @@ class TestResults:
             }
         }
         assert view.files == ["cos://test-123456789/output/audio.mp3", "cos://test-123456789/output/backgroud.mp3"]
-        assert (view.capability, view.homeless) == ("VoiceSeparate", [])
+        assert (view.capability, view.unresolved_files) == ("VoiceSeparate", [])
 
     def test_four_stems_in_any_order(self):
         asked = {"Object": "b.mp3", "AuObject": "v.mp3", "BassObject": "s.mp3", "DrumObject": "d.mp3"}
@@ -188,7 +192,7 @@ class TestResults:
 
     def test_a_finished_job_may_lack_its_results(self):
         job = job_of("callback_noise_reduction_job.json")
-        view = read_separation(job, BUCKET)
+        view = read_separation(job, BUCKET, REGION)
         assert (view.capability, view.result, view.files) == ("NoiseReduction", {"stems": {}}, [])
         assert expected_stems(job, BUCKET) == {"background": "cos://test-123456789/output/nr.wav"}
 
@@ -197,7 +201,7 @@ class TestResults:
 
     @pytest.mark.parametrize("state", [JobState.OPEN, JobState.FAILED, JobState.CANCELED, JobState.UNKNOWN])
     def test_a_job_that_did_not_succeed_has_no_result(self, state):
-        view = read_separation(replace(job_of("callback_api_job.xml"), state=state), BUCKET)
+        view = read_separation(replace(job_of("callback_api_job.xml"), state=state), BUCKET, REGION)
         assert (view.result, view.files) == ({}, [])
 
 

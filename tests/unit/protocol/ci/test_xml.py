@@ -191,7 +191,7 @@ def test_a_damaged_callback_gives_a_typed_error_or_jobs(body):
     except ProtocolError:
         return
     for job in jobs:
-        json.dumps(read_separation(job, "music-1250000000").result)
+        json.dumps(read_separation(job, "music-1250000000", "ap-guangzhou").result)
 
 
 json_values = st.recursive(
@@ -210,4 +210,4 @@ def test_any_json_gives_a_typed_error_or_jobs(posted):
     except ProtocolError:
         return
     for job in jobs:
-        json.dumps(read_separation(job, "music-1250000000").result)
+        json.dumps(read_separation(job, "music-1250000000", "ap-guangzhou").result)

@@ -6,9 +6,13 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_mediax.protocol.mediax.capabilities import CAPABILITIES
 from airflow_provider_mediax.protocol.mediax.gateway import read_job
-from airflow_provider_mediax.protocol.mediax.results import RAW, SCHEMAS, number, read_result, result_rows, schema_of
+from airflow_provider_mediax.protocol.mediax.results import read_result, result_of
+from airflow_provider_mediax.protocol.rows import Result, number
+from airflow_provider_mediax.results import schema
 from tests.unit.protocol.examples import example, finished, output
+from tests.unit.protocol.helpers import repositories, rows_of
 
 BUCKETS = {"content-1": "music-1250000000"}
 
@@ -18,8 +22,8 @@ def documented(capability: str) -> Any:
 
 
 def test_tags_become_one_row_per_dimension() -> None:
-    view = read_result(documented("musicTagV2"), {}.get)
-    rows = list(result_rows(view.capability, view.result))
+    view = read_result(documented("musicTagV2"), repositories({}))
+    rows = rows_of(view.capability, view.result)
     assert rows[0] == {
         "capability": "musicTagV2",
         "schema_version": 1,
@@ -31,9 +35,9 @@ def test_tags_become_one_row_per_dimension() -> None:
 
 
 def test_lyrics_become_one_row_per_line() -> None:
-    view = read_result(documented("musicASR"), {}.get)
+    view = read_result(documented("musicASR"), repositories({}))
     assert view.result == {"lines": [{"text": "天空", "start": 25.2, "end": 28.8, "confidence": 0.8}]}
-    assert list(result_rows(view.capability, view.result)) == [
+    assert rows_of(view.capability, view.result) == [
         {
             "capability": "musicASR",
             "schema_version": 1,
@@ -48,13 +52,15 @@ def test_lyrics_become_one_row_per_line() -> None:
 
 @pytest.mark.parametrize("content", [{"musicASR": []}, {"musicASR": None}, {"other": 1}, {}, None])
 def test_silent_song_has_no_lines(content: object) -> None:
-    view = read_result(finished(output("musicASR", content)), {}.get)
+    view = read_result(finished(output("musicASR", content)), repositories({}))
     assert view.result in ({"lines": []}, {})
-    assert list(result_rows("musicASR", view.result)) == []
+    assert rows_of("musicASR", view.result) == []
 
 
 def test_line_with_missing_members_is_kept() -> None:
-    view = read_result(finished(output("musicASR", {"musicASR": [{}, {"text": 7, "conf": "NaN"}, "x"]})), {}.get)
+    view = read_result(
+        finished(output("musicASR", {"musicASR": [{}, {"text": 7, "conf": "NaN"}, "x"]})), repositories({})
+    )
     empty = {"start": None, "end": None, "confidence": None}
     assert view.result == {"lines": [{"text": "", **empty}, {"text": "7", **empty}]}
 
@@ -62,57 +68,59 @@ def test_line_with_missing_members_is_kept() -> None:
 def test_observed_beats_give_the_file_and_its_row() -> None:
     content = example("musicBeat", "observed")["smartContentResult"]
     job = finished(output("musicBeat", content, contentId="content-1", destination="/output/musicBeat"))
-    view = read_result(job, BUCKETS.get)
+    view = read_result(job, repositories(BUCKETS))
     assert view.files == ["cos://music-1250000000/output/musicBeat/abc123_merge.mp3"]
-    assert list(result_rows(view.capability, view.result)) == [
-        {"capability": "musicBeat", "schema_version": 1, "kind": "mergeFileName", "file": "abc123_merge.mp3"}
+    assert rows_of(view.capability, view.result) == [
+        {"capability": "musicBeat", "schema_version": 1, "kind": "mergeFileName", "file": view.files[0]}
     ]
 
 
 def test_unknown_capability_gives_its_raw_object_in_one_row() -> None:
-    view = read_result(finished(output("vocalScore", {"vocalScore": [{"start": "1", "text": "天"}]})), {}.get)
-    (row,) = result_rows(view.capability, view.result)
+    view = read_result(finished(output("vocalScore", {"vocalScore": [{"start": "1", "text": "天"}]})), repositories({}))
+    (row,) = rows_of(view.capability, view.result)
     assert (row["capability"], row["schema_version"]) == ("vocalScore", 1)
     assert json.loads(row["result"]) == {"vocalScore": [{"start": "1", "text": "天"}]}
-    assert schema_of("vocalScore") is RAW
+    assert result_of("vocalScore") is Result
 
 
 def test_highlights_become_one_row_per_chorus_with_seconds_as_floats() -> None:
     content = {"musicHighlight": [{"start": "12.5", "end": 30, "score": "0.9"}, {"start": "x"}]}
-    view = read_result(finished(output("musicHighlight", content)), {}.get)
+    view = read_result(finished(output("musicHighlight", content)), repositories({}))
     assert view.result["highlights"][0] == {"start": 12.5, "end": 30.0, "score": 0.9}
-    rows = list(result_rows(view.capability, view.result))
+    rows = rows_of(view.capability, view.result)
     assert [(row["highlight"], row["start_s"], row["end_s"], row["score"]) for row in rows] == [
         (0, 12.5, 30.0, 0.9),
         (1, None, None, None),
     ]
-    assert list(result_rows("musicHighlight", {"highlights": []})) == []
+    assert rows_of("musicHighlight", {"highlights": []}) == []
 
 
 def test_stems_have_full_addresses_by_role_and_an_unknown_tone_is_said_to_be_unknown() -> None:
     tones = [1, "2", 3, 4, 5, 9, None, 1]
     content = {"musicSeperate": [{"fileName": f"{place}.wav", "tone": tone} for place, tone in enumerate(tones)]}
     job = finished(output("musicSeperate", content, contentId="content-1", destination="/out/"))
-    view = read_result(job, BUCKETS.get)
+    view = read_result(job, repositories(BUCKETS))
     roles = ["voice", "drum", "bass", "piano", "background", "unknown", "unknown_2", "voice_2"]
     assert view.result == {"stems": dict(zip(roles, view.files, strict=True))}
     assert view.files[0] == "cos://music-1250000000/out/0.wav"
-    rows = list(result_rows(view.capability, view.result, view.files))
+    rows = rows_of(view.capability, view.result)
     assert [(row["stem"], row["file"]) for row in rows] == list(view.result["stems"].items())
 
 
 def test_stems_in_an_unknown_bucket_keep_the_platforms_names() -> None:
     content = {"musicSeperate": [{"fileName": "v.wav", "tone": 1}]}
-    view = read_result(finished(output("musicSeperate", content, contentId="other", destination="/out/")), BUCKETS.get)
-    assert (view.result, view.files, view.homeless) == ({"stems": {"voice": "v.wav"}}, [], ["out/v.wav"])
+    view = read_result(
+        finished(output("musicSeperate", content, contentId="other", destination="/out/")), repositories(BUCKETS)
+    )
+    assert (view.result, view.files, view.unresolved_files) == ({"stems": {"voice": "v.wav"}}, [], ["out/v.wav"])
 
 
 @pytest.mark.parametrize("capability", ["musicHighlight", "musicSeperate", "singingCloning", "voiceCloning"])
 @pytest.mark.parametrize("content", [{"other": [1]}, {"musicHighlight": "a", "musicSeperate": "b"}])
 def test_an_answer_of_another_form_than_was_observed_is_kept_raw(capability: str, content: dict[str, Any]) -> None:
-    view = read_result(finished(output(capability, content)), {}.get)
+    view = read_result(finished(output(capability, content)), repositories({}))
     assert view.result == content
-    assert list(result_rows(view.capability, view.result)) == []
+    assert rows_of(view.capability, view.result) == []
 
 
 @pytest.mark.parametrize(
@@ -126,17 +134,16 @@ def test_an_answer_of_another_form_than_was_observed_is_kept_raw(capability: str
 )
 def test_a_cloning_becomes_one_row_of_its_voice_or_file(capability: str, content: Any, row: tuple[str, str]) -> None:
     job = finished(output(capability, {capability: content}, contentId="content-1", destination="/o"))
-    view = read_result(job, BUCKETS.get)
-    assert view.result == content
-    (found,) = result_rows(view.capability, view.result, view.files)
+    view = read_result(job, repositories(BUCKETS))
+    (found,) = rows_of(view.capability, view.result)
     assert (found["model"], found["file"]) == row
 
 
 def test_files_of_one_name_in_two_directories_get_each_their_own_address() -> None:
     content = {"musicCompose": [{"songName": "a.mp3"}, {"songName": "b.mp3"}]}
     job = finished(*(output("musicCompose", content, contentId="content-1", destination=place) for place in "xy"))
-    view = read_result(job, BUCKETS.get)
-    rows = list(result_rows(view.capability, view.result, view.files))
+    view = read_result(job, repositories(BUCKETS))
+    rows = rows_of(view.capability, view.result)
     assert [row["file"] for row in rows] == view.files
     assert len(set(view.files)) == 4
 
@@ -144,19 +151,19 @@ def test_files_of_one_name_in_two_directories_get_each_their_own_address() -> No
 def test_rows_of_several_outputs_name_the_input_of_each() -> None:
     inputs = [{"url": "https://h/a.mp3"}, {"source": {"contentId": "content-1", "path": "b.mp3"}}]
     outputs = [output("musicRecognition", {"x": 1}, inputSelectors=[place]) for place in (1, 0, 7, "1")]
-    view = read_result(finished(*outputs, inputs=inputs), BUCKETS.get)
-    rows = list(result_rows(view.capability, view.result))
+    view = read_result(finished(*outputs, inputs=inputs), repositories(BUCKETS))
+    rows = rows_of(view.capability, view.result)
     first, second = "https://h/a.mp3", "cos://music-1250000000/b.mp3"
     assert [row["input"] for row in rows] == [second, first, first, first]
     assert view.input == second
 
 
 def test_rows_of_one_output_leave_the_input_to_the_manifest() -> None:
-    assert "input" not in next(iter(result_rows("musicRecognition", {"x": 1})))
+    assert "input" not in next(iter(rows_of("musicRecognition", {"x": 1})))
 
 
 def test_every_schema_has_a_version() -> None:
-    assert all(schema.version >= 1 for schema in (*SCHEMAS.values(), RAW))
+    assert all(schema(name).version >= 1 for name in (*CAPABILITIES, "vocalScore"))
 
 
 @pytest.mark.parametrize("name", ["fileName", "mergeFileName", "songName", "voiceName", "videoName", "xFileName"])
@@ -166,13 +173,15 @@ def test_file_members_are_found_at_any_depth(name: str, depth: int) -> None:
     for _ in range(depth):
         content = {"list": [content]}
     job = finished(output("musicSeperate", content, contentId="content-1", destination="/out/"))
-    assert read_result(job, BUCKETS.get).files == ["cos://music-1250000000/out/a.mp3"]
+    assert read_result(job, repositories(BUCKETS)).files == ["cos://music-1250000000/out/a.mp3"]
 
 
 def test_files_are_listed_in_the_order_of_the_answer() -> None:
     content = {"musicSeperate": [{"fileName": f"{index}.mp3"} for index in range(5)]}
     job = finished(output("musicSeperate", content, contentId="content-1"))
-    assert read_result(job, BUCKETS.get).files == [f"cos://music-1250000000/{index}.mp3" for index in range(5)]
+    assert read_result(job, repositories(BUCKETS)).files == [
+        f"cos://music-1250000000/{index}.mp3" for index in range(5)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -188,13 +197,13 @@ def test_files_are_listed_in_the_order_of_the_answer() -> None:
 )
 def test_file_address_joins_directory_and_name_with_one_slash(destination: Any, file: str, key: str) -> None:
     job = finished(output("x", {"fileName": file}, contentId="content-1", destination=destination))
-    assert read_result(job, BUCKETS.get).files == [f"cos://music-1250000000/{key}"]
+    assert read_result(job, repositories(BUCKETS)).files == [f"cos://music-1250000000/{key}"]
 
 
 def test_file_in_an_unknown_bucket_is_named_without_an_address() -> None:
     job = finished(output("x", {"fileName": "a.mp3"}, contentId="other", destination="/out"))
-    view = read_result(job, BUCKETS.get)
-    assert (view.files, view.homeless) == ([], ["out/a.mp3"])
+    view = read_result(job, repositories(BUCKETS))
+    assert (view.files, view.unresolved_files) == ([], ["out/a.mp3"])
 
 
 @pytest.mark.parametrize(
@@ -209,25 +218,25 @@ def test_file_in_an_unknown_bucket_is_named_without_an_address() -> None:
     ],
 )
 def test_input_is_shown_without_anything_secret(given: list[Any], shown: str | None) -> None:
-    assert read_result(finished(output("x", {}), inputs=given), BUCKETS.get).input == shown
+    assert read_result(finished(output("x", {}), inputs=given), repositories(BUCKETS)).input == shown
 
 
 def test_unreadable_input_address_does_not_lose_the_result() -> None:
     job = finished(output("musicASR", {"musicASR": [{"text": "la"}]}), inputs=[{"url": "http://[5e7"}])
-    view = read_result(job, {}.get)
+    view = read_result(job, repositories({}))
     assert "5e7" not in str(view.input)
     assert len(view.result["lines"]) == 1
 
 
 def test_job_that_is_not_done_has_an_empty_result() -> None:
     job = read_job(example("musicTagV2", "create_response")["createJobResponse"]["job"], "GetJob")
-    view = read_result(job, {}.get)
+    view = read_result(job, repositories({}))
     assert (view.capability, view.result, view.files) == ("musicTagV2", {}, [])
 
 
 def test_capability_is_read_from_the_descriptor_beside_a_prefix() -> None:
     given = {"smartContentDescriptor": {"outputPrefix": "p", "musicBeat": {}}, "smartContentResult": {"musicBeat": {}}}
-    assert read_result(finished(given), {}.get).capability == "musicBeat"
+    assert read_result(finished(given), repositories({})).capability == "musicBeat"
 
 
 @pytest.mark.parametrize(

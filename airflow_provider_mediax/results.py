@@ -1,0 +1,150 @@
+"""
+What jobs have found, for a DAG's own tasks: the manifest's type, its flat rows, and the columns of a capability.
+
+``def collect(manifest: Manifest) -> ...`` says what an operator returned. A TaskFlow task that returns a manifest
+itself needs ``@task(multiple_outputs=False)``: Airflow takes a ``Mapping`` in the return annotation for several XComs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple, TypeAlias, TypedDict
+
+from airflow_provider_mediax.exceptions import BadRequest
+from airflow_provider_mediax.protocol.rows import COMMON, Column
+
+Row: TypeAlias = dict[str, Any]
+"""One flat row: texts, finite numbers, whole numbers and null, by column."""
+
+
+class Owner(TypedDict):
+    """The task instance that a job belongs to."""
+
+    dag_id: str
+    run_id: str
+    task_id: str
+    map_index: int
+
+
+class Place(TypedDict):
+    """Where a job's files lie; ``content_id`` is the repository of the music platform."""
+
+    content_id: str | None
+    bucket: str | None
+    region: str | None
+
+
+class Manifest(TypedDict):
+    """
+    What every job operator and job sensor returns.
+
+    ``state`` is the service's own word. ``result`` is the typed view where the form is known, the raw object where
+    not, or ``{"uri": address}`` of one that is too large for XCom. Times are UTC, ``2026-11-21T03:04:05Z``.
+    ``files`` and every file in ``result`` are ``cos://bucket/key``.
+    """
+
+    schema: int
+    service: str
+    capability: str
+    job_id: str
+    marker: str | None
+    state: str
+    reattached: bool
+    owner: Owner | None
+    input: str | None
+    created_at: str | None
+    started_at: str | None
+    completed_at: str | None
+    place: Place
+    result: dict[str, Any]
+    files: list[str]
+
+
+class Schema(NamedTuple):
+    """
+    The rows of a capability.
+
+    :param version: grows when columns change their names or meaning.
+    :param columns: in their order, those that all capabilities share first.
+    """
+
+    version: int
+    columns: tuple[Column, ...]
+
+
+def schema(capability: str) -> Schema:
+    """
+    Return the columns of a capability's rows.
+
+    :param capability: its name on the wire, as in the manifest: ``musicTagV2``, ``VoiceSeparate``. One that has no
+        operator of its own has its object as JSON text in one column.
+    """
+    from airflow_provider_mediax.hooks.registry import SERVICES
+    from airflow_provider_mediax.protocol.rows import Result
+
+    readers = (hook.service_type.result_of(capability) for hook in SERVICES.values())
+    found = next((reader for reader in readers if reader is not Result), Result)
+    return Schema(found.version, (*COMMON, *found.columns))
+
+
+def rows(manifest: Manifest | Mapping[str, Any], mediax_conn_id: str = "mediax_default") -> list[Row]:
+    """
+    Return the flat rows of a finished job, one per tag, line or file.
+
+    :param manifest: what an operator or a sensor returned.
+    :param mediax_conn_id: connection that reads a result which is too large for XCom from COS.
+    :return: each row with the columns of :func:`schema`; of a job with several outputs those of all of them.
+    :raises BadRequest: it is something else than a manifest, or a later version wrote it.
+    :raises MediaxError: the result lies in COS and cannot be read.
+    """
+    from airflow_provider_mediax.hooks.registry import SERVICES
+    from airflow_provider_mediax.jobs.stored import owner_in, read_manifest
+
+    stored = read_manifest("manifest", manifest)
+    service = stored.get("service")
+    if not isinstance(service, str) or service not in SERVICES:
+        raise BadRequest.field("manifest", service, f"its service must be one of {', '.join(SERVICES)}.")
+    result_of = SERVICES[service].service_type.result_of
+    owner = owner_in(stored)
+    common = {name: getattr(owner, name, None) for name in ("dag_id", "run_id", "task_id", "map_index")} | {
+        "job_id": stored["job_id"],
+        "input": stored.get("input"),
+    }
+    found: list[Row] = []
+    for capability, view, own in _outputs(stored["capability"], _result(stored["result"], mediax_conn_id)):
+        reader = result_of(capability)
+        facts = {**common, **own, "capability": capability, "schema_version": reader.version}
+        found += [{**facts, **row} for row in reader.rows(view)]
+    return found
+
+
+def _result(result: Mapping[str, Any], conn_id: str) -> dict[str, Any]:
+    """Return a manifest's result, read from COS if it lies there."""
+    from airflow_provider_mediax.protocol.json_body import parse_json
+    from airflow_provider_mediax.protocol.urls import cos_address
+
+    address = cos_address(str(result.get("uri"))) if set(result) == {"uri"} else None
+    if address is None:
+        return dict(result)
+    from airflow_provider_mediax.hooks.cos import CosHook
+
+    cos = CosHook(conn_id, bucket=address.bucket)
+    try:
+        read = parse_json(cos.read_bytes(address.key), f"What lies at {address}")
+    finally:
+        cos.close()
+    return read if isinstance(read, dict) else {}
+
+
+def _outputs(capability: str, result: dict[str, Any]) -> Iterable[tuple[str, dict[str, Any], dict[str, Any]]]:
+    """Yield name, view and own facts of each output of a job."""
+    names = capability.split(",")
+    if len(names) == 1:
+        yield capability, result, {}
+        return
+    inputs = result.get("inputs")
+    views = result.get("outputs")
+    for place, (name, view) in enumerate(zip(names, views if isinstance(views, list) else (), strict=False)):
+        known = isinstance(inputs, list) and place < len(inputs)
+        if isinstance(view, dict):
+            yield name, view, {"input": inputs[place]} if known else {}
