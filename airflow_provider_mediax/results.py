@@ -142,9 +142,7 @@ def _outputs(capability: str, result: dict[str, Any]) -> Iterable[tuple[str, dic
     if len(names) == 1:
         yield capability, result, {}
         return
-    inputs = result.get("inputs")
-    views = result.get("outputs")
-    for place, (name, view) in enumerate(zip(names, views if isinstance(views, list) else (), strict=False)):
-        known = isinstance(inputs, list) and place < len(inputs)
+    views, inputs = ([*found] if isinstance(found := result.get(name), list) else [] for name in ("outputs", "inputs"))
+    for place, (name, view) in enumerate(zip(names, views, strict=False)):
         if isinstance(view, dict):
-            yield name, view, {"input": inputs[place]} if known else {}
+            yield name, view, {"input": inputs[place]} if place < len(inputs) else {}

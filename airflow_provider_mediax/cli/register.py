@@ -32,7 +32,7 @@ from airflow_provider_mediax.exceptions import (
 from airflow_provider_mediax.hooks.base import pacing_of
 from airflow_provider_mediax.hooks.connection import MediaxConnection
 from airflow_provider_mediax.protocol.exchange import JsonObject
-from airflow_provider_mediax.protocol.job import text
+from airflow_provider_mediax.protocol.json_body import text
 from airflow_provider_mediax.protocol.mediax.gateway import Gateway, PlatformKeys, Registration
 from airflow_provider_mediax.protocol.mediax.service import MediaxService
 

@@ -22,7 +22,8 @@ from airflow_provider_mediax.hooks.base import JobHook
 from airflow_provider_mediax.hooks.connection import DEFAULT_CONN_ID, MediaxConnection
 from airflow_provider_mediax.protocol.cos_signature import presigned_query
 from airflow_provider_mediax.protocol.exchange import JsonObject
-from airflow_provider_mediax.protocol.job import Job, objects
+from airflow_provider_mediax.protocol.job import Job
+from airflow_provider_mediax.protocol.json_body import objects
 from airflow_provider_mediax.protocol.mediax.gateway import Gateway, PlatformKeys, Registration
 from airflow_provider_mediax.protocol.mediax.request import MediaxRequest
 from airflow_provider_mediax.protocol.mediax.service import MediaxService

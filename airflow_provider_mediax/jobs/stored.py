@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from airflow_provider_mediax import exceptions
 from airflow_provider_mediax.exceptions import BadRequest, MediaxError
 from airflow_provider_mediax.protocol.exchange import JsonObject
-from airflow_provider_mediax.protocol.job import text
+from airflow_provider_mediax.protocol.json_body import text
 from airflow_provider_mediax.protocol.rows import Place
 
 if TYPE_CHECKING:
@@ -291,7 +291,7 @@ def manifest(service: JobService[Any], job: Job, owner: Owner | None, *, reattac
         "created_at": _iso(job.created_at),
         "started_at": _iso(job.started_at),
         "completed_at": _iso(job.completed_at),
-        "place": asdict(view.place),
+        "place": view.place._asdict(),
         "result": view.result,
         "files": view.files,
     }

@@ -9,8 +9,8 @@ from __future__ import annotations
 from airflow_provider_mediax.exceptions import ProtocolError
 from airflow_provider_mediax.protocol.ci.answers import read_jobs
 from airflow_provider_mediax.protocol.ci.xml import read_posted
-from airflow_provider_mediax.protocol.job import Job, member
-from airflow_provider_mediax.protocol.json_body import parse_json
+from airflow_provider_mediax.protocol.job import Job
+from airflow_provider_mediax.protocol.json_body import member, parse_json
 from airflow_provider_mediax.protocol.mediax.gateway import read_job
 
 

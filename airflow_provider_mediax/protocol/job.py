@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import Enum
 
 from airflow_provider_mediax.protocol.exchange import JsonObject
+from airflow_provider_mediax.protocol.json_body import text
 from airflow_provider_mediax.protocol.urls import shown_line
 
 
@@ -81,25 +82,3 @@ def from_epoch_ms(value: object) -> datetime | None:
         return datetime.fromtimestamp(milliseconds / 1000, UTC) if milliseconds > 0 else None
     except (ValueError, OverflowError, OSError):
         return None
-
-
-def member(value: object, name: str) -> JsonObject:
-    """Return the JSON object under ``name``, or an empty one: a missing member reads as its zero value."""
-    inner = value.get(name) if isinstance(value, Mapping) else None
-    return inner if isinstance(inner, dict) else {}
-
-
-def text(value: object) -> str | None:
-    """Return a scalar as text, whether the service sent it as a string or as a number; anything else is None."""
-    if isinstance(value, str):
-        return value or None
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return str(value)
-    return None
-
-
-def objects(value: object) -> list[JsonObject]:
-    """Return the JSON objects of an array; a lone object counts as an array of one, anything else as empty."""
-    if isinstance(value, dict):
-        return [value]
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []

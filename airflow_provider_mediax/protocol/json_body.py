@@ -5,9 +5,13 @@ from __future__ import annotations
 import json
 import math
 import re
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_mediax.exceptions import ProtocolError
+
+if TYPE_CHECKING:
+    from airflow_provider_mediax.protocol.exchange import JsonObject
 
 MAX_DEPTH = 100
 """Deepest nesting of an answer: far above any answer seen, far below where reading it would exhaust the stack."""
@@ -34,6 +38,28 @@ def parse_json(body: bytes, where: str) -> Any:
         return read
     except (ValueError, RecursionError) as error:
         raise ProtocolError(f"{where} is not JSON ({len(body)} bytes, {type(error).__name__})") from None
+
+
+def member(value: object, name: str) -> JsonObject:
+    """Return the JSON object under ``name``, or an empty one: a missing member reads as its zero value."""
+    inner = value.get(name) if isinstance(value, Mapping) else None
+    return inner if isinstance(inner, dict) else {}
+
+
+def text(value: object) -> str | None:
+    """Return a scalar as text, whether the service sent it as a string or as a number; anything else is None."""
+    if isinstance(value, str):
+        return value or None
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return str(value)
+    return None
+
+
+def objects(value: object) -> list[JsonObject]:
+    """Return the JSON objects of an array; a lone object counts as an array of one, anything else as empty."""
+    if isinstance(value, dict):
+        return [value]
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
 def _whole_character(escape: re.Match[str]) -> str:

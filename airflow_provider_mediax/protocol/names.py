@@ -6,7 +6,6 @@ The requests of both services and the operators ask here, so a text that one fie
 
 from __future__ import annotations
 
-import difflib
 import math
 import re
 from collections.abc import Callable, Collection, Mapping
@@ -287,8 +286,10 @@ def suggestion(value: object, choices: Collection[str]) -> str:
     """Return " Did you mean ...?" for a word that is like one of the choices, else nothing."""
     if not isinstance(value, str) or len(value) > 40:
         return ""
+    from difflib import get_close_matches  # here: every DAG file imports this module, and few have a misspelt word
+
     lower = {choice.lower(): choice for choice in choices}
-    near = difflib.get_close_matches(value.strip().lower(), lower, n=1)
+    near = get_close_matches(value.strip().lower(), lower, n=1)
     return f" Did you mean {lower[near[0]]}?" if near else ""
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, TypeAlias
 
-from airflow_provider_mediax.protocol.exchange import JsonObject
+if TYPE_CHECKING:
+    from airflow_provider_mediax.protocol.exchange import JsonObject
+
 
 ColumnType: TypeAlias = Literal["text", "integer", "number"]
 """What a column holds besides null; a number is a finite 64-bit float."""
@@ -89,8 +90,7 @@ class Stems(Result):
         return [{"stem": role, "file": file} for role, file in found if isinstance(file, str)]
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """
     Where a job's files lie: what a sensor needs to describe the job as its operator did.
 
@@ -102,8 +102,7 @@ class Place:
     region: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ResultView:
+class ResultView(NamedTuple):
     """
     What a job found.
 

@@ -25,7 +25,8 @@ from airflow_provider_mediax.protocol.exchange import (
     plain_words,
     redirect_target,
 )
-from airflow_provider_mediax.protocol.job import Job, JobState, member, objects, text
+from airflow_provider_mediax.protocol.job import Job, JobState
+from airflow_provider_mediax.protocol.json_body import member, objects, text
 from airflow_provider_mediax.protocol.rows import Place, ResultView
 from airflow_provider_mediax.protocol.urls import CosAddress, shown_line
 

@@ -36,7 +36,8 @@ from airflow_provider_mediax.protocol.ci.requests import (
 from airflow_provider_mediax.protocol.ci.xml import read_xml, write_xml
 from airflow_provider_mediax.protocol.cos_signature import NOTHING, CosKeys, authorization, encoded
 from airflow_provider_mediax.protocol.exchange import Call, Flow, JsonObject, Repeat, Reply
-from airflow_provider_mediax.protocol.job import Job, JobList, objects, text
+from airflow_provider_mediax.protocol.job import Job, JobList
+from airflow_provider_mediax.protocol.json_body import objects, text
 from airflow_provider_mediax.protocol.names import check, check_choice
 from airflow_provider_mediax.protocol.urls import shown_line, shown_url
 

@@ -13,7 +13,8 @@ from airflow_provider_mediax.protocol.ci.operations import IDS_PER_CALL, LIST_MA
 from airflow_provider_mediax.protocol.ci.requests import MODES, ROLES, TAG, VoiceSeparationRequest
 from airflow_provider_mediax.protocol.echo import contradicts
 from airflow_provider_mediax.protocol.exchange import Flow, JsonObject
-from airflow_provider_mediax.protocol.job import Job, JobList, JobState, member, objects, text
+from airflow_provider_mediax.protocol.job import Job, JobList, JobState
+from airflow_provider_mediax.protocol.json_body import member, objects, text
 from airflow_provider_mediax.protocol.rows import Result, ResultView, Stems
 from airflow_provider_mediax.protocol.service import Finding, JobService, Prepared, Promise
 from airflow_provider_mediax.protocol.urls import cos_address

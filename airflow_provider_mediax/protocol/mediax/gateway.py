@@ -36,8 +36,8 @@ from airflow_provider_mediax.protocol.exchange import (
     redirect_target,
     unsigned,
 )
-from airflow_provider_mediax.protocol.job import Job, JobList, JobState, from_epoch_ms, member, objects, text
-from airflow_provider_mediax.protocol.json_body import parse_json
+from airflow_provider_mediax.protocol.job import Job, JobList, JobState, from_epoch_ms
+from airflow_provider_mediax.protocol.json_body import member, objects, parse_json, text
 from airflow_provider_mediax.protocol.urls import shown_line
 
 STATES: Mapping[str, tuple[str, JobState]] = MappingProxyType(

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 
 from airflow_provider_mediax.protocol.exchange import JsonObject
-from airflow_provider_mediax.protocol.job import Job, JobState, member, objects, text
+from airflow_provider_mediax.protocol.job import Job, JobState
+from airflow_provider_mediax.protocol.json_body import member, objects, text
 from airflow_provider_mediax.protocol.mediax.capabilities import CAPABILITIES
 from airflow_provider_mediax.protocol.mediax.request import PREFIX_MEMBER, Repository
 from airflow_provider_mediax.protocol.rows import Place, Result, ResultView, files_in, names_file

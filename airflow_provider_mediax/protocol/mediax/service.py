@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 from airflow_provider_mediax.exceptions import BadRequest, MediaxError
 from airflow_provider_mediax.protocol.echo import contradicts, names_another
 from airflow_provider_mediax.protocol.exchange import Flow, JsonObject
-from airflow_provider_mediax.protocol.job import Job, JobList, member, objects
+from airflow_provider_mediax.protocol.job import Job, JobList
+from airflow_provider_mediax.protocol.json_body import member, objects
 from airflow_provider_mediax.protocol.mediax.gateway import Gateway
 from airflow_provider_mediax.protocol.mediax.request import PREFIX_MEMBER, MediaxRequest, Repository
 from airflow_provider_mediax.protocol.mediax.results import read_result, result_of

@@ -4,7 +4,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from airflow_provider_mediax.protocol.job import Job, JobState, from_epoch_ms, member, objects, text
+from airflow_provider_mediax.protocol.job import Job, JobState, from_epoch_ms
+from airflow_provider_mediax.protocol.json_body import member, objects, text
 
 MOMENT = datetime(2020, 10, 23, 5, 59, 23, tzinfo=UTC)
 

@@ -7,11 +7,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from enum import IntEnum
 from types import MappingProxyType
-from typing import Any, ClassVar, NamedTuple, TypeVar, dataclass_transform
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar, dataclass_transform
 
-from airflow_provider_mediax.protocol.exchange import JsonObject
 from airflow_provider_mediax.protocol.names import MOST_WHOLE, check, refused, suggestion
 from airflow_provider_mediax.protocol.rows import Result
+
+if TYPE_CHECKING:
+    from airflow_provider_mediax.protocol.exchange import JsonObject
 
 R = TypeVar("R")
 

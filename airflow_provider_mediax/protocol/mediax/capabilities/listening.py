@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
-from airflow_provider_mediax.protocol.exchange import JsonObject
-from airflow_provider_mediax.protocol.job import member, objects, text
+from airflow_provider_mediax.protocol.json_body import member, objects, text
 from airflow_provider_mediax.protocol.mediax.capabilities.base import (
     Capability,
     SwitchOption,
@@ -21,6 +21,9 @@ from airflow_provider_mediax.protocol.mediax.capabilities.base import (
 from airflow_provider_mediax.protocol.names import refused, suggestion
 from airflow_provider_mediax.protocol.rows import Column, Files, Stems
 from airflow_provider_mediax.protocol.rows import number as as_number
+
+if TYPE_CHECKING:
+    from airflow_provider_mediax.protocol.exchange import JsonObject
 
 TONES: Mapping[int, str] = MappingProxyType({1: "voice", 2: "drum", 3: "bass", 4: "piano", 5: "background"})
 """Roles of stems, in the words of Cloud Infinite (section 9.9). That 4 is the piano is a guess of the reference."""

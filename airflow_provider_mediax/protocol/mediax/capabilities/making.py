@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from airflow_provider_mediax.protocol.exchange import JsonObject
-from airflow_provider_mediax.protocol.job import member, text
+from typing import TYPE_CHECKING
+
+from airflow_provider_mediax.protocol.json_body import member, text
 from airflow_provider_mediax.protocol.mediax.capabilities.base import (
     TRACK_INPUTS,
     Capability,
@@ -20,6 +21,9 @@ from airflow_provider_mediax.protocol.mediax.capabilities.base import (
 )
 from airflow_provider_mediax.protocol.names import refused
 from airflow_provider_mediax.protocol.rows import Column, Files, files_in
+
+if TYPE_CHECKING:
+    from airflow_provider_mediax.protocol.exchange import JsonObject
 
 SONGS = (1, 100)
 """How many songs one job may make (sections 9.13 to 9.17)."""
