@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from airflow_provider_mediax.emulator.accounts import BUCKET, REGION, Accounts
-from airflow_provider_mediax.emulator.ci import CiService, place_of
-from airflow_provider_mediax.emulator.clock import Clock
+from airflow_provider_mediax.emulator.ci.service import CiService, place_of
 from airflow_provider_mediax.emulator.control import PREFIX, Control
-from airflow_provider_mediax.emulator.cos import CosService, bucket_of
-from airflow_provider_mediax.emulator.faults import Faults
-from airflow_provider_mediax.emulator.inputs import SIZE_LIMIT, Fetcher
-from airflow_provider_mediax.emulator.ledger import Ledger
-from airflow_provider_mediax.emulator.mediax import MediaxService
-from airflow_provider_mediax.emulator.objects import ObjectStore
-from airflow_provider_mediax.emulator.plan import Plan
-from airflow_provider_mediax.emulator.pool import Analysis
-from airflow_provider_mediax.emulator.wire import Undecodable, target_of
+from airflow_provider_mediax.emulator.cos.service import CosService, bucket_of
+from airflow_provider_mediax.emulator.mediax.inputs import SIZE_LIMIT, Fetcher
+from airflow_provider_mediax.emulator.mediax.service import MediaxService
+from airflow_provider_mediax.emulator.shared.accounts import BUCKET, REGION, Accounts
+from airflow_provider_mediax.emulator.shared.clock import Clock
+from airflow_provider_mediax.emulator.shared.faults import Faults
+from airflow_provider_mediax.emulator.shared.ledger import Ledger
+from airflow_provider_mediax.emulator.shared.objects import ObjectStore
+from airflow_provider_mediax.emulator.shared.plan import Plan
+from airflow_provider_mediax.emulator.shared.wire import Undecodable, target_of
+from airflow_provider_mediax.emulator.sound.pool import Analysis
 
 
 class Emulator:

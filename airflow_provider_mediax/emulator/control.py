@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from airflow_provider_mediax.emulator.accounts import BUCKET, PRESET, REGION, Account
-from airflow_provider_mediax.emulator.capabilities import CAPABILITIES
-from airflow_provider_mediax.emulator.ci import PRECONDITIONS
-from airflow_provider_mediax.emulator.ci_jobs import CAPABILITY as SEPARATION
-from airflow_provider_mediax.emulator.ci_jobs import CiJob
-from airflow_provider_mediax.emulator.faults import ACTIONS, KINDS, Fault, Storm
-from airflow_provider_mediax.emulator.jobs import Job
-from airflow_provider_mediax.emulator.objects import Bucket, NoSuchKey
-from airflow_provider_mediax.emulator.plan import OUTCOMES, SYNONYMS
-from airflow_provider_mediax.emulator.spoiling import HOW, Spoiling
-from airflow_provider_mediax.emulator.wire import JsonObject, Target
+from airflow_provider_mediax.emulator.ci.jobs import CAPABILITY as SEPARATION
+from airflow_provider_mediax.emulator.ci.jobs import CiJob
+from airflow_provider_mediax.emulator.ci.service import PRECONDITIONS
+from airflow_provider_mediax.emulator.mediax.capabilities.listening import CAPABILITIES
+from airflow_provider_mediax.emulator.mediax.jobs import Job
+from airflow_provider_mediax.emulator.shared.accounts import BUCKET, PRESET, REGION, Account
+from airflow_provider_mediax.emulator.shared.faults import ACTIONS, KINDS, Fault, Storm
+from airflow_provider_mediax.emulator.shared.objects import Bucket, NoSuchKey
+from airflow_provider_mediax.emulator.shared.plan import OUTCOMES, SYNONYMS
+from airflow_provider_mediax.emulator.shared.spoiling import HOW, Spoiling
+from airflow_provider_mediax.emulator.shared.wire import JsonObject, Target
 
 if TYPE_CHECKING:
     from airflow_provider_mediax.emulator.app import Emulator

@@ -11,10 +11,10 @@ from pathlib import Path
 
 from aiohttp import web
 
-from airflow_provider_mediax.emulator.accounts import BUCKET, REGION
 from airflow_provider_mediax.emulator.app import Emulator
 from airflow_provider_mediax.emulator.control import PREFIX, connection_of
-from airflow_provider_mediax.emulator.pool import Analysis
+from airflow_provider_mediax.emulator.shared.accounts import BUCKET, REGION
+from airflow_provider_mediax.emulator.sound.pool import Analysis
 
 _GRACE = 0.5  # seconds that open requests get when the emulator ends
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from airflow_provider_mediax.emulator import capabilities as emulated
+from airflow_provider_mediax.emulator.mediax.capabilities import listening as emulated
 from airflow_provider_mediax.exceptions import BadRequest
 from airflow_provider_mediax.operators import music
 from airflow_provider_mediax.operators.base import JobOperator

@@ -18,7 +18,7 @@ import numpy as np
 import requests
 import soundfile
 
-from airflow_provider_mediax.emulator.accounts import PRESET, Account
+from airflow_provider_mediax.emulator.shared.accounts import PRESET, Account
 
 FINAL = (3, 4, 5, 9)
 

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from airflow_provider_mediax.emulator.analysis import NotAudio, alone_in_this_installation, duration_of, fit_tempo
 from airflow_provider_mediax.emulator.process import MediaxEmulator
+from airflow_provider_mediax.emulator.sound.analysis import NotAudio, alone_in_this_installation, duration_of, fit_tempo
 from tests.unit.emulator.helpers import Platform, clicks, wait_for
 
 

@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 import soundfile
 
-from airflow_provider_mediax.emulator import capabilities, media
-from airflow_provider_mediax.emulator.accounts import CONTENT_ID
+from airflow_provider_mediax.emulator.mediax.capabilities import listening as capabilities
 from airflow_provider_mediax.emulator.process import MediaxEmulator
+from airflow_provider_mediax.emulator.shared.accounts import CONTENT_ID
+from airflow_provider_mediax.emulator.sound import files as media
 from tests.capability_cases import CASES, Case, label
 from tests.unit.emulator.helpers import Platform
 

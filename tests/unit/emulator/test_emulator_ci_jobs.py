@@ -11,8 +11,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from airflow_provider_mediax.emulator.accounts import BUCKET
 from airflow_provider_mediax.emulator.process import MediaxEmulator
+from airflow_provider_mediax.emulator.shared.accounts import BUCKET
 from tests.unit.emulator.ci_helpers import Ci, proxied_sdk, tree, xml
 from tests.unit.emulator.helpers import Platform, Receiver, wait_for
 

@@ -7,13 +7,13 @@ from urllib.parse import quote
 
 import pytest
 
-from airflow_provider_mediax.emulator.accounts import (
+from airflow_provider_mediax.emulator.process import EmulatorError, MediaxEmulator
+from airflow_provider_mediax.emulator.shared.accounts import (
     BUCKET,
     TEMPORARY_SECRET_ID,
     TEMPORARY_SECRET_KEY,
     TEMPORARY_TOKEN,
 )
-from airflow_provider_mediax.emulator.process import EmulatorError, MediaxEmulator
 from tests.unit.emulator.ci_helpers import Ci, proxied_sdk, xml
 
 SETTINGS = {"AudioMode": "IsAudio", "AudioConfig": {"Codec": "mp3", "Bitrate": "128", "Channels": "2"}}

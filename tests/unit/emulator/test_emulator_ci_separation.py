@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from airflow_provider_mediax.emulator.analysis import NotAudio
 from airflow_provider_mediax.emulator.process import MediaxEmulator
-from airflow_provider_mediax.emulator.separation import separate
+from airflow_provider_mediax.emulator.sound.analysis import NotAudio
+from airflow_provider_mediax.emulator.sound.separation import separate
 from tests.unit.emulator.ci_helpers import Ci
 from tests.unit.emulator.helpers import clicks
 

@@ -10,8 +10,8 @@ import pytest
 import requests
 from qcloud_cos import CosConfig, CosS3Client
 
-from airflow_provider_mediax.emulator.accounts import BUCKET, PRESET, REGION
 from airflow_provider_mediax.emulator.process import MediaxEmulator
+from airflow_provider_mediax.emulator.shared.accounts import BUCKET, PRESET, REGION
 from tests.unit.emulator.ci_helpers import refused
 from tests.unit.emulator.helpers import PATIENCE
 

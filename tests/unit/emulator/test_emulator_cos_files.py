@@ -12,7 +12,8 @@ import requests
 from qcloud_cos import CosS3Client
 from qcloud_cos.cos_exception import CosException
 
-from airflow_provider_mediax.emulator.accounts import (
+from airflow_provider_mediax.emulator.process import MediaxEmulator
+from airflow_provider_mediax.emulator.shared.accounts import (
     BUCKET,
     PRESET,
     REGION,
@@ -20,7 +21,6 @@ from airflow_provider_mediax.emulator.accounts import (
     TEMPORARY_SECRET_KEY,
     TEMPORARY_TOKEN,
 )
-from airflow_provider_mediax.emulator.process import MediaxEmulator
 from tests.unit.emulator.ci_helpers import proxied_sdk, refused
 from tests.unit.emulator.helpers import PATIENCE
 

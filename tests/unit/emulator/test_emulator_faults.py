@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from airflow_provider_mediax.emulator.faults import KINDS
 from airflow_provider_mediax.emulator.process import EmulatorError, MediaxEmulator
+from airflow_provider_mediax.emulator.shared.faults import KINDS
 from tests.unit.emulator.helpers import PATIENCE, Platform, wait_for
 
 

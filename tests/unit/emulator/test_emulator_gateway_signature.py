@@ -4,9 +4,7 @@ import dataclasses
 
 import pytest
 
-from airflow_provider_mediax.emulator.accounts import PRESET, Account, Accounts
-from airflow_provider_mediax.emulator.clock import Clock
-from airflow_provider_mediax.emulator.hmac_check import (
+from airflow_provider_mediax.emulator.mediax.gateway_signature import (
     MALFORMED,
     MISMATCH,
     MISSING,
@@ -16,6 +14,8 @@ from airflow_provider_mediax.emulator.hmac_check import (
     GatewayRefusal,
     check_gateway,
 )
+from airflow_provider_mediax.emulator.shared.accounts import PRESET, Account, Accounts
+from airflow_provider_mediax.emulator.shared.clock import Clock
 
 NO_SOURCE = "HMAC signature cannot be verified, a valid source header is required."
 

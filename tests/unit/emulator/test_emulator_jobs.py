@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from qcloud_cos import CosConfig, CosS3Client
 
-from airflow_provider_mediax.emulator.accounts import BUCKET, CONTENT_ID, PRESET, REGION
 from airflow_provider_mediax.emulator.process import MediaxEmulator
+from airflow_provider_mediax.emulator.shared.accounts import BUCKET, CONTENT_ID, PRESET, REGION
 from tests.unit.emulator.helpers import Platform, Receiver, clicks, wait_for
 
 

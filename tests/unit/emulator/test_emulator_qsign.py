@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from qcloud_cos.cos_auth import CosS3Auth
 
-from airflow_provider_mediax.emulator.qsign_check import SignatureRefusal, check_qsign
-from airflow_provider_mediax.emulator.wire import Target
+from airflow_provider_mediax.emulator.shared.q_sign import SignatureRefusal, check_qsign
+from airflow_provider_mediax.emulator.shared.wire import Target
 
 HOST = "test-1250000000.cos.ap-chongqing.myqcloud.com"
 TIMES = "1699999940;1700000600"

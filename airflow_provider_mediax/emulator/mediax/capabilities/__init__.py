@@ -1,0 +1,1 @@
+"""One answer for each capability."""

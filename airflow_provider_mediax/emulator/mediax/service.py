@@ -1,0 +1,245 @@
+"""The MediaX endpoint: gateway layer, platform layer, and the operations behind them."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import json
+import logging
+import uuid
+from collections.abc import Sequence
+from http import HTTPStatus
+
+import aiohttp
+from aiohttp import web
+
+from airflow_provider_mediax.emulator.mediax.capabilities.base import Folder, Refused
+from airflow_provider_mediax.emulator.mediax.create_request import check_create, descriptor_of
+from airflow_provider_mediax.emulator.mediax.gateway_signature import GatewayRefusal, check_gateway
+from airflow_provider_mediax.emulator.mediax.inputs import NO_INPUT, Fetcher
+from airflow_provider_mediax.emulator.mediax.jobs import Job, JobBoard, JobFailed
+from airflow_provider_mediax.emulator.mediax.register import register
+from airflow_provider_mediax.emulator.mediax.voices import Voices
+from airflow_provider_mediax.emulator.shared import faults
+from airflow_provider_mediax.emulator.shared.accounts import Account, Accounts
+from airflow_provider_mediax.emulator.shared.clock import Clock
+from airflow_provider_mediax.emulator.shared.faults import Faults, Refusal
+from airflow_provider_mediax.emulator.shared.ledger import CallbackRecord, Ledger, RequestRecord
+from airflow_provider_mediax.emulator.shared.objects import ObjectStore
+from airflow_provider_mediax.emulator.shared.plan import Plan
+from airflow_provider_mediax.emulator.shared.wire import JsonObject, Target
+from airflow_provider_mediax.emulator.sound.pool import Analysis
+
+log = logging.getLogger(__name__)
+
+JOB_PATHS = ("/job", "/release/job")
+REGISTER_PATHS = ("/register", "/release/register")
+MODEL_PATHS = ("/music_model",)
+
+_ACTIONS = {
+    **dict.fromkeys(JOB_PATHS, ("CreateJob", "GetJob", "ListJobs")),
+    **dict.fromkeys(MODEL_PATHS, ("ListModels",)),
+}
+_CALLBACK_TIMEOUT = aiohttp.ClientTimeout(total=10)
+
+
+class MediaxService:
+    """
+    Answers requests to the gateway.
+
+    :param accounts: whose keys are accepted.
+    :param store: where repositories are.
+    :param fetcher: gets the inputs of jobs.
+    :param analysis: decodes and listens.
+    :ivar register_delay: seconds that Register takes; the real one needs about two minutes.
+    """
+
+    def __init__(
+        self,
+        accounts: Accounts,
+        store: ObjectStore,
+        fetcher: Fetcher,
+        analysis: Analysis,
+        injected: Faults,
+        ledger: Ledger,
+        clock: Clock,
+        plan: Plan,
+    ) -> None:
+        self._accounts = accounts
+        self._store = store
+        self._fetcher = fetcher
+        self._analysis = analysis
+        self._faults = injected
+        self._ledger = ledger
+        self._clock = clock
+        self.register_delay = 0.0
+        self.voices = Voices()
+        self.jobs = JobBoard(clock, plan, self._compute, self._notify)
+
+    async def handle(self, request: web.Request, target: Target, record: RequestRecord) -> web.StreamResponse:
+        """Answer one request."""
+        raw = await request.read()
+        body = _parse(raw)
+        action = body.get("action") if body else None
+        record.action = action if isinstance(action, str) else ""
+
+        async def act() -> web.Response:
+            return await self._act(target, body, record)
+
+        def refuse(refusal: Refusal) -> web.Response:
+            if refusal.status == HTTPStatus.OK:
+                return _refused(refusal.message, body)
+            return _gateway_error(refusal.status, refusal.message)
+
+        fault = self._faults.take(record.action)
+        record.fault = fault.kind if fault else None
+        return await faults.answer(request, fault, act, refuse)
+
+    async def _act(self, target: Target, body: JsonObject | None, record: RequestRecord) -> web.Response:
+        if target.method != "POST" or target.path not in (*_ACTIONS, *REGISTER_PATHS):
+            return _gateway_error(404, f"There is no api match {target.method} {target.path}")
+        try:
+            if target.path in REGISTER_PATHS:
+                return await self._register(body)
+            signer = check_gateway(target.headers, self._accounts, self._clock)
+            return self._call(signer, _ACTIONS[target.path], body, record)
+        except GatewayRefusal as refusal:
+            return _gateway_error(401, str(refusal))
+        except Refused as refusal:
+            return _refused(str(refusal), body)
+
+    async def _register(self, body: JsonObject | None) -> web.Response:
+        if body is None or body.get("action") != "Register":
+            raise Refused("the body must be a JSON object with the action Register")
+        await asyncio.sleep(self.register_delay)
+        info = register(body, self._accounts, self._store, self._clock)
+        return web.json_response({"requestId": _request_id(body), "registerInfo": info})
+
+    def _call(
+        self, signer: Account, actions: Sequence[str], body: JsonObject | None, record: RequestRecord
+    ) -> web.Response:
+        if body is None:
+            raise Refused("the body must be a JSON object")
+        account = self._caller(body)
+        if account != signer:
+            raise Refused("secretId does not belong to the caller")
+        action = record.action
+        if action not in actions:
+            raise Refused(f"unknown action {action!r}")
+        member = action[0].lower() + action[1:]
+        request = body.get(f"{member}Request")
+        if not isinstance(request, dict):
+            raise Refused(f"{member}Request must be an object")
+        match action:
+            case "CreateJob":
+                answer = self._create(account, request, record)
+            case "GetJob":
+                answer = self._get(account, request, record)
+            case "ListJobs":
+                answer = self._list(account, request, record)
+            case _:
+                answer = self.voices.list(account, request)
+        return web.json_response({"requestId": _request_id(body), f"{member}Response": answer})
+
+    def _caller(self, body: JsonObject) -> Account:
+        given_id, given_key = body.get("secretId"), body.get("secretKey")
+        if not isinstance(given_id, str) or not isinstance(given_key, str):
+            raise Refused("secretId and secretKey are required")
+        account = self._accounts.by_platform_id(given_id)
+        if account is None or not hmac.compare_digest(account.platform_key.encode(), given_key.encode()):
+            raise Refused("secretId or secretKey is wrong")
+        return account
+
+    def _create(self, account: Account, request: JsonObject, record: RequestRecord) -> JsonObject:
+        capability = check_create(account, request)
+        job = self.jobs.create(account, request, capability)
+        record.job_id, record.custom_id, record.marker = job.id, job.custom_id, job.custom_id
+        return {"job": job.as_created()}
+
+    def _get(self, account: Account, request: JsonObject, record: RequestRecord) -> JsonObject:
+        job_id = request.get("id")
+        if not isinstance(job_id, str) or not job_id:
+            raise Refused("getJobRequest.id must be a string")
+        record.job_id = job_id
+        job = self.jobs.get(account, job_id)
+        if job is None:
+            raise Refused("the job does not exist")
+        record.custom_id = record.marker = job.custom_id
+        return {"job": job.as_read()}
+
+    def _list(self, account: Account, request: JsonObject, record: RequestRecord) -> JsonObject:
+        custom_id = request.get("customId")
+        if not isinstance(custom_id, str) or not custom_id:
+            raise Refused("listJobsRequest.customId must be a string")
+        record.custom_id = record.marker = custom_id
+        found = [job.as_read() for job in self.jobs.having(account, custom_id)]
+        return {"jobs": found, "total": len(found)}
+
+    async def _compute(self, job: Job) -> list[JsonObject]:
+        account = job.account
+        bucket = self._store.find(account.bucket, account.region)
+        if bucket is None:
+            raise JobFailed("the repository's bucket is gone")
+        results = []
+        for output in job.outputs:
+            capability, parameters = descriptor_of(output)
+            track = NO_INPUT
+            if capability.inputs:
+                track = await self._fetcher.fetch(account, job.inputs[_selected(output)])
+            folder = Folder(bucket, job.files, str(output.get("destination", "/")), _prefix(output))
+            results.append(await capability.run(parameters, track, self._analysis, folder))
+        self.voices.learn(job, self._clock.now_ms())
+        return results
+
+    async def _notify(self, job: Job) -> None:
+        url = job.request.get("callback")
+        if not isinstance(url, str) or not url:
+            return
+        record = CallbackRecord(self._clock.now(), url, job.id)
+        try:
+            async with (
+                aiohttp.ClientSession(timeout=_CALLBACK_TIMEOUT) as session,
+                session.post(url, json=job.as_read()) as answer,
+            ):
+                record.status = answer.status
+        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+            record.error = type(error).__name__
+            log.info("The callback of job %s failed: %s", job.id, record.error)
+        self._ledger.callback(record)
+
+
+def _parse(raw: bytes) -> JsonObject | None:
+    try:
+        body = json.loads(raw, parse_constant=_no_constant)
+        # Escapes can smuggle in what is no UTF-8, which then could not be stored or listed.
+        json.dumps(body, ensure_ascii=False).encode()
+    except (ValueError, RecursionError):
+        return None
+    return body if isinstance(body, dict) else None
+
+
+def _no_constant(name: str) -> object:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _request_id(body: JsonObject | None) -> str:
+    given = (body or {}).get("requestId")
+    return given if isinstance(given, str) and given else str(uuid.uuid4())
+
+
+def _refused(message: str, body: JsonObject | None) -> web.Response:
+    return web.json_response({"requestId": _request_id(body), "errorResponse": {"message": message}})
+
+
+def _gateway_error(status: int, message: str) -> web.Response:
+    return web.json_response({"message": message}, status=status)
+
+
+def _selected(output: JsonObject) -> int:
+    selectors = output["inputSelectors"]
+    return int(selectors[0]) if isinstance(selectors, list) else 0
+
+
+def _prefix(output: JsonObject) -> str:
+    descriptor = output["smartContentDescriptor"]
+    return str(descriptor.get("outputPrefix", "")) if isinstance(descriptor, dict) else ""
