@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from airflow_provider_mediax.emulator.ci.jobs import CAPABILITY as SEPARATION
-from airflow_provider_mediax.emulator.ci.jobs import CiJob
 from airflow_provider_mediax.emulator.ci.service import PRECONDITIONS
+from airflow_provider_mediax.emulator.ci.submit import TAG
 from airflow_provider_mediax.emulator.mediax.capabilities.listening import CAPABILITIES
-from airflow_provider_mediax.emulator.mediax.jobs import Job
 from airflow_provider_mediax.emulator.shared.accounts import BUCKET, PRESET, REGION, Account
 from airflow_provider_mediax.emulator.shared.faults import ACTIONS, KINDS, Fault, Storm
+from airflow_provider_mediax.emulator.shared.jobs import EmulatedJob
 from airflow_provider_mediax.emulator.shared.objects import Bucket, NoSuchKey
 from airflow_provider_mediax.emulator.shared.plan import OUTCOMES, SYNONYMS
 from airflow_provider_mediax.emulator.shared.spoiling import HOW, Spoiling
@@ -110,7 +109,7 @@ class Control:
         return connection_of(self._emulator.url, self._emulator.accounts.preset)
 
     async def _ledger(self, _: JsonObject) -> object:
-        both: list[Job | CiJob] = [*self._emulator.mediax.jobs.all(), *self._emulator.ci.jobs.all()]
+        both: list[EmulatedJob] = [*self._emulator.mediax.jobs.all(), *self._emulator.ci.jobs.all()]
         oldest_first = sorted(both, key=lambda job: job.born)
         return {"jobs": [job.for_ledger() for job in oldest_first], **self._emulator.ledger.as_json()}
 
@@ -247,7 +246,7 @@ def _one_of(body: JsonObject, name: str, allowed: Collection[str]) -> str:
 
 
 def _capability(body: JsonObject) -> str:
-    return _one_of(body, "capability", (*CAPABILITIES, SEPARATION, "*"))
+    return _one_of(body, "capability", (*CAPABILITIES, TAG, "*"))
 
 
 def _number(body: JsonObject, name: str, default: float | None) -> float:

@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import json
-import logging
-
-import aiohttp
 
 from airflow_provider_mediax.emulator.ci.jobs import CiJob
 from airflow_provider_mediax.emulator.ci.views import job_tree
 from airflow_provider_mediax.emulator.ci.wire import as_json, as_xml
+from airflow_provider_mediax.emulator.shared.callbacks import call_back
 from airflow_provider_mediax.emulator.shared.clock import Clock
 from airflow_provider_mediax.emulator.shared.ledger import CallbackRecord, Ledger
 
-log = logging.getLogger(__name__)
 
-_TIMEOUT = aiohttp.ClientTimeout(total=10)
-
-
-async def call_back(job: CiJob, ledger: Ledger, clock: Clock) -> None:
+async def notify(job: CiJob, ledger: Ledger, clock: Clock) -> None:
     """Tell the address of the job, or else of its queue, that the job ended; once, whatever comes of it."""
     own = job.submission.notification
     queue = job.queue.notify if job.queue.notify.get("State") == "On" else {}
@@ -30,17 +24,7 @@ async def call_back(job: CiJob, ledger: Ledger, clock: Clock) -> None:
     if url == "no" or (own.url is None and "TaskFinish" not in queue.get("Event", "TaskFinish")):
         return
     body, content_type = _body(job, own.form or queue.get("ResultFormat", "XML"))
-    record = CallbackRecord(clock.now(), url, job.id)
-    try:
-        async with (
-            aiohttp.ClientSession(timeout=_TIMEOUT) as session,
-            session.post(url, data=body, headers={"Content-Type": content_type}) as answer,
-        ):
-            record.status = answer.status
-    except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-        record.error = type(error).__name__
-        log.info("The callback of job %s failed: %s", job.id, record.error)
-    ledger.callback(record)
+    await call_back(url, body, content_type, job.id, ledger, clock)
 
 
 def _body(job: CiJob, form: str) -> tuple[bytes, str]:

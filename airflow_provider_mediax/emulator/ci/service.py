@@ -12,10 +12,10 @@ from http import HTTPStatus
 from aiohttp import web
 
 from airflow_provider_mediax.emulator.ci.audio import STEMS
-from airflow_provider_mediax.emulator.ci.callbacks import call_back
-from airflow_provider_mediax.emulator.ci.jobs import CiJob, CiJobBoard, CiJobFailed, StemFile
+from airflow_provider_mediax.emulator.ci.callbacks import notify
+from airflow_provider_mediax.emulator.ci.jobs import LIFECYCLE, CiJob, StemFile
 from airflow_provider_mediax.emulator.ci.queues import Queue, Queues, queue_page, unknown_queue
-from airflow_provider_mediax.emulator.ci.submit import read_submission
+from airflow_provider_mediax.emulator.ci.submit import TAG, read_submission
 from airflow_provider_mediax.emulator.ci.templates import Templates
 from airflow_provider_mediax.emulator.ci.views import job_tree, list_page
 from airflow_provider_mediax.emulator.ci.wire import CiError, Tree, Value, as_xml, invalid, page_of, time_text
@@ -24,6 +24,7 @@ from airflow_provider_mediax.emulator.shared import faults
 from airflow_provider_mediax.emulator.shared.accounts import Account, Accounts
 from airflow_provider_mediax.emulator.shared.clock import Clock
 from airflow_provider_mediax.emulator.shared.faults import Faults, Refusal
+from airflow_provider_mediax.emulator.shared.jobs import JobBoard, WorkFailed
 from airflow_provider_mediax.emulator.shared.ledger import CancelRecord, Ledger, RequestRecord
 from airflow_provider_mediax.emulator.shared.objects import NoSuchKey, ObjectStore
 from airflow_provider_mediax.emulator.shared.plan import Plan
@@ -107,7 +108,7 @@ class CiService:
         self.missing: set[str] = set()
         self.templates = Templates()
         self.queues = Queues()
-        self.jobs = CiJobBoard(clock, plan, self._separate, self._notify)
+        self.jobs: JobBoard[CiJob] = JobBoard(clock, plan, LIFECYCLE, self._separate, self._notify)
         self._answers: dict[str, Callable[[_Asked], Tree | None]] = {
             "SubmitCiJob": self._submit,
             "ListCiJobs": self._list,
@@ -200,8 +201,19 @@ class CiService:
         self._check_queue(queue, submission.queue_id)
         if "role" in self.missing:
             raise CiError(400, "CIRoleNotExist", "The role CI_QCSRole does not exist.")
-        job = self.jobs.create(asked.account, asked.bucket, asked.region, asked.cos_id, submission, queue)
-        asked.record.job_id, asked.record.marker = job.id, submission.marker
+        job = self.jobs.start(
+            CiJob(
+                account=asked.account,
+                capability=TAG,
+                owner=asked.bucket,
+                marker=submission.marker,
+                region=asked.region,
+                cos_id=asked.cos_id,
+                submission=submission,
+                queue=queue,
+            )
+        )
+        asked.record.job_id, asked.record.marker = job.id, job.marker
         return {"JobsDetail": job_tree(job)}
 
     def _check_queue(self, queue: Queue, named: str | None) -> None:
@@ -226,14 +238,14 @@ class CiService:
         found = [job for each in ids if (job := self.jobs.get(asked.bucket, each))]
         unknown = [each for each in ids if each not in {job.id for job in found}]
         if len(found) == 1:
-            asked.record.marker = found[0].submission.marker
+            asked.record.marker = found[0].marker
         tree: dict[str, Value] = {"JobsDetail": [job_tree(job) for job in found], "NonExistJobIds": unknown}
         return {name: each for name, each in tree.items() if each}
 
     def _cancel(self, asked: _Asked) -> None:
         ids, now = self._ids(asked), self._clock.now()
         jobs = {each: self.jobs.get(asked.bucket, each) for each in ids}
-        states = {each: job.state if job else None for each, job in jobs.items()}
+        states = {each: job.state.value if job else None for each, job in jobs.items()}
         # Whether the service cancels the others is undocumented; here one wrong id spares all.
         wrong = [each for each, state in states.items() if state not in ("Submitted", "Pause")]
         for each, job in jobs.items():
@@ -281,35 +293,33 @@ class CiService:
         created = time_text(self.queue_of(bucket).created)
         return {"Name": bucket, "BucketId": bucket, "Region": region, "CreateTime": created}
 
-    async def _separate(self, job: CiJob) -> list[StemFile]:
+    async def _separate(self, job: CiJob) -> None:
         submission, settings = job.submission, job.submission.settings
-        source = self._store.find(job.bucket, job.region)
+        source = self._store.find(job.owner, job.region)
         try:
             if source is None:
                 raise NoSuchKey(submission.source)
             data = source.get(submission.source).data
         except NoSuchKey:
-            raise CiJobFailed("ResourceNotFound", f"the bucket has no {submission.source!r}") from None
+            raise WorkFailed(f"the bucket has no {submission.source!r}", "ResourceNotFound") from None
         goal = submission.output["Bucket"]
         output = self._store.find(goal, submission.output["Region"])
         if output is None or not self._accounts.may_use(job.cos_id, goal):
-            raise CiJobFailed("WriteTargetBucketDenied", f"the bucket {goal} cannot be written to")
+            raise WorkFailed(f"the bucket {goal} cannot be written to", "WriteTargetBucketDenied")
         try:
             stems = await self._analysis.separate(
                 data, STEMS[settings.mode], settings.codec, settings.rate, settings.channels
             )
         except (NotAudio, AnalysisBroke) as error:
-            raise CiJobFailed("InvalidContent", str(error)) from None
-        files = []
+            raise WorkFailed(str(error), "InvalidContent") from None
         for stem in stems:
             key = submission.key_of(stem.name)
-            job.writer.put(output, key, stem.data, _CONTENT_TYPES.get(stem.facts.form, "audio/wav"))
+            job.files.put(output, key, stem.data, _CONTENT_TYPES.get(stem.facts.form, "audio/wav"))
             md5 = hashlib.md5(stem.data, usedforsecurity=False).hexdigest()
-            files.append(StemFile(key, md5, len(stem.data), stem.facts))
-        return files
+            job.stems.append(StemFile(key, md5, len(stem.data), stem.facts))
 
     async def _notify(self, job: CiJob) -> None:
-        await call_back(job, self._ledger, self._clock)
+        await notify(job, self._ledger, self._clock)
 
 
 _WITHOUT_REQUEST_ID = ("SubmitCiJob", "ListCiJobs", "DescribeCiJobs")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 
-from airflow_provider_mediax.emulator.ci.jobs import KNOWN_STATES, CiJob, StemFile
+from airflow_provider_mediax.emulator.ci.jobs import KNOWN_STATES, CiJob, State, StemFile
 from airflow_provider_mediax.emulator.ci.submit import TAG
 from airflow_provider_mediax.emulator.ci.wire import CiError, Tree, Value, invalid, read_time, time_text
 
@@ -25,14 +25,18 @@ _LIST_PARAMETERS = frozenset(
 
 
 def job_tree(job: CiJob) -> Tree:
-    """Return the node ``JobsDetail``; a finished job also shows its media information and its files."""
+    """
+    Return the node ``JobsDetail``; a finished job also shows its media information and its files.
+
+    ``Code`` says Success until the job has failed, as at the service.
+    """
     operation: dict[str, Value] = {**job.submission.operation()}
-    if job.files:
-        operation["MediaInfo"] = _media_info(job.files)
+    if job.phase is State.SUCCESS:
+        operation["MediaInfo"] = _media_info(job.stems)
         operation["MediaResult"] = {"OutputFile": _output_file(job)}
     return {
-        "Code": job.code,
-        "Message": job.message,
+        "Code": job.failure.code if job.failure else "Success",
+        "Message": str(job.failure or ""),
         "JobId": job.id,
         "State": job.state.value,
         "CreationTime": time_text(job.created),
@@ -41,7 +45,7 @@ def job_tree(job: CiJob) -> Tree:
         "QueueId": job.queue.id,
         "QueueType": "Speeching",
         "Tag": TAG,
-        "Input": {"BucketId": job.bucket, "Object": job.submission.source, "Region": job.region},
+        "Input": {"BucketId": job.owner, "Object": job.submission.source, "Region": job.region},
         "Operation": operation,
     }
 
@@ -102,8 +106,8 @@ def _number(query: Mapping[str, str], name: str, default: int) -> int:
 def _output_file(job: CiJob) -> Tree:
     return {
         "Bucket": job.submission.output["Bucket"],
-        "Md5Info": [{"Md5": file.md5, "ObjectName": file.key} for file in job.files],
-        "ObjectName": [file.key for file in job.files],
+        "Md5Info": [{"Md5": file.md5, "ObjectName": file.key} for file in job.stems],
+        "ObjectName": [file.key for file in job.stems],
         "ObjectPrefix": "",
         "Region": job.submission.output["Region"],
     }

@@ -11,8 +11,8 @@ import aiohttp
 
 from airflow_provider_mediax.emulator.cos.answers import CosError
 from airflow_provider_mediax.emulator.cos.service import CosService, bucket_of
-from airflow_provider_mediax.emulator.mediax.jobs import JobFailed
 from airflow_provider_mediax.emulator.shared.accounts import Account
+from airflow_provider_mediax.emulator.shared.jobs import WorkFailed
 from airflow_provider_mediax.emulator.shared.objects import NoSuchKey, ObjectStore
 from airflow_provider_mediax.emulator.shared.wire import JsonObject, Target, Undecodable, decode_path
 
@@ -56,7 +56,7 @@ class Fetcher:
         """
         Fetch one element of ``inputs``.
 
-        :raises JobFailed: it cannot be had.
+        :raises WorkFailed: it cannot be had.
         """
         source, url, text = wanted.get("source"), wanted.get("url"), wanted.get("sourceData")
         if isinstance(text, str):
@@ -73,23 +73,23 @@ class Fetcher:
                 raise NoSuchKey(path)
             return Input(_stem(path), bucket.get(path.removeprefix("/")).data)
         except NoSuchKey:
-            raise JobFailed(f"the repository has no {path!r}") from None
+            raise WorkFailed(f"the repository has no {path!r}") from None
 
     async def _from_url(self, url: str) -> Input:
         try:
             parts = urlsplit(url)
             path, host = decode_path(parts.path), parts.hostname or ""
         except ValueError:
-            raise JobFailed("the input address cannot be read") from None
+            raise WorkFailed("the input address cannot be read") from None
         if parts.scheme not in ("http", "https") or not host:
-            raise JobFailed("the input address must start with http:// or https://")
+            raise WorkFailed("the input address must start with http:// or https://")
         if bucket_of(host):
             try:
                 data = self._cos.read(Target("GET", host, path, parts.query, {"host": host}))
             except CosError as error:
-                raise JobFailed(f"the input answered {error.status} {error.code}") from None
+                raise WorkFailed(f"the input answered {error.status} {error.code}") from None
             except Undecodable:
-                raise JobFailed("the input address cannot be read") from None
+                raise WorkFailed("the input address cannot be read") from None
         else:
             data = await _download(url)
         return Input(_stem(path), data)
@@ -99,17 +99,17 @@ async def _download(url: str) -> bytes:
     try:
         async with aiohttp.ClientSession(timeout=_TIMEOUT) as session, session.get(url) as answer:
             if answer.status != 200:
-                raise JobFailed(f"the input answered {answer.status}")
+                raise WorkFailed(f"the input answered {answer.status}")
             parts, size = [], 0
             async for chunk in answer.content.iter_chunked(1 << 20):
                 size += len(chunk)
                 if size > SIZE_LIMIT:
-                    raise JobFailed(f"the input is larger than {SIZE_LIMIT} bytes")
+                    raise WorkFailed(f"the input is larger than {SIZE_LIMIT} bytes")
                 parts.append(chunk)
             return b"".join(parts)
     except (aiohttp.ClientError, TimeoutError, ValueError) as error:
         # Only the class: the text may hold the whole address with its signature.
-        raise JobFailed(f"the input cannot be downloaded ({type(error).__name__})") from None
+        raise WorkFailed(f"the input cannot be downloaded ({type(error).__name__})") from None
 
 
 def _stem(path: str) -> str:

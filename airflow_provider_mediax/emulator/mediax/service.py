@@ -5,32 +5,30 @@ from __future__ import annotations
 import asyncio
 import hmac
 import json
-import logging
 import uuid
 from collections.abc import Sequence
 from http import HTTPStatus
 
-import aiohttp
 from aiohttp import web
 
 from airflow_provider_mediax.emulator.mediax.capabilities.base import Folder, Refused
 from airflow_provider_mediax.emulator.mediax.create_request import check_create, descriptor_of
 from airflow_provider_mediax.emulator.mediax.gateway_signature import GatewayRefusal, check_gateway
 from airflow_provider_mediax.emulator.mediax.inputs import NO_INPUT, Fetcher
-from airflow_provider_mediax.emulator.mediax.jobs import Job, JobBoard, JobFailed
+from airflow_provider_mediax.emulator.mediax.jobs import LIFECYCLE, MediaxJob
 from airflow_provider_mediax.emulator.mediax.register import register
 from airflow_provider_mediax.emulator.mediax.voices import Voices
 from airflow_provider_mediax.emulator.shared import faults
 from airflow_provider_mediax.emulator.shared.accounts import Account, Accounts
+from airflow_provider_mediax.emulator.shared.callbacks import call_back
 from airflow_provider_mediax.emulator.shared.clock import Clock
 from airflow_provider_mediax.emulator.shared.faults import Faults, Refusal
-from airflow_provider_mediax.emulator.shared.ledger import CallbackRecord, Ledger, RequestRecord
+from airflow_provider_mediax.emulator.shared.jobs import JobBoard, WorkFailed
+from airflow_provider_mediax.emulator.shared.ledger import Ledger, RequestRecord
 from airflow_provider_mediax.emulator.shared.objects import ObjectStore
 from airflow_provider_mediax.emulator.shared.plan import Plan
 from airflow_provider_mediax.emulator.shared.wire import JsonObject, Target
 from airflow_provider_mediax.emulator.sound.pool import Analysis
-
-log = logging.getLogger(__name__)
 
 JOB_PATHS = ("/job", "/release/job")
 REGISTER_PATHS = ("/register", "/release/register")
@@ -40,7 +38,6 @@ _ACTIONS = {
     **dict.fromkeys(JOB_PATHS, ("CreateJob", "GetJob", "ListJobs")),
     **dict.fromkeys(MODEL_PATHS, ("ListModels",)),
 }
-_CALLBACK_TIMEOUT = aiohttp.ClientTimeout(total=10)
 
 
 class MediaxService:
@@ -74,7 +71,7 @@ class MediaxService:
         self._clock = clock
         self.register_delay = 0.0
         self.voices = Voices()
-        self.jobs = JobBoard(clock, plan, self._compute, self._notify)
+        self.jobs: JobBoard[MediaxJob] = JobBoard(clock, plan, LIFECYCLE, self._compute, self._notify)
 
     async def handle(self, request: web.Request, target: Target, record: RequestRecord) -> web.StreamResponse:
         """Answer one request."""
@@ -151,8 +148,17 @@ class MediaxService:
         return account
 
     def _create(self, account: Account, request: JsonObject, record: RequestRecord) -> JsonObject:
-        capability = check_create(account, request)
-        job = self.jobs.create(account, request, capability)
+        capability, custom_id, timeout = check_create(account, request), request.get("customId"), request.get("timeout")
+        job = self.jobs.start(
+            MediaxJob(
+                account=account,
+                capability=capability,
+                owner=account.platform_id,
+                marker=custom_id if isinstance(custom_id, str) else None,
+                timeout=timeout if isinstance(timeout, int) else None,
+                request=request,
+            )
+        )
         record.job_id, record.custom_id, record.marker = job.id, job.custom_id, job.custom_id
         return {"job": job.as_created()}
 
@@ -161,7 +167,7 @@ class MediaxService:
         if not isinstance(job_id, str) or not job_id:
             raise Refused("getJobRequest.id must be a string")
         record.job_id = job_id
-        job = self.jobs.get(account, job_id)
+        job = self.jobs.get(account.platform_id, job_id)
         if job is None:
             raise Refused("the job does not exist")
         record.custom_id = record.marker = job.custom_id
@@ -172,40 +178,28 @@ class MediaxService:
         if not isinstance(custom_id, str) or not custom_id:
             raise Refused("listJobsRequest.customId must be a string")
         record.custom_id = record.marker = custom_id
-        found = [job.as_read() for job in self.jobs.having(account, custom_id)]
+        found = [job.as_read() for job in reversed(self.jobs.listed(account.platform_id, custom_id))]
         return {"jobs": found, "total": len(found)}
 
-    async def _compute(self, job: Job) -> list[JsonObject]:
+    async def _compute(self, job: MediaxJob) -> None:
         account = job.account
         bucket = self._store.find(account.bucket, account.region)
         if bucket is None:
-            raise JobFailed("the repository's bucket is gone")
-        results = []
+            raise WorkFailed("the repository's bucket is gone")
         for output in job.outputs:
             capability, parameters = descriptor_of(output)
             track = NO_INPUT
             if capability.inputs:
                 track = await self._fetcher.fetch(account, job.inputs[_selected(output)])
             folder = Folder(bucket, job.files, str(output.get("destination", "/")), _prefix(output))
-            results.append(await capability.run(parameters, track, self._analysis, folder))
+            job.results.append(await capability.run(parameters, track, self._analysis, folder))
         self.voices.learn(job, self._clock.now_ms())
-        return results
 
-    async def _notify(self, job: Job) -> None:
+    async def _notify(self, job: MediaxJob) -> None:
         url = job.request.get("callback")
-        if not isinstance(url, str) or not url:
-            return
-        record = CallbackRecord(self._clock.now(), url, job.id)
-        try:
-            async with (
-                aiohttp.ClientSession(timeout=_CALLBACK_TIMEOUT) as session,
-                session.post(url, json=job.as_read()) as answer,
-            ):
-                record.status = answer.status
-        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-            record.error = type(error).__name__
-            log.info("The callback of job %s failed: %s", job.id, record.error)
-        self._ledger.callback(record)
+        if isinstance(url, str) and url:
+            body = json.dumps(job.as_read()).encode()
+            await call_back(url, body, "application/json", job.id, self._ledger, self._clock)
 
 
 def _parse(raw: bytes) -> JsonObject | None:

@@ -7,7 +7,7 @@ from collections import defaultdict
 from airflow_provider_mediax.emulator.mediax.capabilities.base import Refused
 from airflow_provider_mediax.emulator.mediax.capabilities.making import Cloning
 from airflow_provider_mediax.emulator.mediax.create_request import descriptor_of
-from airflow_provider_mediax.emulator.mediax.jobs import Job
+from airflow_provider_mediax.emulator.mediax.jobs import MediaxJob
 from airflow_provider_mediax.emulator.shared.accounts import Account
 from airflow_provider_mediax.emulator.shared.wire import JsonObject
 
@@ -25,7 +25,7 @@ class Voices:
         """Forget all voices."""
         self._trained: defaultdict[str, dict[tuple[int, str], JsonObject]] = defaultdict(dict)
 
-    def learn(self, job: Job, now_ms: int) -> None:
+    def learn(self, job: MediaxJob, now_ms: int) -> None:
         """Keep the voices that a job has trained."""
         for output in job.outputs:
             capability, parameters = descriptor_of(output)

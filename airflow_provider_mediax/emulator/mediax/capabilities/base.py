@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import ClassVar
 
 from airflow_provider_mediax.emulator.mediax.inputs import Input
-from airflow_provider_mediax.emulator.mediax.jobs import JobFailed
+from airflow_provider_mediax.emulator.shared.jobs import WorkFailed
 from airflow_provider_mediax.emulator.shared.objects import Bucket
 from airflow_provider_mediax.emulator.shared.spoiling import Writer
 from airflow_provider_mediax.emulator.shared.wire import JsonObject
@@ -147,12 +147,12 @@ class Capability(ABC):
         """
         Produce ``smartContentResult``.
 
-        :raises JobFailed: the input is not what the capability can work with.
+        :raises WorkFailed: the input is not what the capability can work with.
         """
         try:
             return await self.compute(parameters, track, analysis, folder)
         except (NotAudio, AnalysisBroke) as error:
-            raise JobFailed(str(error)) from None
+            raise WorkFailed(str(error)) from None
 
 
 class SwitchedOn(Capability):
