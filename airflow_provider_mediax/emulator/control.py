@@ -11,7 +11,7 @@ from aiohttp import web
 
 from airflow_provider_mediax.emulator.ci.service import PRECONDITIONS
 from airflow_provider_mediax.emulator.ci.submit import TAG
-from airflow_provider_mediax.emulator.mediax.capabilities.listening import CAPABILITIES
+from airflow_provider_mediax.emulator.mediax.capabilities import ANSWERS
 from airflow_provider_mediax.emulator.shared.accounts import BUCKET, PRESET, REGION, Account
 from airflow_provider_mediax.emulator.shared.faults import ACTIONS, KINDS, Fault, Storm
 from airflow_provider_mediax.emulator.shared.jobs import EmulatedJob
@@ -246,7 +246,7 @@ def _one_of(body: JsonObject, name: str, allowed: Collection[str]) -> str:
 
 
 def _capability(body: JsonObject) -> str:
-    return _one_of(body, "capability", (*CAPABILITIES, TAG, "*"))
+    return _one_of(body, "capability", (*ANSWERS, TAG, "*"))
 
 
 def _number(body: JsonObject, name: str, default: float | None) -> float:

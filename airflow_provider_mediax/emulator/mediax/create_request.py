@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from airflow_provider_mediax.emulator.mediax.capabilities.base import Capability, Refused
-from airflow_provider_mediax.emulator.mediax.capabilities.listening import CAPABILITIES
+from airflow_provider_mediax.emulator.mediax.capabilities import ANSWERS
+from airflow_provider_mediax.emulator.mediax.capabilities.base import Answer
+from airflow_provider_mediax.emulator.mediax.errors import Refused
 from airflow_provider_mediax.emulator.shared.accounts import Account
 from airflow_provider_mediax.emulator.shared.wire import JsonObject
 
@@ -41,7 +42,7 @@ def check_create(account: Account, request: JsonObject) -> str:
     return names[0]
 
 
-def descriptor_of(output: JsonObject) -> tuple[Capability, JsonObject]:
+def descriptor_of(output: JsonObject) -> tuple[Answer, JsonObject]:
     """
     Return the capability of an output and its parameters.
 
@@ -54,7 +55,7 @@ def descriptor_of(output: JsonObject) -> tuple[Capability, JsonObject]:
     if len(members) != 1:
         raise Refused("smartContentDescriptor must hold exactly one capability")
     name = members[0]
-    capability = CAPABILITIES.get(name)
+    capability = ANSWERS.get(name)
     if capability is None:
         raise Refused(f"smartContentDescriptor: {name} is not a capability that the emulator has")
     return capability, capability.check(descriptor[name])
@@ -90,7 +91,7 @@ def _check_output(account: Account, output: JsonObject, inputs: list[JsonObject]
     return capability.name
 
 
-def _check_selectors(capability: Capability, output: JsonObject, inputs: list[JsonObject]) -> None:
+def _check_selectors(capability: Answer, output: JsonObject, inputs: list[JsonObject]) -> None:
     selectors = output.get("inputSelectors")
     if not capability.inputs:
         if selectors is not None:

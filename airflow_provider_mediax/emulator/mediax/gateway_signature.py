@@ -9,22 +9,21 @@ import re
 from collections.abc import Mapping
 from datetime import datetime
 
+from airflow_provider_mediax.emulator.mediax.errors import (
+    MALFORMED,
+    MISMATCH,
+    MISSING,
+    NO_DATE,
+    NO_SOURCE,
+    NOT_VERIFIABLE,
+    UNKNOWN_ID,
+    GatewayRefusal,
+)
 from airflow_provider_mediax.emulator.shared.accounts import Account, Accounts
 from airflow_provider_mediax.emulator.shared.clock import Clock
 
 _MEMBER = re.compile(r'\s*([a-z]+)="([^"]*)"\s*')
 _DATE_FORM = re.compile(r"(Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT")
-
-MISMATCH = "HMAC signature does not match."
-UNKNOWN_ID = "HMAC apikey is invalid for API."
-NOT_VERIFIABLE = "HMAC signature cannot be verified."
-NO_DATE = "HMAC signature cannot be verified, a valid date or x-date header is required."
-MISSING = "HMAC id or signature missing."
-MALFORMED = "HMAC authorization format error."
-
-
-class GatewayRefusal(Exception):
-    """The gateway answers 401; the text is its message."""
 
 
 def check_gateway(headers: Mapping[str, str], accounts: Accounts, clock: Clock) -> Account:
@@ -43,7 +42,7 @@ def check_gateway(headers: Mapping[str, str], accounts: Accounts, clock: Clock) 
     if "date" not in signed or not headers.get("date"):
         raise GatewayRefusal(NO_DATE)
     if "source" not in signed or not headers.get("source"):
-        raise GatewayRefusal("HMAC signature cannot be verified, a valid source header is required.")
+        raise GatewayRefusal(NO_SOURCE)
     account = accounts.by_gateway_id(members["id"])
     if account is None:
         raise GatewayRefusal(UNKNOWN_ID)

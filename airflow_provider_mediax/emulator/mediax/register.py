@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from airflow_provider_mediax.emulator.mediax.capabilities.base import Refused
+from airflow_provider_mediax.emulator.mediax.errors import Refused
 from airflow_provider_mediax.emulator.shared.accounts import Accounts, RegistrationRefused
 from airflow_provider_mediax.emulator.shared.clock import Clock
 from airflow_provider_mediax.emulator.shared.objects import ObjectStore

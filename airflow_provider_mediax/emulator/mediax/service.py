@@ -11,9 +11,10 @@ from http import HTTPStatus
 
 from aiohttp import web
 
-from airflow_provider_mediax.emulator.mediax.capabilities.base import Folder, Refused
+from airflow_provider_mediax.emulator.mediax.capabilities.base import Folder
 from airflow_provider_mediax.emulator.mediax.create_request import check_create, descriptor_of
-from airflow_provider_mediax.emulator.mediax.gateway_signature import GatewayRefusal, check_gateway
+from airflow_provider_mediax.emulator.mediax.errors import GatewayRefusal, Refused
+from airflow_provider_mediax.emulator.mediax.gateway_signature import check_gateway
 from airflow_provider_mediax.emulator.mediax.inputs import NO_INPUT, Fetcher
 from airflow_provider_mediax.emulator.mediax.jobs import LIFECYCLE, MediaxJob
 from airflow_provider_mediax.emulator.mediax.register import register

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from airflow_provider_mediax.emulator.mediax.capabilities.base import Refused
-from airflow_provider_mediax.emulator.mediax.capabilities.making import Cloning
+from airflow_provider_mediax.emulator.mediax.capabilities.making import CloningAnswer
 from airflow_provider_mediax.emulator.mediax.create_request import descriptor_of
+from airflow_provider_mediax.emulator.mediax.errors import Refused
 from airflow_provider_mediax.emulator.mediax.jobs import MediaxJob
 from airflow_provider_mediax.emulator.shared.accounts import Account
 from airflow_provider_mediax.emulator.shared.wire import JsonObject
@@ -29,7 +29,7 @@ class Voices:
         """Keep the voices that a job has trained."""
         for output in job.outputs:
             capability, parameters = descriptor_of(output)
-            if isinstance(capability, Cloning) and not capability.writes(parameters):
+            if isinstance(capability, CloningAnswer) and not capability.writes(parameters):
                 name = str(parameters["modelName"])
                 voice: JsonObject = {"name": name, "createdAt": str(now_ms)}
                 self._trained[job.account.platform_id][capability.model_type, name] = voice

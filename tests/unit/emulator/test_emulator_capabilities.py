@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 import soundfile
 
-from airflow_provider_mediax.emulator.mediax.capabilities import listening as capabilities
+from airflow_provider_mediax.emulator.mediax.capabilities import ANSWERS
 from airflow_provider_mediax.emulator.process import MediaxEmulator
 from airflow_provider_mediax.emulator.shared.accounts import CONTENT_ID
-from airflow_provider_mediax.emulator.sound import files as media
+from airflow_provider_mediax.emulator.sound import files
 from tests.capability_cases import CASES, Case, label
 from tests.unit.emulator.helpers import Platform
 
@@ -64,7 +64,7 @@ def check_file(name: str, data: bytes) -> None:
         case "json":
             assert json.loads(data)
         case "mp4":
-            assert sound_of_mp4(data) == media.file_of("mp3")[0]
+            assert sound_of_mp4(data) == files.file_of("mp3")[0]
         case other:
             raise AssertionError(f"nobody checks {other}")
 
@@ -115,9 +115,7 @@ def sound_of_mp4(data: bytes) -> bytes:
 def test_a_documented_request_ends_in_an_answer_and_files_that_are_what_their_names_say(
     mediax_emulator: MediaxEmulator, platform: Platform, case: Case
 ) -> None:
-    descriptor = (
-        {"outputPrefix": "p-"} if capabilities.CAPABILITIES[case.name].takes_prefix and case.row.get("file") else {}
-    )
+    descriptor = {"outputPrefix": "p-"} if ANSWERS[case.name].takes_prefix and case.row.get("file") else {}
     created = platform.call("CreateJob", request(case.name, case.sent, descriptor=descriptor)).json()
     done = platform.finish(created["createJobResponse"]["job"])
     assert done["state"] == 3, done
@@ -136,7 +134,7 @@ PARAMETERS = [
     (case.name, case.sent, parameter)
     for case in CASES
     if isinstance(case.sent, dict)
-    for parameter in capabilities.CAPABILITIES[case.name].rules
+    for parameter in ANSWERS[case.name].rules
 ]
 
 
@@ -258,7 +256,7 @@ def test_each_path_has_its_own_actions(platform: Platform) -> None:
 
 @pytest.mark.parametrize("extension", ["wav", "mp3", "mid", "json", "mp4"])
 def test_a_generic_file_is_what_its_name_says(extension: str) -> None:
-    check_file(f"a.{extension}", media.file_of(extension)[0])
+    check_file(f"a.{extension}", files.file_of(extension)[0])
 
 
 def test_notes_are_written_as_midi_unless_json_is_asked_for(
@@ -272,5 +270,5 @@ def test_notes_are_written_as_midi_unless_json_is_asked_for(
 
 
 def test_a_tone_is_as_long_as_asked() -> None:
-    with wave.open(io.BytesIO(media.tone(1.5))) as sound:
+    with wave.open(io.BytesIO(files.tone(1.5))) as sound:
         assert sound.getnframes() / sound.getframerate() == 1.5

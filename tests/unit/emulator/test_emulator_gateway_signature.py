@@ -4,20 +4,19 @@ import dataclasses
 
 import pytest
 
-from airflow_provider_mediax.emulator.mediax.gateway_signature import (
+from airflow_provider_mediax.emulator.mediax.errors import (
     MALFORMED,
     MISMATCH,
     MISSING,
     NO_DATE,
+    NO_SOURCE,
     NOT_VERIFIABLE,
     UNKNOWN_ID,
     GatewayRefusal,
-    check_gateway,
 )
+from airflow_provider_mediax.emulator.mediax.gateway_signature import check_gateway
 from airflow_provider_mediax.emulator.shared.accounts import PRESET, Account, Accounts
 from airflow_provider_mediax.emulator.shared.clock import Clock
-
-NO_SOURCE = "HMAC signature cannot be verified, a valid source header is required."
 
 # Section 3.2 of the API reference: date, source, id, key, signature.
 VECTORS = [

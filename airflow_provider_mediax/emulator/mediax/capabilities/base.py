@@ -1,4 +1,4 @@
-"""What every capability of the emulator has: rules for its parameters, and an answer."""
+"""What every capability of the emulator has: rules for its parameters, and an answer. One class is one capability."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
+from airflow_provider_mediax.emulator.mediax.errors import Refused
 from airflow_provider_mediax.emulator.mediax.inputs import Input
 from airflow_provider_mediax.emulator.shared.jobs import WorkFailed
 from airflow_provider_mediax.emulator.shared.objects import Bucket
@@ -16,10 +17,6 @@ from airflow_provider_mediax.emulator.shared.spoiling import Writer
 from airflow_provider_mediax.emulator.shared.wire import JsonObject
 from airflow_provider_mediax.emulator.sound.analysis import NotAudio
 from airflow_provider_mediax.emulator.sound.pool import Analysis, AnalysisBroke
-
-
-class Refused(Exception):
-    """The platform answers with an ``errorResponse``; the text is its message."""
 
 
 class Folder:
@@ -97,10 +94,11 @@ def checks(**rules: Rule) -> Mapping[str, Rule]:
     return MappingProxyType(rules)
 
 
-class Capability(ABC):
+class Answer(ABC):
     """
-    One member of ``smartContentDescriptor``.
+    What the emulator does about one member of ``smartContentDescriptor``.
 
+    :cvar name: of the member.
     :cvar inputs: members of an Input that it takes; empty for no input at all.
     :cvar text_limit: characters of ``sourceData``.
     :cvar rules: its parameters; others are not looked at.
@@ -155,7 +153,25 @@ class Capability(ABC):
             raise WorkFailed(str(error)) from None
 
 
-class SwitchedOn(Capability):
+ANSWERS: dict[str, Answer] = {}
+"""Every capability that the emulator has, by descriptor name."""
+
+A = TypeVar("A", bound=Answer)
+
+
+def emulated(kind: type[A]) -> type[A]:
+    """
+    Let the emulator have the capability that a class answers.
+
+    :raises TypeError: another class answers under this name.
+    """
+    if kind.name in ANSWERS:
+        raise TypeError(f"{kind.__name__} and {type(ANSWERS[kind.name]).__name__} both answer {kind.name}")
+    ANSWERS[kind.name] = kind()
+    return kind
+
+
+class SwitchedOn(Answer):
     """A capability without parameters: the descriptor holds the SwitchOption for on in the place of an object."""
 
     def check(self, value: object) -> JsonObject:

@@ -1,30 +1,42 @@
-"""What the emulator can compute: one entry per capability, checking its parameters and producing its result."""
+"""
+Capabilities that say something about a track: most of them canned, beats computed.
+
+Canned answers have exactly the form in which the platform prints them. The members of sections, candidates and intros
+are documented nowhere; those here are the emulator's own.
+"""
 
 from __future__ import annotations
 
-from airflow_provider_mediax.emulator.mediax.capabilities import canned
 from airflow_provider_mediax.emulator.mediax.capabilities.base import (
     ANY_NUMBER,
-    Capability,
+    Answer,
     Folder,
-    Refused,
     SwitchedOn,
     checks,
     count,
+    emulated,
     one_of,
     real,
     required,
     whole,
 )
-from airflow_provider_mediax.emulator.mediax.capabilities.making import FILE_CAPABILITIES
+from airflow_provider_mediax.emulator.mediax.errors import Refused
 from airflow_provider_mediax.emulator.mediax.inputs import Input
 from airflow_provider_mediax.emulator.shared.wire import JsonObject
 from airflow_provider_mediax.emulator.sound.pool import Analysis
 
-TAG_TYPES = ("vocal", "language", "mood", "genre", "scene", "bgm", "intensity")
+_TAG_TYPES = ("vocal", "language", "mood", "genre", "scene", "bgm", "intensity")
+_TAGS = {
+    "vocal": {"label": "Vocal", "prob": "1.0000"},
+    "language": {"label": "Other", "prob": "0.0817"},
+    "mood": {"label": "Exciting", "prob": "0.2953"},
+    "genre": {"label": "Zhuang", "prob": "0.7710"},
+    "scene": {"label": "Prayer", "prob": "0.8886"},
+}
 
 
-class MusicTag(Capability):
+@emulated
+class MusicTagAnswer(Answer):
     """Canned tags of a track that must decode."""
 
     name = "musicTagV2"
@@ -35,7 +47,7 @@ class MusicTag(Capability):
         asked = parameters.get("tagType")
         if not isinstance(asked, list) or not asked:
             raise Refused("musicTagV2.tagType must be a list with at least one tag type")
-        unknown = [kind for kind in asked if kind not in (*TAG_TYPES, "all")]
+        unknown = [kind for kind in asked if kind not in (*_TAG_TYPES, "all")]
         if unknown:
             raise Refused(f"musicTagV2.tagType does not know {unknown[0]!r}")
         if "all" in asked and len(asked) > 1:
@@ -43,67 +55,121 @@ class MusicTag(Capability):
         return parameters
 
     async def compute(self, parameters: JsonObject, track: Input, analysis: Analysis, folder: Folder) -> JsonObject:
-        """Return the canned tags that were asked for."""
+        """Answer like the printed example: misspelt wrapper, no ``bgm`` though asked, ``intensity`` empty."""
         await analysis.duration_of(track.data)
         asked = parameters["tagType"]
-        return canned.tags([str(kind) for kind in asked] if isinstance(asked, list) else [])
+        kinds = asked if isinstance(asked, list) else []
+        found = {kind: dict(tag) for kind, tag in _TAGS.items() if "all" in kinds or kind in kinds}
+        return {"musigTagV2": {self.name: {**found, "intensity": {}}}}
 
 
-class MusicAsr(Capability):
+# Text, start and end as shares of the track, confidence.
+_LYRICS = (
+    ("天空", 0.10, 0.16, "0.8"),
+    ("还记得那年的夏天", 0.18, 0.30, "0.95"),
+    ("微风吹过了海面", 0.32, 0.43, "0.55"),
+    ("啦啦啦", 0.50, 0.60, "0.3"),
+    ("Sing with me tonight", 0.64, 0.80, "0.1"),
+)
+
+
+@emulated
+class MusicAsrAnswer(Answer):
     """Canned lyrics, spread over the true length of the track."""
 
     name = "musicASR"
     rules = checks(confidence=required(real(0, 1)))
 
     async def compute(self, parameters: JsonObject, track: Input, analysis: Analysis, folder: Folder) -> JsonObject:
-        """Return the canned lines above the confidence."""
-        return canned.lyrics(float(str(parameters["confidence"])), await analysis.duration_of(track.data))
+        """Return the lines above the confidence, every member a string."""
+        duration, confidence = await analysis.duration_of(track.data), float(str(parameters["confidence"]))
+        return {
+            self.name: [
+                {
+                    "text": text,
+                    "startTime": f"{start * duration:.1f}",
+                    "endTime": f"{end * duration:.1f}",
+                    "conf": certainty,
+                }
+                for text, start, end, certainty in _LYRICS
+                if float(certainty) > confidence
+            ]
+        }
 
 
-class MusicHighlight(SwitchedOn):
+# Start and end as shares of the track, score.
+_HIGHLIGHTS = ((0.30, 0.45, "0.93"), (0.70, 0.85, "0.88"))
+
+
+@emulated
+class MusicHighlightAnswer(SwitchedOn):
     """Two canned choruses, spread over the true length of the track."""
 
     name = "musicHighlight"
 
     async def compute(self, parameters: JsonObject, track: Input, analysis: Analysis, folder: Folder) -> JsonObject:
-        """Return the choruses."""
-        return canned.highlights(await analysis.duration_of(track.data))
+        """Return the choruses as the demo site was seen to read them: every member a string."""
+        duration = await analysis.duration_of(track.data)
+        return {
+            self.name: [
+                {"start": f"{start * duration:.2f}", "end": f"{end * duration:.2f}", "score": score}
+                for start, end, score in _HIGHLIGHTS
+            ]
+        }
 
 
-class MusicStructure(Capability):
+# Name and end as a share of the track.
+_SECTIONS = (("intro", 0.1), ("verse", 0.3), ("chorus", 0.45), ("interlude", 0.5), ("chorus", 0.9), ("outro", 1.0))
+
+
+@emulated
+class MusicStructureAnswer(Answer):
     """Canned sections, spread over the true length of the track."""
 
     name = "musicStructureAnalysis"
     rules = checks(structureAnalysis=required(one_of(True)))
 
     async def compute(self, parameters: JsonObject, track: Input, analysis: Analysis, folder: Folder) -> JsonObject:
-        """Return the sections."""
-        return canned.structure(await analysis.duration_of(track.data))
+        """Return sections that follow each other."""
+        duration, starts = await analysis.duration_of(track.data), (0.0, *(end for _, end in _SECTIONS))
+        return {
+            self.name: [
+                {"label": label, "startTime": f"{start * duration:.2f}", "endTime": f"{end * duration:.2f}"}
+                for start, (label, end) in zip(starts, _SECTIONS, strict=False)
+            ]
+        }
 
 
-class MusicRecognition(Capability):
+_CATALOGUE = ("First Light", "River Road", "Paper Moon", "Slow Train", "Winter Garden")
+
+
+@emulated
+class MusicRecognitionAnswer(Answer):
     """Canned candidates."""
 
     name = "musicRecognition"
     rules = checks(outputNum=required(whole(1, 5)))
 
     async def compute(self, parameters: JsonObject, track: Input, analysis: Analysis, folder: Folder) -> JsonObject:
-        """Return as many candidates as were asked for."""
+        """Return as many songs that do not exist as were asked for."""
         await analysis.duration_of(track.data)
-        return canned.candidates(count(parameters, "outputNum", 1))
+        songs = _CATALOGUE[: count(parameters, "outputNum", 1)]
+        return {self.name: [{"song": song, "artist": "Nobody"} for song in songs]}
 
 
-class SkipMusicIntro(SwitchedOn):
+@emulated
+class SkipMusicIntroAnswer(SwitchedOn):
     """An intro that takes an eighth of the track."""
 
     name = "skipMusicIntro"
 
     async def compute(self, parameters: JsonObject, track: Input, analysis: Analysis, folder: Folder) -> JsonObject:
         """Return the end of the intro."""
-        return canned.intro(await analysis.duration_of(track.data))
+        return {self.name: {"endTime": f"{await analysis.duration_of(track.data) / 8:.2f}"}}
 
 
-class MusicBeat(Capability):
+@emulated
+class MusicBeatAnswer(Answer):
     """Beats that are really there, as a marked WAV file and a JSON file."""
 
     name = "musicBeat"
@@ -122,19 +188,3 @@ class MusicBeat(Capability):
         marked = folder.write(f"{track.name}_beat.wav", beats.marked, "audio/wav")
         times = folder.write(f"{track.name}_beat.json", beats.as_json(), "application/json")
         return {"musicBeat": {"mergeFileName": marked, "beatFileName": times}}
-
-
-CAPABILITIES: dict[str, Capability] = {
-    kind.name: kind
-    for kind in (
-        MusicTag(),
-        MusicAsr(),
-        MusicHighlight(),
-        MusicStructure(),
-        MusicRecognition(),
-        SkipMusicIntro(),
-        MusicBeat(),
-        *FILE_CAPABILITIES,
-    )
-}
-"""By descriptor name."""

@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import ClassVar
 
 from airflow_provider_mediax.emulator.mediax.capabilities.base import (
     ANY_NUMBER,
     ANY_TEXT,
     SWITCH,
-    Capability,
+    Answer,
     Folder,
-    Refused,
     checks,
     count,
+    emulated,
     one_of,
     real,
     required,
     whole,
 )
+from airflow_provider_mediax.emulator.mediax.errors import Refused
 from airflow_provider_mediax.emulator.mediax.inputs import Input
 from airflow_provider_mediax.emulator.shared.wire import JsonObject
-from airflow_provider_mediax.emulator.sound import files as media
+from airflow_provider_mediax.emulator.sound import files
 from airflow_provider_mediax.emulator.sound.pool import Analysis
 
 _STEMS = {
@@ -36,7 +36,8 @@ _CLONING = checks(type=required(one_of(1, 2)), modelName=required(ANY_TEXT), tot
 _SONG = checks(emotion=ANY_NUMBER, genre=ANY_NUMBER)
 
 
-class MusicSeparation(Capability):
+@emulated
+class MusicSeparationAnswer(Answer):
     """Stems by the same stand-in as those of Cloud Infinite."""
 
     name = "musicSeperate"
@@ -48,7 +49,7 @@ class MusicSeparation(Capability):
         names = _STEMS[count(parameters, "method", 1)]
         found = await analysis.separate(track.data, [name for name in names if name != "piano"], "wav", None, None)
         waves = {stem.name: stem.data for stem in found}
-        silent = media.tone(await analysis.duration_of(track.data), loudness=0.0) if "piano" in names else b""
+        silent = files.tone(await analysis.duration_of(track.data), loudness=0.0) if "piano" in names else b""
         stems = [
             {"fileName": folder.write(f"{track.name}_{name}.wav", waves.get(name, silent), "audio/wav"), "tone": tone}
             for name, tone in _TONES.items()
@@ -57,7 +58,8 @@ class MusicSeparation(Capability):
         return {self.name: stems}
 
 
-class VocalMidi(Capability):
+@emulated
+class VocalMidiAnswer(Answer):
     """A scale, as MIDI or JSON."""
 
     name = "vocalMidi"
@@ -71,7 +73,7 @@ class VocalMidi(Capability):
         return {self.name: {"fileName": _write(folder, f"{track.name}.{extension}")}}
 
 
-class _Maker(Capability):
+class _Maker(Answer):
     """
     Makes a number of files of one kind.
 
@@ -116,7 +118,8 @@ class _Songs(_Maker):
         return parameters
 
 
-class MusicCompose(_Songs):
+@emulated
+class MusicComposeAnswer(_Songs):
     """Songs out of nothing."""
 
     name = "musicCompose"
@@ -126,14 +129,16 @@ class MusicCompose(_Songs):
     takes_prefix = False
 
 
-class ImageBgm(_Songs):
+@emulated
+class ImageBgmAnswer(_Songs):
     """Songs for an image."""
 
     name = "imageBgmGeneration"
     rules = checks(songQuantity=whole(1, 100), type=one_of(1, 2), outputType=ANY_NUMBER, **_SONG)
 
 
-class TextBgm(_Songs):
+@emulated
+class TextBgmAnswer(_Songs):
     """Songs for a text."""
 
     name = "textBgmGeneration"
@@ -141,7 +146,8 @@ class TextBgm(_Songs):
     rules = checks(songQuantity=whole(1, 100), type=one_of(1, 2), **_SONG)
 
 
-class MusicComposeHumming(_Maker):
+@emulated
+class MusicComposeHummingAnswer(_Maker):
     """Songs from a melody."""
 
     name = "musicComposerHumming"
@@ -149,7 +155,8 @@ class MusicComposeHumming(_Maker):
     listens = True
 
 
-class VideoBgm(_Maker):
+@emulated
+class VideoBgmAnswer(_Maker):
     """Videos, of which there is only the sound."""
 
     name = "videoBgmGeneration"
@@ -166,7 +173,7 @@ class VideoBgm(_Maker):
         return parameters
 
 
-class Cloning(Capability):
+class CloningAnswer(Answer):
     """
     Trains a voice or sounds like one.
 
@@ -194,7 +201,8 @@ class Cloning(Capability):
         return {self.name: {self.member: _write(folder, f"{track.name}_{parameters['modelName']}.wav")}}
 
 
-class SingingCloning(Cloning):
+@emulated
+class SingingCloningAnswer(CloningAnswer):
     """Singing voices."""
 
     name = "singingCloning"
@@ -203,7 +211,8 @@ class SingingCloning(Cloning):
     rules = checks(**_CLONING, useSeparate=SWITCH)
 
 
-class VoiceCloning(Cloning):
+@emulated
+class VoiceCloningAnswer(CloningAnswer):
     """Speaking voices. Their number in ListModels is documented nowhere."""
 
     name = "voiceCloning"
@@ -212,20 +221,7 @@ class VoiceCloning(Cloning):
     rules = checks(**_CLONING, language=ANY_NUMBER, speechRate=real(0))
 
 
-FILE_CAPABILITIES: Sequence[Capability] = (
-    MusicSeparation(),
-    VocalMidi(),
-    SingingCloning(),
-    VoiceCloning(),
-    MusicCompose(),
-    MusicComposeHumming(),
-    ImageBgm(),
-    VideoBgm(),
-    TextBgm(),
-)
-
-
 def _write(folder: Folder, name: str) -> str:
     extension = name.rpartition(".")[2]
-    data, content_type = media.file_of(extension)
+    data, content_type = files.file_of(extension)
     return folder.write(name, data, content_type)
