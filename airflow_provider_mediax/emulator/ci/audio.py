@@ -6,7 +6,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from airflow_provider_mediax.emulator.ci.wire import Node, Tree, invalid
+from airflow_provider_mediax.emulator.ci.errors import invalid
+from airflow_provider_mediax.emulator.ci.wire import Node, Tree
 
 STEMS = {
     "IsAudio": ("voice",),

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import ClassVar
 
-from airflow_provider_mediax.emulator.ci.queues import Queue
+from airflow_provider_mediax.emulator.ci.queues import SmartAudioQueue
 from airflow_provider_mediax.emulator.ci.submit import Submission
 from airflow_provider_mediax.emulator.shared.jobs import EmulatedJob, Lifecycle
 from airflow_provider_mediax.emulator.sound.separation import AudioFacts
@@ -77,7 +77,7 @@ class CiJob(EmulatedJob):
     region: str
     cos_id: str
     submission: Submission
-    queue: Queue
+    queue: SmartAudioQueue
     id: str = field(default_factory=lambda: f"j{uuid.uuid4().hex}")
     stems: list[StemFile] = field(default_factory=list)
 

@@ -7,14 +7,15 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from airflow_provider_mediax.emulator.ci.wire import CiError, Tree, Value, invalid, page_of, read_request, time_text
+from airflow_provider_mediax.emulator.ci.errors import CiError, invalid
+from airflow_provider_mediax.emulator.ci.wire import Tree, Value, page_of, read_request, time_text
 
 _NOTIFY = ("Url", "State", "Type", "Event", "ResultFormat", "MqMode", "MqRegion", "MqName")
 _NOTIFY_VALUES = {"State": ("On", "Off"), "Type": ("Url", "TDMQ"), "ResultFormat": ("XML", "JSON")}
 
 
 @dataclass(slots=True, eq=False)
-class Queue:
+class SmartAudioQueue:
     """
     A queue. Times are epoch seconds.
 
@@ -60,21 +61,21 @@ class Queues:
     """One queue per bucket, made when it is first asked for."""
 
     def __init__(self) -> None:
-        self._queues: dict[str, Queue] = {}
+        self._queues: dict[str, SmartAudioQueue] = {}
 
     def reset(self) -> None:
         """Forget every queue."""
         self._queues.clear()
 
-    def of(self, bucket: str, now: float) -> Queue:
+    def of(self, bucket: str, now: float) -> SmartAudioQueue:
         """Return the queue of the bucket, always under the same id."""
         if bucket not in self._queues:
             identity = "p" + hashlib.md5(bucket.encode(), usedforsecurity=False).hexdigest()
-            self._queues[bucket] = Queue(identity, now, now)
+            self._queues[bucket] = SmartAudioQueue(identity, now, now)
             self._queues[bucket].active.set()
         return self._queues[bucket]
 
-    def update(self, bucket: str, queue_id: str, body: bytes, now: float) -> Queue:
+    def update(self, bucket: str, queue_id: str, body: bytes, now: float) -> SmartAudioQueue:
         """
         Change name, state or notification of the queue.
 
@@ -97,7 +98,7 @@ class Queues:
         return queue
 
 
-def queue_page(queues: list[Queue], query: Mapping[str, str]) -> Tree:
+def queue_page(queues: list[SmartAudioQueue], query: Mapping[str, str]) -> Tree:
     """
     Return the queues that were asked for.
 
@@ -124,4 +125,4 @@ def queue_page(queues: list[Queue], query: Mapping[str, str]) -> Tree:
 def unknown_queue(queue_id: str | None) -> CiError:
     """Return the error for a queue that does not exist, or that was not named though it must be."""
     message = "The QueueId is required." if queue_id is None else f"The queue {queue_id} does not exist."
-    return CiError(400, "QueueNotFound", message)
+    return CiError("QueueNotFound", message)

@@ -13,23 +13,22 @@ from aiohttp import web
 
 from airflow_provider_mediax.emulator.ci.audio import STEMS
 from airflow_provider_mediax.emulator.ci.callbacks import notify
+from airflow_provider_mediax.emulator.ci.errors import CiError, invalid
 from airflow_provider_mediax.emulator.ci.jobs import LIFECYCLE, CiJob, StemFile
-from airflow_provider_mediax.emulator.ci.queues import Queue, Queues, queue_page, unknown_queue
+from airflow_provider_mediax.emulator.ci.queues import Queues, SmartAudioQueue, queue_page, unknown_queue
 from airflow_provider_mediax.emulator.ci.submit import TAG, read_submission
 from airflow_provider_mediax.emulator.ci.templates import Templates
 from airflow_provider_mediax.emulator.ci.views import job_tree, list_page
-from airflow_provider_mediax.emulator.ci.wire import CiError, Tree, Value, as_xml, invalid, page_of, time_text
-from airflow_provider_mediax.emulator.cos.answers import request_id
+from airflow_provider_mediax.emulator.ci.wire import Tree, Value, as_xml, page_of, time_text
 from airflow_provider_mediax.emulator.shared import faults
-from airflow_provider_mediax.emulator.shared.accounts import Account, Accounts
-from airflow_provider_mediax.emulator.shared.clock import Clock
-from airflow_provider_mediax.emulator.shared.faults import Faults, Refusal
+from airflow_provider_mediax.emulator.shared.accounts import Customer
+from airflow_provider_mediax.emulator.shared.faults import Refusal
 from airflow_provider_mediax.emulator.shared.jobs import JobBoard, WorkFailed
-from airflow_provider_mediax.emulator.shared.ledger import CancelRecord, Ledger, RequestRecord
-from airflow_provider_mediax.emulator.shared.objects import NoSuchKey, ObjectStore
-from airflow_provider_mediax.emulator.shared.plan import Plan
+from airflow_provider_mediax.emulator.shared.ledger import CancelRecord, RequestRecord
+from airflow_provider_mediax.emulator.shared.objects import NoSuchKey
 from airflow_provider_mediax.emulator.shared.q_sign import SignatureRefusal, signer_of
-from airflow_provider_mediax.emulator.shared.wire import Target
+from airflow_provider_mediax.emulator.shared.wire import RequestTarget, request_id
+from airflow_provider_mediax.emulator.shared.world import World
 from airflow_provider_mediax.emulator.sound.analysis import NotAudio
 from airflow_provider_mediax.emulator.sound.pool import Analysis, AnalysisBroke
 
@@ -68,7 +67,7 @@ class _Asked:
     bucket: str
     region: str
     cos_id: str
-    account: Account
+    account: Customer
     argument: str
     query: dict[str, str]
 
@@ -79,36 +78,22 @@ def place_of(host: str) -> tuple[str, str] | None:
     return (found["bucket"] or "", found["region"]) if found else None
 
 
-class CiService:
+class CiEndpoint:
     """
     Answers requests to ``<bucket>.ci.<region>.myqcloud.com``.
 
-    :param accounts: whose keys are accepted.
-    :param store: where inputs are read and stems are written.
+    :param world: accounts, buckets, time, and what tests decided.
     :param analysis: separates.
     :ivar missing: preconditions that do not hold.
     """
 
-    def __init__(
-        self,
-        accounts: Accounts,
-        store: ObjectStore,
-        analysis: Analysis,
-        injected: Faults,
-        ledger: Ledger,
-        clock: Clock,
-        plan: Plan,
-    ) -> None:
-        self._accounts = accounts
-        self._store = store
+    def __init__(self, world: World, analysis: Analysis) -> None:
+        self._world = world
         self._analysis = analysis
-        self._faults = injected
-        self._ledger = ledger
-        self._clock = clock
         self.missing: set[str] = set()
         self.templates = Templates()
         self.queues = Queues()
-        self.jobs: JobBoard[CiJob] = JobBoard(clock, plan, LIFECYCLE, self._separate, self._notify)
+        self.jobs: JobBoard[CiJob] = JobBoard(world.clock, world.plan, LIFECYCLE, self._separate, self._notify)
         self._answers: dict[str, Callable[[_Asked], Tree | None]] = {
             "SubmitCiJob": self._submit,
             "ListCiJobs": self._list,
@@ -131,11 +116,11 @@ class CiService:
         self.queues.reset()
         self.missing.clear()
 
-    def queue_of(self, bucket: str) -> Queue:
+    def queue_of(self, bucket: str) -> SmartAudioQueue:
         """Return the smart-audio queue of a bucket."""
-        return self.queues.of(bucket, self._clock.now())
+        return self.queues.of(bucket, self._world.clock.now())
 
-    async def handle(self, request: web.Request, target: Target, record: RequestRecord) -> web.StreamResponse:
+    async def handle(self, request: web.Request, target: RequestTarget, record: RequestRecord) -> web.StreamResponse:
         """Answer one request."""
         record.action = action_of(target)
         body = await request.read()
@@ -151,18 +136,18 @@ class CiService:
             status = HTTPStatus.BAD_REQUEST if refusal.status == HTTPStatus.OK else refusal.status
             return _error(status, refusal.code, refusal.message)
 
-        fault = self._faults.take(record.action)
+        fault = self._world.faults.take(record.action)
         record.fault = fault.kind if fault else None
         response = await faults.answer(request, fault, act, refuse)
         if not response.prepared:
             response.headers.setdefault("x-ci-request-id", request_id())
         return response
 
-    def _act(self, target: Target, body: bytes, record: RequestRecord) -> web.Response:
+    def _act(self, target: RequestTarget, body: bytes, record: RequestRecord) -> web.Response:
         asked = self._admit(target, body, record)
         answer = self._answers.get(record.action)
         if answer is None:
-            raise CiError(501, "NotImplemented", "The emulator does not have this operation.")
+            raise CiError("NotImplemented", "The emulator does not have this operation.")
         identity = request_id()
         tree = answer(asked)
         if tree is None:
@@ -171,24 +156,24 @@ class CiService:
             tree = {"RequestId": identity, **tree}
         return _xml(as_xml("Response", tree), 200, identity)
 
-    def _admit(self, target: Target, body: bytes, record: RequestRecord) -> _Asked:
+    def _admit(self, target: RequestTarget, body: bytes, record: RequestRecord) -> _Asked:
         bucket, region = place_of(target.host) or ("", "")
-        if bucket and self._store.find(bucket, region) is None:
-            raise CiError(404, "NoSuchBucket", "The specified bucket does not exist.")
+        if bucket and self._world.store.find(bucket, region) is None:
+            raise CiError("NoSuchBucket", "The specified bucket does not exist.")
         try:
-            cos_id = signer_of(target, self._accounts, self._clock.now(), TOKEN)
+            cos_id = signer_of(target, self._world.accounts, self._world.clock.now(), TOKEN)
         except SignatureRefusal as refusal:
-            raise CiError(401, refusal.ci_code, refusal.message) from None
+            raise CiError(refusal.ci_code, refusal.message) from None
         if not bucket and record.action != "ListCiBuckets":
-            raise CiError(400, "InvalidHost", "The host must begin with a bucket.")
-        owned = self._accounts.buckets_of(cos_id)
+            raise CiError("InvalidHost", "The host must begin with a bucket.")
+        owned = self._world.accounts.buckets_of(cos_id)
         account = next((account for account in owned if bucket in ("", account.bucket)), None)
         if account is None:
-            raise CiError(403, "AccessDenied", "Access Denied.")
+            raise CiError("AccessDenied", "Access Denied.")
         if record.action != "ListCiBuckets" and "bucket_bound" in self.missing:
-            raise CiError(400, "MediaBucketUnBinded", "The bucket is not bound to Cloud Infinite.")
+            raise CiError("MediaBucketUnBinded", "The bucket is not bound to Cloud Infinite.")
         if record.action not in _BEFORE_ACTIVATION and "smart_audio" in self.missing:
-            raise CiError(400, "MediaBucketUnBinded", "Smart audio is not activated for the bucket.")
+            raise CiError("MediaBucketUnBinded", "Smart audio is not activated for the bucket.")
         found = _PATH.fullmatch(target.path)
         # A signature in the address is none of the operation's parameters.
         query = {name: text for name, text in target.query.items() if not name.startswith("q-") and name != TOKEN}
@@ -200,7 +185,7 @@ class CiService:
         queue = self.queue_of(asked.bucket)
         self._check_queue(queue, submission.queue_id)
         if "role" in self.missing:
-            raise CiError(400, "CIRoleNotExist", "The role CI_QCSRole does not exist.")
+            raise CiError("CIRoleNotExist", "The role CI_QCSRole does not exist.")
         job = self.jobs.start(
             CiJob(
                 account=asked.account,
@@ -216,7 +201,7 @@ class CiService:
         asked.record.job_id, asked.record.marker = job.id, job.marker
         return {"JobsDetail": job_tree(job)}
 
-    def _check_queue(self, queue: Queue, named: str | None) -> None:
+    def _check_queue(self, queue: SmartAudioQueue, named: str | None) -> None:
         if named not in (None, queue.id) or (named is None and "queue_id_optional" in self.missing):
             raise unknown_queue(named)
 
@@ -243,19 +228,19 @@ class CiService:
         return {name: each for name, each in tree.items() if each}
 
     def _cancel(self, asked: _Asked) -> None:
-        ids, now = self._ids(asked), self._clock.now()
+        ids, now = self._ids(asked), self._world.clock.now()
         jobs = {each: self.jobs.get(asked.bucket, each) for each in ids}
         states = {each: job.state.value if job else None for each, job in jobs.items()}
         # Whether the service cancels the others is undocumented; here one wrong id spares all.
         wrong = [each for each, state in states.items() if state not in ("Submitted", "Pause")]
         for each, job in jobs.items():
             accepted = not wrong and job is not None and self.jobs.cancel(job)
-            self._ledger.cancel(CancelRecord(now, each, states[each], accepted))
+            self._world.ledger.cancel(CancelRecord(now, each, states[each], accepted))
         if wrong:
             raise invalid(f"The job {wrong[0]} cannot be canceled: {states[wrong[0]] or 'it does not exist'}.")
 
     def _save_template(self, asked: _Asked) -> Tree:
-        now = self._clock.now()
+        now = self._world.clock.now()
         return {"Template": self.templates.save(asked.bucket, asked.body, now, asked.argument or None).as_tree()}
 
     def _list_templates(self, asked: _Asked) -> Tree:
@@ -270,12 +255,14 @@ class CiService:
         return queue_page([] if "smart_audio" in self.missing else [self.queue_of(asked.bucket)], asked.query)
 
     def _update_queue(self, asked: _Asked) -> Tree:
-        now = self._clock.now()
+        now = self._world.clock.now()
         return {"Queue": self.queues.update(asked.bucket, asked.argument, asked.body, now).as_tree()}
 
     def _list_buckets(self, asked: _Asked) -> Tree:
         prefix, names = asked.query.get("bucketName", ""), asked.query.get("bucketNames", "")
-        open_ones = [] if {"smart_audio", "bucket_bound"} & self.missing else self._accounts.buckets_of(asked.cos_id)
+        open_ones = (
+            [] if {"smart_audio", "bucket_bound"} & self.missing else self._world.accounts.buckets_of(asked.cos_id)
+        )
         wanted = [
             self._bucket_tree(account.bucket, account.region)
             for account in open_ones
@@ -295,7 +282,7 @@ class CiService:
 
     async def _separate(self, job: CiJob) -> None:
         submission, settings = job.submission, job.submission.settings
-        source = self._store.find(job.owner, job.region)
+        source = self._world.store.find(job.owner, job.region)
         try:
             if source is None:
                 raise NoSuchKey(submission.source)
@@ -303,8 +290,8 @@ class CiService:
         except NoSuchKey:
             raise WorkFailed(f"the bucket has no {submission.source!r}", "ResourceNotFound") from None
         goal = submission.output["Bucket"]
-        output = self._store.find(goal, submission.output["Region"])
-        if output is None or not self._accounts.may_use(job.cos_id, goal):
+        output = self._world.store.find(goal, submission.output["Region"])
+        if output is None or not self._world.accounts.may_use(job.cos_id, goal):
             raise WorkFailed(f"the bucket {goal} cannot be written to", "WriteTargetBucketDenied")
         try:
             stems = await self._analysis.separate(
@@ -319,14 +306,14 @@ class CiService:
             job.stems.append(StemFile(key, md5, len(stem.data), stem.facts))
 
     async def _notify(self, job: CiJob) -> None:
-        await notify(job, self._ledger, self._clock)
+        await notify(job, self._world.ledger, self._world.clock)
 
 
 _WITHOUT_REQUEST_ID = ("SubmitCiJob", "ListCiJobs", "DescribeCiJobs")
 _BEFORE_ACTIVATION = ("ListCiQueues", "ListCiBuckets", "OpenCiBucket")
 
 
-def action_of(target: Target) -> str:
+def action_of(target: RequestTarget) -> str:
     """Name the operation of a request, ``Unknown`` if the emulator does not have it."""
     found = _PATH.fullmatch(target.path)
     if found is None:

@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from airflow_provider_mediax.emulator.ci.audio import STEMS, AudioSettings, read_settings
-from airflow_provider_mediax.emulator.ci.templates import Template
-from airflow_provider_mediax.emulator.ci.wire import Node, Tree, invalid, read_request
+from airflow_provider_mediax.emulator.ci.errors import invalid
+from airflow_provider_mediax.emulator.ci.templates import SavedTemplate
+from airflow_provider_mediax.emulator.ci.wire import Node, Tree, read_request
 
 TAG = "VoiceSeparate"
 """The only kind of job that the emulator has."""
@@ -51,7 +52,7 @@ class Submission:
 
     source: str
     settings: AudioSettings
-    template: Template | None
+    template: SavedTemplate | None
     output: Mapping[str, str]
     user_data: str | None
     level: str | None
@@ -78,7 +79,7 @@ class Submission:
         return {**asked, "Output": self.output, **{name: text for name, text in rest.items() if text is not None}}
 
 
-def read_submission(body: bytes, template_of: Callable[[str], Template]) -> Submission:
+def read_submission(body: bytes, template_of: Callable[[str], SavedTemplate]) -> Submission:
     """
     Check the body of a submit.
 

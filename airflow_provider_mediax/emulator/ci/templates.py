@@ -7,14 +7,15 @@ import uuid
 from dataclasses import dataclass
 
 from airflow_provider_mediax.emulator.ci.audio import AudioSettings, read_settings
-from airflow_provider_mediax.emulator.ci.wire import CiError, Tree, Value, invalid, page_of, read_request, time_text
+from airflow_provider_mediax.emulator.ci.errors import CiError, invalid
+from airflow_provider_mediax.emulator.ci.wire import Tree, Value, page_of, read_request, time_text
 
 _REQUEST = ("Tag", "Name", "AudioMode", "AudioConfig")
 _NAME = re.compile(r"[A-Za-z0-9_*\-\u4e00-\u9fff]{1,64}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Template:
+class SavedTemplate:
     """
     One template of a bucket. Times are epoch seconds.
 
@@ -46,13 +47,13 @@ class Templates:
     """All templates of one emulator, oldest first."""
 
     def __init__(self) -> None:
-        self._templates: dict[str, Template] = {}
+        self._templates: dict[str, SavedTemplate] = {}
 
     def reset(self) -> None:
         """Forget every template."""
         self._templates.clear()
 
-    def get(self, bucket: str, template_id: str) -> Template:
+    def get(self, bucket: str, template_id: str) -> SavedTemplate:
         """
         Find a template of the bucket.
 
@@ -60,10 +61,10 @@ class Templates:
         """
         found = self._templates.get(template_id)
         if found is None or found.bucket != bucket:
-            raise CiError(400, "TemplateNotFound", f"The template {template_id} does not exist.")
+            raise CiError("TemplateNotFound", f"The template {template_id} does not exist.")
         return found
 
-    def save(self, bucket: str, body: bytes, now: float, template_id: str | None = None) -> Template:
+    def save(self, bucket: str, body: bytes, now: float, template_id: str | None = None) -> SavedTemplate:
         """
         Create a template, or change the one with that id.
 
@@ -78,8 +79,8 @@ class Templates:
             raise invalid("Request/Name takes Chinese and Latin letters, digits, _, - and *, at most 64")
         settings = read_settings(request)
         if any(each.name == name and each != old for each in self._of(bucket)):
-            raise CiError(400, "TemplateNameDuplicate", f"There is a template with the name {name}.")
-        template = Template(
+            raise CiError("TemplateNameDuplicate", f"There is a template with the name {name}.")
+        template = SavedTemplate(
             id=old.id if old else f"t{uuid.uuid4().hex}",
             bucket=bucket,
             name=name,
@@ -123,5 +124,5 @@ class Templates:
             tree["NonExistTIDs"] = {"TemplateId": missing}
         return tree
 
-    def _of(self, bucket: str) -> list[Template]:
+    def _of(self, bucket: str) -> list[SavedTemplate]:
         return [each for each in self._templates.values() if each.bucket == bucket]

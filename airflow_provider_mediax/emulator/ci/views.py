@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 
+from airflow_provider_mediax.emulator.ci.errors import CiError, invalid
 from airflow_provider_mediax.emulator.ci.jobs import KNOWN_STATES, CiJob, State, StemFile
 from airflow_provider_mediax.emulator.ci.submit import TAG
-from airflow_provider_mediax.emulator.ci.wire import CiError, Tree, Value, invalid, read_time, time_text
+from airflow_provider_mediax.emulator.ci.wire import Tree, Value, read_time, time_text
 
 _LIST_PARAMETERS = frozenset(
     {
@@ -99,7 +100,7 @@ def _filter(query: Mapping[str, str]) -> Callable[[CiJob], bool]:
 def _number(query: Mapping[str, str], name: str, default: int) -> int:
     text = query.get(name) or str(default)
     if not (text.isascii() and text.isdecimal() and len(text) < 10):
-        raise CiError(400, "InvalidArgument", f"{name} must be a number")
+        raise CiError("InvalidArgument", f"{name} must be a number")
     return int(text)
 
 

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta, timezone
 from typing import TypeAlias, TypeVar
 from xml.etree.ElementTree import Element, ParseError, SubElement, fromstring, tostring
 
+from airflow_provider_mediax.emulator.ci.errors import CiError, invalid
 from airflow_provider_mediax.emulator.shared.wire import JsonObject
 
 T = TypeVar("T")
@@ -22,26 +23,6 @@ NOT_YET = "-"
 _PAGING = (("pageNumber", "1"), ("pageSize", "10"))
 _UNPRINTABLE = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # what XML cannot hold
 _ZONE = timezone(timedelta(hours=8))
-
-
-class CiError(Exception):
-    """
-    An error answer.
-
-    :param status: HTTP status.
-    :param code: of the error list of Cloud Infinite.
-    """
-
-    def __init__(self, status: int, code: str, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-        self.code = code
-        self.message = message
-
-
-def invalid(message: str) -> CiError:
-    """Return the error for a request that is wrong in itself."""
-    return CiError(400, "InvalidArgument", message)
 
 
 class Node:
@@ -110,7 +91,7 @@ def read_request(body: bytes, known: Collection[str]) -> Node:
     :raises CiError: it is empty or not a ``Request``.
     """
     if not body.strip():
-        raise CiError(400, "MissingContent", "The request has no body.")
+        raise CiError("MissingContent", "The request has no body.")
     return Node(parse(body, "Request"), "Request", known)
 
 
@@ -121,13 +102,13 @@ def parse(body: bytes, root: str) -> Element:
     :raises CiError: it is no such XML.
     """
     if b"<!DOCTYPE" in body:
-        raise CiError(400, "InvalidContent", "The body must not declare a document type.")
+        raise CiError("InvalidContent", "The body must not declare a document type.")
     try:
         element = fromstring(body)  # noqa: S314 - without a document type there are no entities to expand
     except (ParseError, ValueError) as error:
-        raise CiError(400, "InvalidContent", f"The body is not XML: {error}") from None
+        raise CiError("InvalidContent", f"The body is not XML: {error}") from None
     if element.tag != root:
-        raise CiError(400, "InvalidContent", f"The root of the body must be {root}.")
+        raise CiError("InvalidContent", f"The root of the body must be {root}.")
     return element
 
 

@@ -6,7 +6,6 @@ import base64
 import binascii
 import hashlib
 import re
-import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import formatdate
@@ -15,8 +14,9 @@ from xml.etree.ElementTree import Element, ParseError, SubElement, fromstring, t
 
 from aiohttp import web
 
-from airflow_provider_mediax.emulator.shared.objects import Bucket, Listing, StoredObject
-from airflow_provider_mediax.emulator.shared.wire import Target
+from airflow_provider_mediax.emulator.cos.errors import CosError
+from airflow_provider_mediax.emulator.shared.objects import Bucket, KeyPage, StoredObject
+from airflow_provider_mediax.emulator.shared.wire import RequestTarget, request_id
 
 PAGE_LIMIT = 1000
 """Entries on one page of any list, and objects in one deletion."""
@@ -24,27 +24,7 @@ PAGE_LIMIT = 1000
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 
 
-class CosError(Exception):
-    """
-    An error answer.
-
-    :param status: HTTP status.
-    :param code: COS error code.
-    """
-
-    def __init__(self, status: int, code: str, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-        self.code = code
-        self.message = message
-
-
-def request_id() -> str:
-    """Make a value for ``x-cos-request-id``."""
-    return base64.b64encode(uuid.uuid4().bytes).decode()
-
-
-def error_answer(target: Target, status: int, code: str, message: str) -> web.Response:
+def error_answer(target: RequestTarget, status: int, code: str, message: str) -> web.Response:
     """Return the answer to a request that went wrong."""
     identity = request_id()
     root = Element("Error")
@@ -84,11 +64,11 @@ def read_xml(body: bytes, root: str) -> Element:
     except (ParseError, ValueError):
         element = None
     if element is None or element.tag != root:
-        raise CosError(400, "MalformedXML", "The XML you provided was not well-formed.")
+        raise CosError("MalformedXML", "The XML you provided was not well-formed.")
     return element
 
 
-def content(stored: StoredObject, target: Target) -> web.Response:
+def content(stored: StoredObject, target: RequestTarget) -> web.Response:
     """
     Return an object, or the part of it that is asked for.
 
@@ -102,7 +82,7 @@ def content(stored: StoredObject, target: Target) -> web.Response:
         **stored.metadata,
     }
     if not _matches(target.headers.get("if-match", "*"), stored.etag):
-        raise CosError(412, "PreconditionFailed", "At least one of the preconditions you specified did not hold.")
+        raise CosError("PreconditionFailed", "At least one of the preconditions you specified did not hold.")
     if _matches(target.headers.get("if-none-match", ""), stored.etag):
         return web.Response(status=304, headers=headers)
     part = range_of(target.headers.get("range", ""), len(stored.data))
@@ -133,7 +113,7 @@ def range_of(header: str, size: int) -> tuple[int, int] | None:
     start = int(first) if first else max(0, size - int(last))
     end = min(size, int(last) + 1) if first and last else size
     if start >= size:
-        raise CosError(416, "InvalidRange", "The requested range is not satisfiable")
+        raise CosError("InvalidRange", "The requested range is not satisfiable")
     return start, end
 
 
@@ -145,14 +125,14 @@ def check_md5(headers: Mapping[str, str], body: bytes) -> None:
     """
     promised = headers.get("content-md5")
     if promised is not None and _decode_md5(promised) != hashlib.md5(body, usedforsecurity=False).digest():
-        raise CosError(400, "BadDigest", "The Content-MD5 you specified did not match what we received.")
+        raise CosError("BadDigest", "The Content-MD5 you specified did not match what we received.")
 
 
 def _decode_md5(text: str) -> bytes:
     try:
         return base64.b64decode(text, validate=True)
     except binascii.Error:
-        raise CosError(400, "InvalidDigest", "The Content-MD5 you specified is not valid.") from None
+        raise CosError("InvalidDigest", "The Content-MD5 you specified is not valid.") from None
 
 
 def listing(query: Mapping[str, str], bucket: Bucket) -> web.Response:
@@ -171,7 +151,7 @@ def listing(query: Mapping[str, str], bucket: Bucket) -> web.Response:
     return xml_answer(root)
 
 
-def _entries(root: Element, page: Listing, encoded: bool) -> None:
+def _entries(root: Element, page: KeyPage, encoded: bool) -> None:
     for key, stored in page.contents:
         entry = {
             "Key": key_text(key, encoded),
@@ -202,7 +182,7 @@ def number(query: Mapping[str, str], name: str, default: int) -> int:
     """
     text = query.get(name) or str(default)
     if not (text.isascii() and text.isdecimal() and len(text) < 10):
-        raise CosError(400, "InvalidArgument", f"{name} must be a number")
+        raise CosError("InvalidArgument", f"{name} must be a number")
     return int(text)
 
 
@@ -213,7 +193,7 @@ def is_encoded(query: Mapping[str, str]) -> bool:
     :raises CosError: another encoding is asked for.
     """
     if query.get("encoding-type", "") not in ("", "url"):
-        raise CosError(400, "InvalidArgument", "encoding-type must be url")
+        raise CosError("InvalidArgument", "encoding-type must be url")
     return query.get("encoding-type") == "url"
 
 

@@ -8,7 +8,6 @@ from xml.etree.ElementTree import Element, SubElement
 from aiohttp import web
 
 from airflow_provider_mediax.emulator.cos.answers import (
-    CosError,
     fill,
     is_encoded,
     iso_time,
@@ -18,6 +17,7 @@ from airflow_provider_mediax.emulator.cos.answers import (
     read_xml,
     xml_answer,
 )
+from airflow_provider_mediax.emulator.cos.errors import CosError
 from airflow_provider_mediax.emulator.shared.objects import Bucket, StoredObject, Upload
 
 SMALLEST_PART = 1024 * 1024
@@ -34,7 +34,7 @@ def upload_named(bucket: Bucket, key: str, query: Mapping[str, str]) -> Upload:
     """
     upload = bucket.uploads.get(query.get("uploadId", ""))
     if upload is None or upload.key != key:
-        raise CosError(404, "NoSuchUpload", "The specified multipart upload does not exist.")
+        raise CosError("NoSuchUpload", "The specified multipart upload does not exist.")
     return upload
 
 
@@ -53,7 +53,7 @@ def store_part(upload: Upload, query: Mapping[str, str], data: bytes, now: float
     """
     place = number(query, "partNumber", 0)
     if not 1 <= place <= _LAST_NUMBER:
-        raise CosError(400, "InvalidArgument", f"partNumber must be from 1 to {_LAST_NUMBER}")
+        raise CosError("InvalidArgument", f"partNumber must be from 1 to {_LAST_NUMBER}")
     part = StoredObject.of(data, now)
     upload.parts[place] = part
     return part
@@ -68,17 +68,17 @@ def complete(bucket: Bucket, upload: Upload, body: bytes, now: float) -> web.Res
     named = [_part_named(each) for each in read_xml(body, "CompleteMultipartUpload")]
     places = [place for place, _ in named]
     if not named:
-        raise CosError(400, "MalformedXML", "The XML you provided was not well-formed.")
+        raise CosError("MalformedXML", "The XML you provided was not well-formed.")
     if places != sorted(set(places)):
-        raise CosError(400, "InvalidPartOrder", "The list of parts was not in ascending order.")
+        raise CosError("InvalidPartOrder", "The list of parts was not in ascending order.")
     parts = []
     for place, etag in named:
         part = upload.parts.get(place)
         if part is None or part.etag.strip('"') != etag.strip('"'):
-            raise CosError(400, "InvalidPart", "One or more of the specified parts could not be found.")
+            raise CosError("InvalidPart", "One or more of the specified parts could not be found.")
         parts.append(part)
     if any(len(part.data) < SMALLEST_PART for part in parts[:-1]):
-        raise CosError(400, "EntityTooSmall", "Your proposed upload is smaller than the minimum allowed object size.")
+        raise CosError("EntityTooSmall", "Your proposed upload is smaller than the minimum allowed object size.")
     stored = bucket.put_parts(upload, parts, now)
     root = Element("CompleteMultipartUploadResult")
     location = f"{bucket.name}.cos.{bucket.region}.myqcloud.com/{key_text(upload.key, encoded=True)}"
@@ -89,7 +89,7 @@ def complete(bucket: Bucket, upload: Upload, body: bytes, now: float) -> web.Res
 def _part_named(element: Element) -> tuple[int, str]:
     place = element.findtext("PartNumber") or ""
     if element.tag != "Part" or not (place.isascii() and place.isdecimal() and len(place) < 10):
-        raise CosError(400, "MalformedXML", "The XML you provided was not well-formed.")
+        raise CosError("MalformedXML", "The XML you provided was not well-formed.")
     return int(place), element.findtext("ETag") or ""
 
 
@@ -114,7 +114,7 @@ def list_parts(bucket: Bucket, upload: Upload, query: Mapping[str, str]) -> web.
 def list_uploads(bucket: Bucket, query: Mapping[str, str]) -> web.Response:
     """Return one page of the unfinished uploads, by key, those of one key from the oldest to the newest."""
     if query.get("delimiter"):
-        raise CosError(501, "NotImplemented", "The emulator lists uploads without a delimiter only.")
+        raise CosError("NotImplemented", "The emulator lists uploads without a delimiter only.")
     limit, encoded, prefix = page_size(query, "max-uploads"), is_encoded(query), query.get("prefix", "")
     key_marker, id_marker = query.get("key-marker", ""), query.get("upload-id-marker", "")
     mine = sorted(bucket.uploads.values(), key=lambda upload: upload.key.encode())

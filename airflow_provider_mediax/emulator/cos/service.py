@@ -13,7 +13,6 @@ from aiohttp import web
 from airflow_provider_mediax.emulator.cos import multipart as cos_multipart
 from airflow_provider_mediax.emulator.cos.answers import (
     PAGE_LIMIT,
-    CosError,
     check_md5,
     content,
     error_answer,
@@ -22,18 +21,17 @@ from airflow_provider_mediax.emulator.cos.answers import (
     listing,
     range_of,
     read_xml,
-    request_id,
     xml_answer,
 )
+from airflow_provider_mediax.emulator.cos.errors import CosError
 from airflow_provider_mediax.emulator.cos.multipart import upload_named
 from airflow_provider_mediax.emulator.shared import faults
-from airflow_provider_mediax.emulator.shared.accounts import Accounts
-from airflow_provider_mediax.emulator.shared.clock import Clock
-from airflow_provider_mediax.emulator.shared.faults import Faults, Refusal
+from airflow_provider_mediax.emulator.shared.faults import Refusal
 from airflow_provider_mediax.emulator.shared.ledger import RequestRecord
-from airflow_provider_mediax.emulator.shared.objects import Bucket, NoSuchKey, ObjectStore, StoredObject
+from airflow_provider_mediax.emulator.shared.objects import Bucket, NoSuchKey, StoredObject
 from airflow_provider_mediax.emulator.shared.q_sign import SignatureRefusal, signer_of
-from airflow_provider_mediax.emulator.shared.wire import Target, Undecodable, decode_path
+from airflow_provider_mediax.emulator.shared.wire import RequestTarget, Undecodable, decode_path, request_id
+from airflow_provider_mediax.emulator.shared.world import World
 
 TOKEN = "x-cos-security-token"  # noqa: S105 - the name of a header
 
@@ -83,7 +81,7 @@ _COPIES = {"PutObject": "CopyObject", "UploadPart": "UploadPartCopy"}
 class _Asked:
     """One request on its way: who asks for what."""
 
-    target: Target
+    target: RequestTarget
     query: Mapping[str, str]
     body: bytes
     bucket: Bucket
@@ -97,19 +95,15 @@ def bucket_of(host: str) -> tuple[str, str] | None:
     return (found["bucket"], found["region"]) if found else None
 
 
-class CosService:
+class CosEndpoint:
     """
     Answers requests to ``<bucket>.cos.<region>.myqcloud.com``.
 
-    :param accounts: whose keys are accepted.
-    :param store: where the objects are.
+    :param world: accounts, objects, time, and what tests decided.
     """
 
-    def __init__(self, accounts: Accounts, store: ObjectStore, injected: Faults, clock: Clock) -> None:
-        self._accounts = accounts
-        self._store = store
-        self._faults = injected
-        self._clock = clock
+    def __init__(self, world: World) -> None:
+        self._world = world
         self._answers: dict[str, Callable[[_Asked], web.Response]] = {
             "PutObject": self._put,
             "GetObject": self._get,
@@ -128,7 +122,7 @@ class CosService:
             "HeadBucket": lambda asked: web.Response(headers={"x-cos-bucket-region": asked.bucket.region}),
         }
 
-    async def handle(self, request: web.Request, target: Target, record: RequestRecord) -> web.StreamResponse:
+    async def handle(self, request: web.Request, target: RequestTarget, record: RequestRecord) -> web.StreamResponse:
         """Answer one request."""
         record.action = action_of(target)
         body = await request.read()  # a request is refused or dropped only when it has arrived
@@ -149,14 +143,14 @@ class CosService:
                     return error_answer(target, 503, "SlowDown", refusal.message)
             return error_answer(target, refusal.status, refusal.code, refusal.message)
 
-        fault = self._faults.take(record.action)
+        fault = self._world.faults.take(record.action)
         record.fault = fault.kind if fault else None
         response = await faults.answer(request, fault, act, refuse)
         if not response.prepared:
             response.headers.setdefault("x-cos-request-id", request_id())
         return response
 
-    def read(self, target: Target) -> bytes:
+    def read(self, target: RequestTarget) -> bytes:
         """
         Return the object that a signed address names, for jobs whose input it is.
 
@@ -165,31 +159,31 @@ class CosService:
         bucket, _ = self._admit(target)
         return _existing(bucket, target.path[1:]).data
 
-    def _admit(self, target: Target) -> tuple[Bucket, str]:
+    def _admit(self, target: RequestTarget) -> tuple[Bucket, str]:
         place = bucket_of(target.host)
-        bucket = self._store.find(*place) if place else None
+        bucket = self._world.store.find(*place) if place else None
         if bucket is None:
-            raise CosError(404, "NoSuchBucket", "The specified bucket does not exist.")
+            raise CosError("NoSuchBucket", "The specified bucket does not exist.")
         try:
-            cos_id = signer_of(target, self._accounts, self._clock.now(), TOKEN)
+            cos_id = signer_of(target, self._world.accounts, self._world.clock.now(), TOKEN)
         except SignatureRefusal as refusal:
-            raise CosError(403, refusal.code, refusal.message) from None
-        if not self._accounts.may_use(cos_id, bucket.name):
-            raise CosError(403, "AccessDenied", "Access Denied.")
+            raise CosError(refusal.code, refusal.message) from None
+        if not self._world.accounts.may_use(cos_id, bucket.name):
+            raise CosError("AccessDenied", "Access Denied.")
         return bucket, cos_id
 
-    def _act(self, target: Target, body: bytes, action: str) -> web.Response:
+    def _act(self, target: RequestTarget, body: bytes, action: str) -> web.Response:
         bucket, cos_id = self._admit(target)
         answer = self._answers.get(action)
         if answer is None:
-            raise CosError(501, "NotImplemented", "The emulator does not have this operation.")
+            raise CosError("NotImplemented", "The emulator does not have this operation.")
         return answer(_Asked(target, target.query, body, bucket, cos_id, target.path[1:]))
 
     def _put(self, asked: _Asked) -> web.Response:
         headers = asked.target.headers
         check_md5(headers, asked.body)
         stored = asked.bucket.put(
-            asked.key, asked.body, self._clock.now(), headers.get("content-type", ""), _metadata(headers)
+            asked.key, asked.body, self._world.clock.now(), headers.get("content-type", ""), _metadata(headers)
         )
         return web.Response(headers={"ETag": stored.etag})
 
@@ -202,12 +196,12 @@ class CosService:
 
     def _delete_several(self, asked: _Asked) -> web.Response:
         if "content-md5" not in asked.target.headers:
-            raise CosError(400, "MissingContentMD5", "The Content-MD5 header is required.")
+            raise CosError("MissingContentMD5", "The Content-MD5 header is required.")
         check_md5(asked.target.headers, asked.body)
         wanted = read_xml(asked.body, "Delete")
         keys = [each.findtext("Key") for each in wanted.findall("Object")]
         if not 1 <= len(keys) <= PAGE_LIMIT or None in keys or "" in keys:
-            raise CosError(400, "MalformedXML", f"1 to {PAGE_LIMIT} objects with a Key must be named.")
+            raise CosError("MalformedXML", f"1 to {PAGE_LIMIT} objects with a Key must be named.")
         root = Element("DeleteResult")
         for key in keys:
             asked.bucket.delete(key or "")
@@ -220,38 +214,38 @@ class CosService:
         headers = asked.target.headers
         host, _, path = headers[_COPY_SOURCE].partition("/")
         if "?" in path or any(name.startswith(f"{_COPY_SOURCE}-if-") for name in headers):
-            raise CosError(501, "NotImplemented", "The emulator copies without versions and conditions only.")
+            raise CosError("NotImplemented", "The emulator copies without versions and conditions only.")
         place = bucket_of(host)
-        bucket = self._store.find(*place) if place else None
+        bucket = self._world.store.find(*place) if place else None
         if bucket is None:
-            raise CosError(404, "NoSuchBucket", "The specified bucket does not exist.")
-        if not self._accounts.may_use(asked.cos_id, bucket.name):
-            raise CosError(403, "AccessDenied", "Access Denied.")
+            raise CosError("NoSuchBucket", "The specified bucket does not exist.")
+        if not self._world.accounts.may_use(asked.cos_id, bucket.name):
+            raise CosError("AccessDenied", "Access Denied.")
         try:
             return _existing(bucket, decode_path(path))
         except Undecodable:
-            raise CosError(400, "InvalidArgument", f"{_COPY_SOURCE} cannot be read") from None
+            raise CosError("InvalidArgument", f"{_COPY_SOURCE} cannot be read") from None
 
     def _copy(self, asked: _Asked) -> web.Response:
         source, headers = self._source(asked), asked.target.headers
         content_type, metadata = source.content_type, source.metadata
         if headers.get("x-cos-metadata-directive", "Copy").lower() == "replaced":
             content_type, metadata = headers.get("content-type", ""), _metadata(headers)
-        now = self._clock.now()
+        now = self._world.clock.now()
         stored = asked.bucket.put(asked.key, source.data, now, content_type, metadata)
         return _copied("CopyObjectResult", stored)
 
     def _begin_upload(self, asked: _Asked) -> web.Response:
         headers = asked.target.headers
         upload = asked.bucket.begin_upload(
-            asked.key, self._clock.now(), headers.get("content-type", ""), _metadata(headers)
+            asked.key, self._world.clock.now(), headers.get("content-type", ""), _metadata(headers)
         )
         return cos_multipart.initiated(asked.bucket, upload)
 
     def _upload_part(self, asked: _Asked) -> web.Response:
         upload = upload_named(asked.bucket, asked.key, asked.query)
         check_md5(asked.target.headers, asked.body)
-        part = cos_multipart.store_part(upload, asked.query, asked.body, self._clock.now())
+        part = cos_multipart.store_part(upload, asked.query, asked.body, self._world.clock.now())
         return web.Response(headers={"ETag": part.etag})
 
     def _copy_part(self, asked: _Asked) -> web.Response:
@@ -260,7 +254,7 @@ class CosService:
         start, end = part or (0, len(source.data))
         return _copied(
             "CopyPartResult",
-            cos_multipart.store_part(upload, asked.query, source.data[start:end], self._clock.now()),
+            cos_multipart.store_part(upload, asked.query, source.data[start:end], self._world.clock.now()),
         )
 
     def _list_parts(self, asked: _Asked) -> web.Response:
@@ -269,14 +263,14 @@ class CosService:
 
     def _complete_upload(self, asked: _Asked) -> web.Response:
         upload = upload_named(asked.bucket, asked.key, asked.query)
-        return cos_multipart.complete(asked.bucket, upload, asked.body, self._clock.now())
+        return cos_multipart.complete(asked.bucket, upload, asked.body, self._world.clock.now())
 
     def _abort_upload(self, asked: _Asked) -> web.Response:
         del asked.bucket.uploads[upload_named(asked.bucket, asked.key, asked.query).id]
         return web.Response(status=204)
 
 
-def action_of(target: Target) -> str:
+def action_of(target: RequestTarget) -> str:
     """Name the operation of a request, ``Unknown`` if the emulator does not have it."""
     asked = (target.method, " ".join(sorted(_SUB_RESOURCES.intersection(target.query))))
     action = (_BUCKET_ACTIONS if target.path == "/" else _OBJECT_ACTIONS).get(asked, "Unknown")
@@ -291,7 +285,7 @@ def _existing(bucket: Bucket, key: str) -> StoredObject:
     try:
         return bucket.get(key)
     except NoSuchKey:
-        raise CosError(404, "NoSuchKey", "The specified key does not exist.") from None
+        raise CosError("NoSuchKey", "The specified key does not exist.") from None
 
 
 def _copied(root: str, stored: StoredObject) -> web.Response:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from airflow_provider_mediax.emulator.mediax.capabilities import ANSWERS
 from airflow_provider_mediax.emulator.mediax.capabilities.base import Answer
 from airflow_provider_mediax.emulator.mediax.errors import Refused
-from airflow_provider_mediax.emulator.shared.accounts import Account
+from airflow_provider_mediax.emulator.shared.accounts import Customer
 from airflow_provider_mediax.emulator.shared.wire import JsonObject
 
 CUSTOM_ID_LIMIT = 64
@@ -18,7 +18,7 @@ INPUT_KINDS = ("url", "source", "sourceData")
 """Members of an Input, of which it has exactly one."""
 
 
-def check_create(account: Account, request: JsonObject) -> str:
+def check_create(account: Customer, request: JsonObject) -> str:
     """
     Check a ``createJobRequest`` and return the capability of its first output.
 
@@ -61,7 +61,7 @@ def descriptor_of(output: JsonObject) -> tuple[Answer, JsonObject]:
     return capability, capability.check(descriptor[name])
 
 
-def _check_input(account: Account, wanted: JsonObject) -> None:
+def _check_input(account: Customer, wanted: JsonObject) -> None:
     kinds = [kind for kind in INPUT_KINDS if kind in wanted]
     if len(kinds) != 1:
         raise Refused(f"inputs: exactly one of {', '.join(INPUT_KINDS)} must be given")
@@ -76,7 +76,7 @@ def _check_input(account: Account, wanted: JsonObject) -> None:
     _check_repository(account, source.get("contentId"), "inputs.source.contentId")
 
 
-def _check_output(account: Account, output: JsonObject, inputs: list[JsonObject]) -> str:
+def _check_output(account: Customer, output: JsonObject, inputs: list[JsonObject]) -> str:
     capability, parameters = descriptor_of(output)
     _check_selectors(capability, output, inputs)
     descriptor = output["smartContentDescriptor"]
@@ -111,7 +111,7 @@ def _check_selectors(capability: Answer, output: JsonObject, inputs: list[JsonOb
         raise Refused(f"inputs.sourceData must have at most {limit} characters")
 
 
-def _check_repository(account: Account, content_id: object, field: str) -> None:
+def _check_repository(account: Customer, content_id: object, field: str) -> None:
     if not isinstance(content_id, str) or not content_id:
         raise Refused(f"{field} is required")
     if content_id != account.content_id:

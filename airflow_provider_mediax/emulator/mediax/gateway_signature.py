@@ -19,14 +19,14 @@ from airflow_provider_mediax.emulator.mediax.errors import (
     UNKNOWN_ID,
     GatewayRefusal,
 )
-from airflow_provider_mediax.emulator.shared.accounts import Account, Accounts
+from airflow_provider_mediax.emulator.shared.accounts import Accounts, Customer
 from airflow_provider_mediax.emulator.shared.clock import Clock
 
 _MEMBER = re.compile(r'\s*([a-z]+)="([^"]*)"\s*')
 _DATE_FORM = re.compile(r"(Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT")
 
 
-def check_gateway(headers: Mapping[str, str], accounts: Accounts, clock: Clock) -> Account:
+def check_gateway(headers: Mapping[str, str], accounts: Accounts, clock: Clock) -> Customer:
     """
     Verify the signature headers of a request and return the account that signed.
 

@@ -9,12 +9,12 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
-from airflow_provider_mediax.emulator.cos.answers import CosError
-from airflow_provider_mediax.emulator.cos.service import CosService, bucket_of
-from airflow_provider_mediax.emulator.shared.accounts import Account
+from airflow_provider_mediax.emulator.cos.errors import CosError
+from airflow_provider_mediax.emulator.cos.service import CosEndpoint, bucket_of
+from airflow_provider_mediax.emulator.shared.accounts import Customer
 from airflow_provider_mediax.emulator.shared.jobs import WorkFailed
 from airflow_provider_mediax.emulator.shared.objects import NoSuchKey, ObjectStore
-from airflow_provider_mediax.emulator.shared.wire import JsonObject, Target, Undecodable, decode_path
+from airflow_provider_mediax.emulator.shared.wire import JsonObject, RequestTarget, Undecodable, decode_path
 
 SIZE_LIMIT = 512 * 1024 * 1024
 """Bytes of an input."""
@@ -48,11 +48,11 @@ class Fetcher:
     :param store: where repositories are.
     """
 
-    def __init__(self, cos: CosService, store: ObjectStore) -> None:
+    def __init__(self, cos: CosEndpoint, store: ObjectStore) -> None:
         self._cos = cos
         self._store = store
 
-    async def fetch(self, account: Account, wanted: JsonObject) -> Input:
+    async def fetch(self, account: Customer, wanted: JsonObject) -> Input:
         """
         Fetch one element of ``inputs``.
 
@@ -65,7 +65,7 @@ class Fetcher:
             return self._from_repository(account, source)
         return await self._from_url(str(url))
 
-    def _from_repository(self, account: Account, source: Mapping[str, object]) -> Input:
+    def _from_repository(self, account: Customer, source: Mapping[str, object]) -> Input:
         path = str(source["path"])
         bucket = self._store.find(account.bucket, account.region)
         try:
@@ -85,7 +85,7 @@ class Fetcher:
             raise WorkFailed("the input address must start with http:// or https://")
         if bucket_of(host):
             try:
-                data = self._cos.read(Target("GET", host, path, parts.query, {"host": host}))
+                data = self._cos.read(RequestTarget("GET", host, path, parts.query, {"host": host}))
             except CosError as error:
                 raise WorkFailed(f"the input answered {error.status} {error.code}") from None
             except Undecodable:

@@ -20,15 +20,13 @@ from airflow_provider_mediax.emulator.mediax.jobs import LIFECYCLE, MediaxJob
 from airflow_provider_mediax.emulator.mediax.register import register
 from airflow_provider_mediax.emulator.mediax.voices import Voices
 from airflow_provider_mediax.emulator.shared import faults
-from airflow_provider_mediax.emulator.shared.accounts import Account, Accounts
+from airflow_provider_mediax.emulator.shared.accounts import Customer
 from airflow_provider_mediax.emulator.shared.callbacks import call_back
-from airflow_provider_mediax.emulator.shared.clock import Clock
-from airflow_provider_mediax.emulator.shared.faults import Faults, Refusal
+from airflow_provider_mediax.emulator.shared.faults import Refusal
 from airflow_provider_mediax.emulator.shared.jobs import JobBoard, WorkFailed
-from airflow_provider_mediax.emulator.shared.ledger import Ledger, RequestRecord
-from airflow_provider_mediax.emulator.shared.objects import ObjectStore
-from airflow_provider_mediax.emulator.shared.plan import Plan
-from airflow_provider_mediax.emulator.shared.wire import JsonObject, Target
+from airflow_provider_mediax.emulator.shared.ledger import RequestRecord
+from airflow_provider_mediax.emulator.shared.wire import JsonObject, RequestTarget
+from airflow_provider_mediax.emulator.shared.world import World
 from airflow_provider_mediax.emulator.sound.pool import Analysis
 
 JOB_PATHS = ("/job", "/release/job")
@@ -41,40 +39,31 @@ _ACTIONS = {
 }
 
 
-class MediaxService:
+class MediaxEndpoint:
     """
     Answers requests to the gateway.
 
-    :param accounts: whose keys are accepted.
-    :param store: where repositories are.
+    :param world: accounts, repositories, time, and what tests decided.
     :param fetcher: gets the inputs of jobs.
     :param analysis: decodes and listens.
     :ivar register_delay: seconds that Register takes; the real one needs about two minutes.
     """
 
-    def __init__(
-        self,
-        accounts: Accounts,
-        store: ObjectStore,
-        fetcher: Fetcher,
-        analysis: Analysis,
-        injected: Faults,
-        ledger: Ledger,
-        clock: Clock,
-        plan: Plan,
-    ) -> None:
-        self._accounts = accounts
-        self._store = store
+    def __init__(self, world: World, fetcher: Fetcher, analysis: Analysis) -> None:
+        self._world = world
         self._fetcher = fetcher
         self._analysis = analysis
-        self._faults = injected
-        self._ledger = ledger
-        self._clock = clock
         self.register_delay = 0.0
         self.voices = Voices()
-        self.jobs: JobBoard[MediaxJob] = JobBoard(clock, plan, LIFECYCLE, self._compute, self._notify)
+        self.jobs: JobBoard[MediaxJob] = JobBoard(world.clock, world.plan, LIFECYCLE, self._compute, self._notify)
 
-    async def handle(self, request: web.Request, target: Target, record: RequestRecord) -> web.StreamResponse:
+    async def reset(self) -> None:
+        """Stop and forget all jobs and voices."""
+        await self.jobs.reset()
+        self.voices.reset()
+        self.register_delay = 0.0
+
+    async def handle(self, request: web.Request, target: RequestTarget, record: RequestRecord) -> web.StreamResponse:
         """Answer one request."""
         raw = await request.read()
         body = _parse(raw)
@@ -89,17 +78,17 @@ class MediaxService:
                 return _refused(refusal.message, body)
             return _gateway_error(refusal.status, refusal.message)
 
-        fault = self._faults.take(record.action)
+        fault = self._world.faults.take(record.action)
         record.fault = fault.kind if fault else None
         return await faults.answer(request, fault, act, refuse)
 
-    async def _act(self, target: Target, body: JsonObject | None, record: RequestRecord) -> web.Response:
+    async def _act(self, target: RequestTarget, body: JsonObject | None, record: RequestRecord) -> web.Response:
         if target.method != "POST" or target.path not in (*_ACTIONS, *REGISTER_PATHS):
             return _gateway_error(404, f"There is no api match {target.method} {target.path}")
         try:
             if target.path in REGISTER_PATHS:
                 return await self._register(body)
-            signer = check_gateway(target.headers, self._accounts, self._clock)
+            signer = check_gateway(target.headers, self._world.accounts, self._world.clock)
             return self._call(signer, _ACTIONS[target.path], body, record)
         except GatewayRefusal as refusal:
             return _gateway_error(401, str(refusal))
@@ -110,11 +99,11 @@ class MediaxService:
         if body is None or body.get("action") != "Register":
             raise Refused("the body must be a JSON object with the action Register")
         await asyncio.sleep(self.register_delay)
-        info = register(body, self._accounts, self._store, self._clock)
+        info = register(body, self._world.accounts, self._world.store, self._world.clock)
         return web.json_response({"requestId": _request_id(body), "registerInfo": info})
 
     def _call(
-        self, signer: Account, actions: Sequence[str], body: JsonObject | None, record: RequestRecord
+        self, signer: Customer, actions: Sequence[str], body: JsonObject | None, record: RequestRecord
     ) -> web.Response:
         if body is None:
             raise Refused("the body must be a JSON object")
@@ -139,16 +128,16 @@ class MediaxService:
                 answer = self.voices.list(account, request)
         return web.json_response({"requestId": _request_id(body), f"{member}Response": answer})
 
-    def _caller(self, body: JsonObject) -> Account:
+    def _caller(self, body: JsonObject) -> Customer:
         given_id, given_key = body.get("secretId"), body.get("secretKey")
         if not isinstance(given_id, str) or not isinstance(given_key, str):
             raise Refused("secretId and secretKey are required")
-        account = self._accounts.by_platform_id(given_id)
+        account = self._world.accounts.by_platform_id(given_id)
         if account is None or not hmac.compare_digest(account.platform_key.encode(), given_key.encode()):
             raise Refused("secretId or secretKey is wrong")
         return account
 
-    def _create(self, account: Account, request: JsonObject, record: RequestRecord) -> JsonObject:
+    def _create(self, account: Customer, request: JsonObject, record: RequestRecord) -> JsonObject:
         capability, custom_id, timeout = check_create(account, request), request.get("customId"), request.get("timeout")
         job = self.jobs.start(
             MediaxJob(
@@ -163,7 +152,7 @@ class MediaxService:
         record.job_id, record.custom_id, record.marker = job.id, job.custom_id, job.custom_id
         return {"job": job.as_created()}
 
-    def _get(self, account: Account, request: JsonObject, record: RequestRecord) -> JsonObject:
+    def _get(self, account: Customer, request: JsonObject, record: RequestRecord) -> JsonObject:
         job_id = request.get("id")
         if not isinstance(job_id, str) or not job_id:
             raise Refused("getJobRequest.id must be a string")
@@ -174,7 +163,7 @@ class MediaxService:
         record.custom_id = record.marker = job.custom_id
         return {"job": job.as_read()}
 
-    def _list(self, account: Account, request: JsonObject, record: RequestRecord) -> JsonObject:
+    def _list(self, account: Customer, request: JsonObject, record: RequestRecord) -> JsonObject:
         custom_id = request.get("customId")
         if not isinstance(custom_id, str) or not custom_id:
             raise Refused("listJobsRequest.customId must be a string")
@@ -184,7 +173,7 @@ class MediaxService:
 
     async def _compute(self, job: MediaxJob) -> None:
         account = job.account
-        bucket = self._store.find(account.bucket, account.region)
+        bucket = self._world.store.find(account.bucket, account.region)
         if bucket is None:
             raise WorkFailed("the repository's bucket is gone")
         for output in job.outputs:
@@ -194,13 +183,13 @@ class MediaxService:
                 track = await self._fetcher.fetch(account, job.inputs[_selected(output)])
             folder = Folder(bucket, job.files, str(output.get("destination", "/")), _prefix(output))
             job.results.append(await capability.run(parameters, track, self._analysis, folder))
-        self.voices.learn(job, self._clock.now_ms())
+        self.voices.learn(job, self._world.clock.now_ms())
 
     async def _notify(self, job: MediaxJob) -> None:
         url = job.request.get("callback")
         if isinstance(url, str) and url:
             body = json.dumps(job.as_read()).encode()
-            await call_back(url, body, "application/json", job.id, self._ledger, self._clock)
+            await call_back(url, body, "application/json", job.id, self._world.ledger, self._world.clock)
 
 
 def _parse(raw: bytes) -> JsonObject | None:

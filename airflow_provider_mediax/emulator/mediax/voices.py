@@ -8,7 +8,7 @@ from airflow_provider_mediax.emulator.mediax.capabilities.making import CloningA
 from airflow_provider_mediax.emulator.mediax.create_request import descriptor_of
 from airflow_provider_mediax.emulator.mediax.errors import Refused
 from airflow_provider_mediax.emulator.mediax.jobs import MediaxJob
-from airflow_provider_mediax.emulator.shared.accounts import Account
+from airflow_provider_mediax.emulator.shared.accounts import Customer
 from airflow_provider_mediax.emulator.shared.wire import JsonObject
 
 LIMIT = 100
@@ -34,7 +34,7 @@ class Voices:
                 voice: JsonObject = {"name": name, "createdAt": str(now_ms)}
                 self._trained[job.account.platform_id][capability.model_type, name] = voice
 
-    def list(self, account: Account, request: JsonObject) -> JsonObject:
+    def list(self, account: Customer, request: JsonObject) -> JsonObject:
         """
         Answer ``listModelsRequest``.
 

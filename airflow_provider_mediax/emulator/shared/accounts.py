@@ -23,7 +23,7 @@ REGION = "ap-guangzhou"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Account:
+class Customer:
     """
     A registered customer.
 
@@ -44,7 +44,7 @@ class Account:
     region: str
 
 
-PRESET = Account(
+PRESET = Customer(
     gateway_source=GATEWAY_SOURCE,
     gateway_secret_id=GATEWAY_SECRET_ID,
     gateway_secret_key=GATEWAY_SECRET_KEY,
@@ -79,7 +79,7 @@ class Accounts:
         self.temporary_until = math.inf
 
     @property
-    def preset(self) -> Account:
+    def preset(self) -> Customer:
         """Return the account that every emulator starts with, under its present keys."""
         return self._accounts[0]
 
@@ -92,11 +92,11 @@ class Accounts:
             cos_secret_key=_fresh("cos-key"),
         )
 
-    def by_gateway_id(self, gateway_id: str) -> Account | None:
+    def by_gateway_id(self, gateway_id: str) -> Customer | None:
         """Find the owner of a gateway pair."""
         return next((account for account in self._accounts if account.gateway_secret_id == gateway_id), None)
 
-    def by_platform_id(self, platform_id: str) -> Account | None:
+    def by_platform_id(self, platform_id: str) -> Customer | None:
         """Find the owner of a platform pair."""
         return next((account for account in self._accounts if account.platform_id == platform_id), None)
 
@@ -110,17 +110,17 @@ class Accounts:
         """Tell whether a COS key id was registered for a bucket."""
         return self.user_of(cos_id, bucket) is not None
 
-    def user_of(self, cos_id: str, bucket: str) -> Account | None:
+    def user_of(self, cos_id: str, bucket: str) -> Customer | None:
         """Return the account that registered a COS key id for a bucket."""
         lasting = COS_SECRET_ID if cos_id == TEMPORARY_SECRET_ID else cos_id
         mine = (account for account in self._accounts if account.cos_secret_id == lasting)
         return next((account for account in mine if account.bucket == bucket), None)
 
-    def buckets_of(self, cos_id: str) -> list[Account]:
+    def buckets_of(self, cos_id: str) -> list[Customer]:
         """Return the accounts, one per bucket, that registered a COS key id."""
         return [account for account in self._accounts if self.user_of(cos_id, account.bucket) == account]
 
-    def register(self, *, source: str, cos_secret_id: str, cos_secret_key: str, bucket: str, region: str) -> Account:
+    def register(self, *, source: str, cos_secret_id: str, cos_secret_key: str, bucket: str, region: str) -> Customer:
         """
         Add an account with fresh keys.
 
@@ -132,7 +132,7 @@ class Accounts:
         owner = next((account for account in self._accounts if account.bucket == bucket), None)
         if owner is not None and (owner.cos_secret_id, owner.region) != (cos_secret_id, region):
             raise RegistrationRefused(f"cosConfig cannot write to bucket {bucket} in {region}")
-        account = Account(
+        account = Customer(
             gateway_source=source,
             gateway_secret_id=_fresh("gateway-id"),
             gateway_secret_key=_fresh("gateway-key"),

@@ -16,6 +16,10 @@ class Clock:
     """
 
     def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Show the machine's time, and compare nothing at the gateway."""
         self.offset = 0.0
         self.gateway_tolerance: float | None = None
 

@@ -13,7 +13,7 @@ from enum import Enum
 from functools import partial
 from typing import ClassVar, Generic, TypeVar
 
-from airflow_provider_mediax.emulator.shared.accounts import Account
+from airflow_provider_mediax.emulator.shared.accounts import Customer
 from airflow_provider_mediax.emulator.shared.clock import Clock
 from airflow_provider_mediax.emulator.shared.plan import Plan, Span
 from airflow_provider_mediax.emulator.shared.spoiling import Writer
@@ -76,7 +76,7 @@ class EmulatedJob:
 
     service: ClassVar[str]
 
-    account: Account
+    account: Customer
     capability: str
     owner: str
     marker: str | None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import asdict, dataclass, field
 
-from airflow_provider_mediax.emulator.shared.wire import JsonObject, Target
+from airflow_provider_mediax.emulator.shared.wire import JsonObject, RequestTarget
 
 KEPT = 100_000
 """Requests, callbacks and cancels that are kept, each; older ones are forgotten."""
@@ -88,7 +88,7 @@ class Ledger:
         self._callbacks.clear()
         self._cancels.clear()
 
-    def open(self, target: Target, service: str, at: float) -> RequestRecord:
+    def open(self, target: RequestTarget, service: str, at: float) -> RequestRecord:
         """Record a request on its arrival; the caller completes the record."""
         headers = {name: "..." if name in _SECRET_HEADERS else value for name, value in target.headers.items()}
         record = RequestRecord(at, service, target.method, target.host, target.path, target.raw_query, headers)

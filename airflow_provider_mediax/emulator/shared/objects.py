@@ -51,7 +51,7 @@ class Upload:
 
 
 @dataclass(frozen=True, slots=True)
-class Listing:
+class KeyPage:
     """
     One page of a listing.
 
@@ -123,7 +123,7 @@ class Bucket:
         """Return all keys in the order of their UTF-8 bytes."""
         return sorted(self._objects, key=str.encode)
 
-    def page(self, prefix: str, delimiter: str, marker: str, limit: int) -> Listing:
+    def page(self, prefix: str, delimiter: str, marker: str, limit: int) -> KeyPage:
         """
         List keys after ``marker``; those that share a part up to ``delimiter`` after the prefix are one entry.
 
@@ -140,13 +140,13 @@ class Bucket:
             if entry.encode() <= marker.encode() or (prefixes and prefixes[-1] == entry):
                 continue
             if len(contents) + len(prefixes) == limit:
-                return Listing(contents, prefixes, last or None)
+                return KeyPage(contents, prefixes, last or None)
             last = entry
             if found:
                 prefixes.append(entry)
             else:
                 contents.append((key, self._objects[key]))
-        return Listing(contents, prefixes, None)
+        return KeyPage(contents, prefixes, None)
 
 
 class ObjectStore:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from urllib.parse import quote
 
 from airflow_provider_mediax.emulator.shared.accounts import TEMPORARY_SECRET_ID, TEMPORARY_TOKEN, Accounts
-from airflow_provider_mediax.emulator.shared.wire import Target, Undecodable, parse_query
+from airflow_provider_mediax.emulator.shared.wire import RequestTarget, Undecodable, parse_query
 
 _NAMES = (
     "q-sign-algorithm",
@@ -37,7 +37,7 @@ class SignatureRefusal(Exception):
         self.message = message
 
 
-def check_qsign(target: Target, key_of: Callable[[str], str | None], now: float) -> str:
+def check_qsign(target: RequestTarget, key_of: Callable[[str], str | None], now: float) -> str:
     """
     Verify the signature in the ``Authorization`` header or else in the query; return the COS key id that signed.
 
@@ -75,7 +75,7 @@ def check_qsign(target: Target, key_of: Callable[[str], str | None], now: float)
     return fields["q-ak"]
 
 
-def signer_of(target: Target, accounts: Accounts, now: float, token_name: str) -> str:
+def signer_of(target: RequestTarget, accounts: Accounts, now: float, token_name: str) -> str:
     """
     Verify the signature of a request, and the token that a temporary key needs; return the key id that signed.
 
@@ -99,7 +99,9 @@ def unknown_key() -> SignatureRefusal:
     return SignatureRefusal("InvalidAccessKeyId", message, "SecretidNotExist")
 
 
-def signature(target: Target, key: str, *, sign_time: str, key_time: str, header_list: str, param_list: str) -> str:
+def signature(
+    target: RequestTarget, key: str, *, sign_time: str, key_time: str, header_list: str, param_list: str
+) -> str:
     """
     Compute the signature of a request.
 
@@ -135,7 +137,7 @@ def _hmac_hex(key: str, text: str) -> str:
     return hmac.new(key.encode(), text.encode(), hashlib.sha1).hexdigest()
 
 
-def _fields(target: Target) -> dict[str, str]:
+def _fields(target: RequestTarget) -> dict[str, str]:
     authorization = target.headers.get("authorization", "")
     found = _read_authorization(authorization) if authorization else target.query
     if "q-signature" not in found:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import unquote, unquote_plus, urlsplit
@@ -16,7 +18,7 @@ class Undecodable(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class RequestTarget:
     """
     What a request addresses.
 
@@ -64,7 +66,7 @@ def decode_path(raw: str) -> str:
         raise Undecodable(str(error)) from None
 
 
-def target_of(request: web.Request) -> Target:
+def target_of(request: web.Request) -> RequestTarget:
     """
     Read a request's target from the raw request line, since keys must not be normalised.
 
@@ -76,7 +78,7 @@ def target_of(request: web.Request) -> Target:
         host = parts.netloc or host
         raw = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     path, _, query = raw.partition("?")
-    return Target(
+    return RequestTarget(
         method=request.method,
         host=host_name(host),
         path=decode_path(path),
@@ -94,3 +96,8 @@ def host_name(host: str) -> str:
     """Return the name of a ``Host`` header in lower case, without port."""
     name, colon, port = host.lower().rpartition(":")
     return name if colon and port.isdecimal() else host.lower()
+
+
+def request_id() -> str:
+    """Make a value for ``x-cos-request-id`` and ``x-ci-request-id``."""
+    return base64.b64encode(uuid.uuid4().bytes).decode()

@@ -15,7 +15,7 @@ from airflow_provider_mediax.emulator.mediax.errors import (
     GatewayRefusal,
 )
 from airflow_provider_mediax.emulator.mediax.gateway_signature import check_gateway
-from airflow_provider_mediax.emulator.shared.accounts import PRESET, Account, Accounts
+from airflow_provider_mediax.emulator.shared.accounts import PRESET, Accounts, Customer
 from airflow_provider_mediax.emulator.shared.clock import Clock
 
 # Section 3.2 of the API reference: date, source, id, key, signature.
@@ -40,7 +40,7 @@ VECTORS = [
 class Owned(Accounts):
     """The accounts of one vector."""
 
-    def __init__(self, account: Account) -> None:
+    def __init__(self, account: Customer) -> None:
         super().__init__()
         self._accounts = [account]
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from qcloud_cos.cos_auth import CosS3Auth
 
 from airflow_provider_mediax.emulator.shared.q_sign import SignatureRefusal, check_qsign
-from airflow_provider_mediax.emulator.shared.wire import Target
+from airflow_provider_mediax.emulator.shared.wire import RequestTarget
 
 HOST = "test-1250000000.cos.ap-chongqing.myqcloud.com"
 TIMES = "1699999940;1700000600"
@@ -81,9 +81,9 @@ def fields(vector: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def target(vector: dict[str, Any], **changed: str) -> Target:
+def target(vector: dict[str, Any], **changed: str) -> RequestTarget:
     authorization = "&".join(f"{name}={value}" for name, value in {**fields(vector), **changed}.items())
-    return Target(
+    return RequestTarget(
         method=vector["method"],
         host=vector["headers"].get("host", HOST),
         path=vector["path"],
@@ -96,7 +96,7 @@ def key_of(secret_id: str) -> str | None:
     return SECRET_KEY if secret_id == SECRET_ID else None
 
 
-def refusal(wrong: Target, now: float = NOW) -> str:
+def refusal(wrong: RequestTarget, now: float = NOW) -> str:
     with pytest.raises(SignatureRefusal) as caught:
         check_qsign(wrong, key_of, now)
     return caught.value.code
@@ -128,7 +128,7 @@ def test_every_signed_part_is_protected(vector: dict[str, Any]) -> None:
 def test_a_signature_in_the_query_is_accepted() -> None:
     vector = VECTORS[4]
     query = "&".join(f"{name}={quote(value, safe='')}" for name, value in fields(vector).items())
-    assert check_qsign(Target("HEAD", HOST, vector["path"], query, {"host": HOST}), key_of, NOW) == SECRET_ID
+    assert check_qsign(RequestTarget("HEAD", HOST, vector["path"], query, {"host": HOST}), key_of, NOW) == SECRET_ID
 
 
 @pytest.mark.parametrize(
@@ -147,7 +147,7 @@ def test_both_ends_of_the_window_are_valid() -> None:
 
 def test_an_unknown_key_and_a_missing_signature_are_told_apart() -> None:
     assert refusal(target(VECTORS[0], **{"q-ak": "nobody"})) == "InvalidAccessKeyId"
-    assert refusal(Target("GET", HOST, "/a", "", {"host": HOST})) == "AccessDenied"
+    assert refusal(RequestTarget("GET", HOST, "/a", "", {"host": HOST})) == "AccessDenied"
     assert refusal(target(VECTORS[0], **{"q-sign-time": "soon;later"})) == "AccessDenied"
 
 
@@ -164,5 +164,5 @@ def test_what_the_real_sdk_signs_is_accepted_for_any_key(key: str, prefix: str) 
     signed = CosS3Auth(conf, key, parameters)(request)
     headers = {name.lower(): str(value) for name, value in signed.headers.items()}
     times = dict(part.split("=", 1) for part in headers["authorization"].split("&"))["q-sign-time"]
-    sent = Target("GET", HOST, "/" + key, urlencode(parameters), headers)
+    sent = RequestTarget("GET", HOST, "/" + key, urlencode(parameters), headers)
     assert check_qsign(sent, key_of, int(times.split(";")[0]) + 60) == SECRET_ID
