@@ -36,7 +36,7 @@ endef
 # beside itself. Done once here, no test and no demo waits for it.
 define compile
 	@echo "Compiling what finds beats ..."
-	@$(1)/bin/python -c 'from airflow_provider_mediax.emulator.analysis import warm_up_tracker; warm_up_tracker()'
+	@$(1)/bin/python -c 'from airflow_provider_mediax.emulator.sound.analysis import warm_up_tracker; warm_up_tracker()'
 	@touch $(1)/.installed
 endef
 

@@ -30,8 +30,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from airflow_provider_mediax.emulator.analysis import NotAudio, duration_of
 from airflow_provider_mediax.emulator.process import EmulatorError, MediaxEmulator
+from airflow_provider_mediax.emulator.sound.analysis import NotAudio, duration_of
 
 ROOT = Path(__file__).resolve().parent.parent
 ANALYSE = ROOT / "dags" / "analyse_track.py"

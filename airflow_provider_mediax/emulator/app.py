@@ -1,22 +1,17 @@
-"""One emulator: its state, and which of its services answers a request."""
+"""One emulator: its services, and which of them answers a request."""
 
 from __future__ import annotations
 
 from aiohttp import web
 
-from airflow_provider_mediax.emulator.accounts import BUCKET, REGION, Accounts
-from airflow_provider_mediax.emulator.ci import CiService, place_of
-from airflow_provider_mediax.emulator.clock import Clock
+from airflow_provider_mediax.emulator.ci.service import CiEndpoint, place_of
 from airflow_provider_mediax.emulator.control import PREFIX, Control
-from airflow_provider_mediax.emulator.cos import CosService, bucket_of
-from airflow_provider_mediax.emulator.faults import Faults
-from airflow_provider_mediax.emulator.inputs import SIZE_LIMIT, Fetcher
-from airflow_provider_mediax.emulator.ledger import Ledger
-from airflow_provider_mediax.emulator.mediax import MediaxService
-from airflow_provider_mediax.emulator.objects import ObjectStore
-from airflow_provider_mediax.emulator.plan import Plan
-from airflow_provider_mediax.emulator.pool import Analysis
-from airflow_provider_mediax.emulator.wire import Undecodable, target_of
+from airflow_provider_mediax.emulator.cos.service import CosEndpoint, bucket_of
+from airflow_provider_mediax.emulator.mediax.inputs import SIZE_LIMIT, Fetcher
+from airflow_provider_mediax.emulator.mediax.service import MediaxEndpoint
+from airflow_provider_mediax.emulator.shared.wire import Undecodable, target_of
+from airflow_provider_mediax.emulator.shared.world import World
+from airflow_provider_mediax.emulator.sound.pool import Analysis
 
 
 class Emulator:
@@ -24,45 +19,14 @@ class Emulator:
     MediaX, Cloud Infinite, COS and the control interface.
 
     :param analysis: decodes and listens; closed by whoever made it.
-    :ivar url: where it listens, set once that is known.
     """
 
-    def __init__(self, analysis: Analysis) -> None:
-        self.url = ""
-        self.accounts = Accounts()
-        self.store = ObjectStore()
-        self.clock = Clock()
-        self.faults = Faults()
-        self.ledger = Ledger()
-        self.plan = Plan()
-        self.cos = CosService(self.accounts, self.store, self.faults, self.clock)
-        self.mediax = MediaxService(
-            self.accounts,
-            self.store,
-            Fetcher(self.cos, self.store),
-            analysis,
-            self.faults,
-            self.ledger,
-            self.clock,
-            self.plan,
-        )
-        self.ci = CiService(self.accounts, self.store, analysis, self.faults, self.ledger, self.clock, self.plan)
-        self._control = Control(self)
-        self.store.create(BUCKET, REGION)
-
-    async def reset(self) -> None:
-        """Return to the state of the start."""
-        await self.mediax.jobs.reset()
-        self.mediax.voices.reset()
-        await self.ci.reset()
-        self.plan.reset()
-        self.mediax.register_delay = 0.0
-        self.faults.reset()
-        self.ledger.reset()
-        self.accounts.reset()
-        self.store.reset()
-        self.store.create(BUCKET, REGION)
-        self.clock.offset, self.clock.gateway_tolerance = 0.0, None
+    def __init__(self, world: World, analysis: Analysis) -> None:
+        self._world = world
+        self._cos = CosEndpoint(world)
+        self._mediax = MediaxEndpoint(world, Fetcher(self._cos, world.store), analysis)
+        self._ci = CiEndpoint(world, analysis)
+        self._control = Control(world, self._mediax, self._ci)
 
     def application(self) -> web.Application:
         """Return the aiohttp application, made anew."""
@@ -79,24 +43,24 @@ class Emulator:
         except Undecodable:
             return web.Response(status=400, text="The address is not UTF-8")
         name, service = self._service_at(target.host)
-        if target.path.startswith(PREFIX) and service is self.mediax:
+        if target.path.startswith(PREFIX) and service is self._mediax:
             return await self._control.handle(request, target)
-        record = self.ledger.open(target, name, self.clock.now())
+        record = self._world.ledger.open(target, name, self._world.clock.now())
         response = await service.handle(request, target, record)
         if request.transport is not None and not request.transport.is_closing():
             record.status = response.status
         return response
 
-    def _service_at(self, host: str) -> tuple[str, CosService | CiService | MediaxService]:
+    def _service_at(self, host: str) -> tuple[str, CosEndpoint | CiEndpoint | MediaxEndpoint]:
         if bucket_of(host) is not None:
-            return "cos", self.cos
+            return "cos", self._cos
         if place_of(host) is not None:
-            return "ci", self.ci
-        return "mediax", self.mediax
+            return "ci", self._ci
+        return "mediax", self._mediax
 
     async def _date(self, _: web.Request, response: web.StreamResponse) -> None:
-        response.headers["Date"] = self.clock.http_date()
+        response.headers["Date"] = self._world.clock.http_date()
 
     async def _stop_jobs(self, _: web.Application) -> None:
-        await self.mediax.jobs.reset()
-        await self.ci.jobs.reset()
+        await self._mediax.jobs.reset()
+        await self._ci.jobs.reset()

@@ -5,24 +5,21 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Awaitable, Callable, Collection
-from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from airflow_provider_mediax.emulator.accounts import BUCKET, PRESET, REGION, Account
-from airflow_provider_mediax.emulator.capabilities import CAPABILITIES
-from airflow_provider_mediax.emulator.ci import PRECONDITIONS
-from airflow_provider_mediax.emulator.ci_jobs import CAPABILITY as SEPARATION
-from airflow_provider_mediax.emulator.ci_jobs import CiJob
-from airflow_provider_mediax.emulator.faults import ACTIONS, KINDS, Fault, Storm
-from airflow_provider_mediax.emulator.jobs import Job
-from airflow_provider_mediax.emulator.objects import Bucket, NoSuchKey
-from airflow_provider_mediax.emulator.plan import OUTCOMES, SYNONYMS
-from airflow_provider_mediax.emulator.spoiling import HOW, Spoiling
-from airflow_provider_mediax.emulator.wire import JsonObject, Target
-
-if TYPE_CHECKING:
-    from airflow_provider_mediax.emulator.app import Emulator
+from airflow_provider_mediax.emulator.ci.service import PRECONDITIONS, CiEndpoint
+from airflow_provider_mediax.emulator.ci.submit import TAG
+from airflow_provider_mediax.emulator.mediax.capabilities import ANSWERS
+from airflow_provider_mediax.emulator.mediax.service import MediaxEndpoint
+from airflow_provider_mediax.emulator.shared.accounts import BUCKET, PRESET, Customer
+from airflow_provider_mediax.emulator.shared.faults import ACTIONS, KINDS, Fault, Storm
+from airflow_provider_mediax.emulator.shared.jobs import EmulatedJob
+from airflow_provider_mediax.emulator.shared.objects import NoSuchKey
+from airflow_provider_mediax.emulator.shared.plan import OUTCOMES, SYNONYMS
+from airflow_provider_mediax.emulator.shared.spoiling import HOW, Spoiling
+from airflow_provider_mediax.emulator.shared.wire import JsonObject, RequestTarget
+from airflow_provider_mediax.emulator.shared.world import World
 
 PREFIX = "/_emulator/"
 
@@ -33,7 +30,7 @@ class BadControl(Exception):
     """The control request is wrong; HTTP 400 with this text."""
 
 
-def connection_of(url: str, account: Account = PRESET) -> JsonObject:
+def connection_of(url: str, account: Customer = PRESET) -> JsonObject:
     """
     Return the Airflow connection that reaches the emulator.
 
@@ -63,11 +60,15 @@ class Control:
     """
     Answers control requests.
 
-    :param emulator: what is controlled.
+    :param world: what the services share.
+    :param mediax: whose jobs and voices are controlled.
+    :param ci: whose jobs, queue and preconditions are controlled.
     """
 
-    def __init__(self, emulator: Emulator) -> None:
-        self._emulator = emulator
+    def __init__(self, world: World, mediax: MediaxEndpoint, ci: CiEndpoint) -> None:
+        self._world = world
+        self._mediax = mediax
+        self._ci = ci
         self._routes: dict[tuple[str, str], Callable[[JsonObject], Awaitable[object]]] = {
             ("GET", "health"): self._health,
             ("GET", "connection"): self._connection,
@@ -89,7 +90,7 @@ class Control:
             ("POST", "storm"): self._set_storm,
         }
 
-    async def handle(self, request: web.Request, target: Target) -> web.Response:
+    async def handle(self, request: web.Request, target: RequestTarget) -> web.Response:
         """Answer one request."""
         name = target.path.removeprefix(PREFIX)
         try:
@@ -107,18 +108,20 @@ class Control:
         return {"status": "ok"}
 
     async def _connection(self, _: JsonObject) -> object:
-        return connection_of(self._emulator.url, self._emulator.accounts.preset)
+        return connection_of(self._world.url, self._world.accounts.preset)
 
     async def _ledger(self, _: JsonObject) -> object:
-        both: list[Job | CiJob] = [*self._emulator.mediax.jobs.all(), *self._emulator.ci.jobs.all()]
+        both: list[EmulatedJob] = [*self._mediax.jobs.all(), *self._ci.jobs.all()]
         oldest_first = sorted(both, key=lambda job: job.born)
-        return {"jobs": [job.for_ledger() for job in oldest_first], **self._emulator.ledger.as_json()}
+        return {"jobs": [job.for_ledger() for job in oldest_first], **self._world.ledger.as_json()}
 
     async def _keys(self, _: JsonObject) -> object:
-        return {"keys": self._bucket.keys()}
+        return {"keys": self._world.bucket.keys()}
 
     async def _reset(self, _: JsonObject) -> object:
-        await self._emulator.reset()
+        await self._mediax.reset()
+        await self._ci.reset()
+        self._world.reset()
         return {}
 
     async def _add_fault(self, body: JsonObject) -> object:
@@ -129,7 +132,7 @@ class Control:
             retry_after=None if body.get("retry_after", 1) is None else _seconds(body, "retry_after", 1),
             seconds=_seconds(body, "seconds", 1),
         )
-        self._emulator.faults.add(fault)
+        self._world.faults.add(fault)
         return {}
 
     async def _set_storm(self, body: JsonObject) -> object:
@@ -142,86 +145,82 @@ class Control:
         seed = body.get("seed", 0)
         if isinstance(seed, bool) or not isinstance(seed, int):
             raise BadControl("seed must be an integer")
-        self._emulator.faults.storm = (
+        self._world.faults.storm = (
             Storm(seed, numbers, _seconds(body, "retry_after", 1), _seconds(body, "seconds", 1)) if numbers else None
         )
         return {}
 
     async def _rotate_keys(self, _: JsonObject) -> object:
-        self._emulator.accounts.rotate_keys()
+        self._world.accounts.rotate_keys()
         return await self._connection({})
 
     async def _set_duration(self, body: JsonObject) -> object:
         waiting = None if body.get("waiting") is None else _seconds(body, "waiting")
-        self._emulator.plan.set_duration(_capability(body), _seconds(body, "seconds"), waiting)
+        self._world.plan.set_duration(_capability(body), _seconds(body, "seconds"), waiting)
         return {}
 
     async def _finish(self, _: JsonObject) -> object:
-        self._emulator.plan.finish()
+        self._world.plan.finish()
         return {}
 
     async def _set_outcome(self, body: JsonObject) -> object:
         outcome = _one_of(body, "state", (*OUTCOMES, *SYNONYMS))
-        self._emulator.plan.expect(_capability(body), SYNONYMS.get(outcome, outcome), _count(body, "times"))
+        self._world.plan.expect(_capability(body), SYNONYMS.get(outcome, outcome), _count(body, "times"))
         return {}
 
     async def _spoil(self, body: JsonObject) -> object:
         spoiling = Spoiling(_one_of(body, "how", HOW), _seconds(body, "seconds", 2))
-        self._emulator.plan.spoil(_capability(body), spoiling, _count(body, "times"))
+        self._world.plan.spoil(_capability(body), spoiling, _count(body, "times"))
         return {}
 
     async def _set_list_lag(self, body: JsonObject) -> object:
-        self._emulator.plan.list_lag = _seconds(body, "seconds")
+        self._world.plan.list_lag = _seconds(body, "seconds")
         return {}
 
     async def _set_clock(self, body: JsonObject) -> object:
         offset = _number(body, "offset_seconds", None)
         given = body.get("gateway_tolerance")
-        self._emulator.clock.gateway_tolerance = None if given is None else _seconds(body, "gateway_tolerance")
-        self._emulator.clock.offset = offset
+        self._world.clock.gateway_tolerance = None if given is None else _seconds(body, "gateway_tolerance")
+        self._world.clock.offset = offset
         return {}
 
     async def _set_register_delay(self, body: JsonObject) -> object:
-        self._emulator.mediax.register_delay = _seconds(body, "seconds")
+        self._mediax.register_delay = _seconds(body, "seconds")
         return {}
 
     async def _set_queue(self, body: JsonObject) -> object:
         state = _one_of(body, "state", ("Active", "Paused"))
-        self._emulator.ci.queue_of(BUCKET).set_paused(state == "Paused")
+        self._ci.queue_of(BUCKET).set_paused(state == "Paused")
         return {}
 
     async def _set_precondition(self, body: JsonObject) -> object:
         name, holds = _one_of(body, "name", PRECONDITIONS), body.get("holds")
         if not isinstance(holds, bool):
             raise BadControl("holds must be true or false")
-        missing = self._emulator.ci.missing
+        missing = self._ci.missing
         missing.discard(name) if holds else missing.add(name)
         return {}
 
     async def _set_temporary_key(self, body: JsonObject) -> object:
         seconds = _number(body, "expires_in", None)
-        self._emulator.accounts.temporary_until = self._emulator.clock.now() + seconds
+        self._world.accounts.temporary_until = self._world.clock.now() + seconds
         return {}
-
-    @property
-    def _bucket(self) -> Bucket:
-        return self._emulator.store.create(BUCKET, REGION)
 
     async def _object(self, request: web.Request, key: str) -> web.Response:
         match request.method:
             case "PUT":
-                now = self._emulator.clock.now()
+                now = self._world.clock.now()
                 content_type = request.headers.get("Content-Type", "")
-                stored = self._bucket.put(key, await request.read(), now, content_type)
+                stored = self._world.bucket.put(key, await request.read(), now, content_type)
                 return web.json_response({"key": key, "etag": stored.etag})
             case "GET" | "HEAD":
                 try:
-                    stored = self._bucket.get(key)
+                    stored = self._world.bucket.get(key)
                 except NoSuchKey:
                     return _error(404, f"there is no object {key}")
                 return web.Response(body=stored.data, headers={"Content-Type": stored.content_type})
             case "DELETE":
-                self._bucket.delete(key)
+                self._world.bucket.delete(key)
                 return web.json_response({})
         return _error(405, "objects can be PUT, GET and DELETEd")
 
@@ -247,7 +246,7 @@ def _one_of(body: JsonObject, name: str, allowed: Collection[str]) -> str:
 
 
 def _capability(body: JsonObject) -> str:
-    return _one_of(body, "capability", (*CAPABILITIES, SEPARATION, "*"))
+    return _one_of(body, "capability", (*ANSWERS, TAG, "*"))
 
 
 def _number(body: JsonObject, name: str, default: float | None) -> float:

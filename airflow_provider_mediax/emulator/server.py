@@ -11,10 +11,11 @@ from pathlib import Path
 
 from aiohttp import web
 
-from airflow_provider_mediax.emulator.accounts import BUCKET, REGION
 from airflow_provider_mediax.emulator.app import Emulator
 from airflow_provider_mediax.emulator.control import PREFIX, connection_of
-from airflow_provider_mediax.emulator.pool import Analysis
+from airflow_provider_mediax.emulator.shared.accounts import BUCKET, REGION
+from airflow_provider_mediax.emulator.shared.world import World
+from airflow_provider_mediax.emulator.sound.pool import Analysis
 
 _GRACE = 0.5  # seconds that open requests get when the emulator ends
 
@@ -36,16 +37,17 @@ async def serve(host: str, port: int, ready_file: Path | None, follow_stdin: boo
     if follow_stdin:
         loop.add_reader(sys.stdin.fileno(), _read_end, stopping)
     analysis = Analysis()
-    emulator = Emulator(analysis)
+    world = World()
+    emulator = Emulator(world, analysis)
     runner = web.AppRunner(emulator.application(), access_log=None, shutdown_timeout=_GRACE)
     try:
         await runner.setup()
         site = web.TCPSite(runner, host, port)
         await site.start()
-        emulator.url = _url(host, runner)
+        world.url = _url(host, runner)
         if ready_file is not None:
-            _write_ready(ready_file, emulator.url)
-        sys.stdout.write(_banner(emulator.url))
+            _write_ready(ready_file, world.url)
+        sys.stdout.write(_banner(world.url))
         sys.stdout.flush()
         # After the socket listens: getting ready takes the tracker up to a minute of computing.
         analysis.warm_up()

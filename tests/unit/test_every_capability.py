@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from airflow_provider_mediax.emulator import capabilities as emulated
+from airflow_provider_mediax.emulator.mediax.capabilities import ANSWERS
 from airflow_provider_mediax.exceptions import BadRequest
 from airflow_provider_mediax.operators import music
 from airflow_provider_mediax.operators.base import JobOperator
@@ -42,7 +42,7 @@ def test_a_capability_has_everything_that_belongs_to_it(name):
     operator = OPERATORS[name].__name__
     pages = {page: (ROOT / "docs" / page).read_text(encoding="utf-8") for page in ("operators.md", "results.md")}
     missing = {
-        "answer of the emulator": name in emulated.CAPABILITIES,
+        "answer of the emulator": name in ANSWERS,
         "section of docs/operators.md": f"\n### `{operator}`\n" in pages["operators.md"],
         "section of docs/results.md": re.search(rf"^## .*`{name}`", pages["results.md"], re.MULTILINE),
         "example DAG": any(f" {operator}(" in file.read_text(encoding="utf-8") for file in EXAMPLES),
@@ -53,7 +53,7 @@ def test_a_capability_has_everything_that_belongs_to_it(name):
 
 
 def test_nothing_has_a_place_without_being_a_capability():
-    assert set(emulated.CAPABILITIES) == set(OPERATORS) == set(CAPABILITIES)
+    assert set(ANSWERS) == set(OPERATORS) == set(CAPABILITIES)
     assert {case.name for case in CASES} == set(CAPABILITIES)
 
 

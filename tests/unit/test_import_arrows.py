@@ -2,7 +2,8 @@
 Which package may import which, held by reading every module, and what a DAG file's import may load.
 
 The arrows: operators, sensors, transfers -> triggers -> hooks -> jobs -> client -> protocol. A package imports itself
-and what lies to its right. Imports inside functions and under ``TYPE_CHECKING`` count: a late import is a dependency.
+and what lies to its right. The emulator stands apart, and has arrows of its own between its rooms. Imports inside
+functions and under ``TYPE_CHECKING`` count: a late import is a dependency.
 """
 
 from __future__ import annotations
@@ -32,6 +33,15 @@ MAY_IMPORT: dict[str, set[str]] = {
     "arguments": {"protocol"},
     "results": {"hooks", "jobs", "protocol"},
     "cli": {"arguments", "operators", "transfers", "fs", "provider_info", *CHAIN},
+}
+
+#: What each room of the emulator may import besides itself; the files above the rooms may import all of them.
+ROOMS: dict[str, set[str]] = {
+    "shared": set(),
+    "sound": set(),
+    "cos": {"shared"},
+    "ci": {"shared", "sound"},
+    "mediax": {"shared", "sound", "cos"},
 }
 
 #: What a DAG file must not load; each costs tenths of a second at every parse.
@@ -69,6 +79,8 @@ def imported(file: Path, root: Path) -> Iterator[tuple[int, str]]:
 def allowed(importer: str, target: str) -> bool:
     """Say whether the module ``importer`` may import the module ``target`` of this package."""
     mine, theirs = (f"{name}.".split(".")[1] for name in (importer, target))
+    if mine == theirs == "emulator":
+        return allowed_room(importer, target)
     if mine == theirs:
         return True
     if mine == "emulator":
@@ -81,6 +93,41 @@ def allowed(importer: str, target: str) -> bool:
     if theirs == "":  # the version
         return mine not in {"protocol", "exceptions", "provider_info"}
     return theirs in MAY_IMPORT.get(mine, set())
+
+
+def allowed_room(importer: str, target: str) -> bool:
+    """Say the same of two modules of the emulator."""
+    mine, theirs = (f"{name}..".split(".")[2] for name in (importer, target))
+    return mine == theirs or mine not in ROOMS or theirs in ROOMS[mine]
+
+
+def circles(root: Path) -> list[set[str]]:
+    """Return the sets of modules that import each other, directly or through others."""
+    modules = {module_name(file, root): file for file in root.rglob("*.py")}
+    reached = {
+        name: {target for _, target in imported(file, root) if target in modules and target != name}
+        for name, file in modules.items()
+    }
+    for through in modules:  # Warshall's closure
+        for name, targets in reached.items():
+            if through in targets:
+                reached[name] = targets | reached[through]
+    found = [
+        {name, *(other for other in targets if name in reached[other])}
+        for name, targets in reached.items()
+        if name in targets
+    ]
+    return [circle for place, circle in enumerate(found) if circle not in found[:place]]
+
+
+def classes(folder: Path, without: str = "") -> set[str]:
+    return {
+        node.name
+        for file in folder.rglob("*.py")
+        if not without or without not in file.relative_to(folder).parts
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
+    }
 
 
 def wrong_imports(root: Path) -> list[str]:
@@ -100,6 +147,36 @@ def test_every_package_has_its_place():
     """A new package must be given its place in the table above."""
     present = {folder.name for folder in ROOT.iterdir() if folder.is_dir() and any(folder.glob("*.py"))}
     assert present - set(MAY_IMPORT) <= {"emulator"}
+
+
+def test_no_file_of_the_emulator_imports_itself_through_others():
+    assert [circle for circle in circles(ROOT) if any(f"{PACKAGE}.emulator." in name for name in circle)] == []
+
+
+def test_every_room_of_the_emulator_has_its_place():
+    assert {file.parent.name for file in (ROOT / "emulator").glob("*/__init__.py")} == set(ROOMS)
+
+
+def test_no_class_of_the_emulator_has_the_name_of_one_of_the_client():
+    assert classes(ROOT / "emulator") & classes(ROOT, without="emulator") == set()
+
+
+@pytest.mark.parametrize(
+    ("imports", "found"),
+    [
+        ({"a": "b", "b": "a"}, [{"a", "b"}]),
+        ({"a": "b", "b": "c", "c": "a"}, [{"a", "b", "c"}]),
+        ({"a": "b", "b": "c", "c": "c2"}, []),
+    ],
+    ids=["two", "three", "none"],
+)
+def test_a_circle_is_found_and_nothing_else(tmp_path, imports, found):
+    folder = tmp_path / "emulator"
+    folder.mkdir()
+    (folder / "c2.py").touch()
+    for name, target in imports.items():
+        (folder / f"{name}.py").write_text(f"def f():\n    from {PACKAGE}.emulator import {target}", encoding="utf-8")
+    assert circles(tmp_path) == [{f"{PACKAGE}.emulator.{name}" for name in circle} for circle in found]
 
 
 WRONG = {
@@ -122,6 +199,9 @@ WRONG = {
     "all of protocol in the emulator": ("emulator/a.py", f"import {PACKAGE}.protocol"),
     "the capabilities in the emulator": ("emulator/a.py", f"from {PACKAGE}.protocol import capabilities"),
     "the errors in the emulator": ("emulator/a.py", f"from {PACKAGE}.exceptions import MediaxError"),
+    "a service in what the services share": ("emulator/shared/a.py", f"from {PACKAGE}.emulator.ci import b"),
+    "one service in another": ("emulator/ci/a.py", f"from {PACKAGE}.emulator.mediax.b import B"),
+    "the top of the emulator in a service": ("emulator/cos/a.py", f"from {PACKAGE}.emulator.app import Emulator"),
     "anything in the errors": ("exceptions.py", f"from {PACKAGE}.protocol import job"),
 }
 
@@ -129,15 +209,20 @@ RIGHT = {
     "to the right": ("operators/a.py", f"from {PACKAGE}.client.retry import decide"),
     "itself": ("operators/a.py", "from .base import Base"),
     "the errors": ("protocol/a.py", f"from {PACKAGE}.exceptions import BadRequest"),
+    "what the emulated services share": ("emulator/ci/a.py", f"from {PACKAGE}.emulator.shared.b import B"),
+    "the emulated services at the top": ("emulator/app.py", f"from {PACKAGE}.emulator.ci.b import B"),
     "others": ("protocol/a.py", "import json\nfrom collections import abc"),
 }
 
 
 def example(root: Path, path: str, source: str) -> Path:
     """Make a small package in which the imports of ``WRONG`` and ``RIGHT`` name modules."""
-    for name in (*MAY_IMPORT, "emulator"):
+    for name in (*MAY_IMPORT, "emulator", *(f"emulator/{room}" for room in ROOMS)):
         (root / name).mkdir()
         (root / name / "__init__.py").touch()
+    for room in ROOMS:
+        (root / "emulator" / room / "b.py").touch()
+    (root / "emulator" / "app.py").touch()
     for name in ("gateway", "capabilities", "job"):
         (root / "protocol" / f"{name}.py").touch()
     (root / path).write_text(source, encoding="utf-8")

@@ -14,7 +14,7 @@ import pytest
 import requests
 from qcloud_cos import CosConfig, CosS3Client, CosServiceError
 
-from airflow_provider_mediax.emulator.accounts import BUCKET, PRESET, REGION
+from airflow_provider_mediax.emulator.shared.accounts import BUCKET, PRESET, REGION
 from tests.unit.emulator.helpers import PATIENCE, wait_for
 
 FINAL = ("Success", "Failed", "Cancel", "Archived")

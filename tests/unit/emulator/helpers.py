@@ -18,7 +18,7 @@ import numpy as np
 import requests
 import soundfile
 
-from airflow_provider_mediax.emulator.accounts import PRESET, Account
+from airflow_provider_mediax.emulator.shared.accounts import PRESET, Customer
 
 FINAL = (3, 4, 5, 9)
 
@@ -39,7 +39,7 @@ def wait_for(probe: Callable[[], Any]) -> Any:
 class Platform:
     """A caller of the gateway that shares no code with the package."""
 
-    def __init__(self, url: str, account: Account = PRESET) -> None:
+    def __init__(self, url: str, account: Customer = PRESET) -> None:
         self.url = url
         self.account = account
         self.session = requests.Session()

@@ -143,7 +143,7 @@ def test_a_lost_answer_is_reported_and_never_repeated(edited):
 
 
 def test_temporary_keys_come_with_their_token(edited):
-    from airflow_provider_mediax.emulator import accounts
+    from airflow_provider_mediax.emulator.shared import accounts
 
     edited(
         cos_secret_id=accounts.TEMPORARY_SECRET_ID,

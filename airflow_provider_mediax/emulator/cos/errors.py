@@ -1,0 +1,46 @@
+"""
+Every error that the emulated object store answers.
+
+A new one gets a line in :data:`STATUS` and is raised where a request earns it. Faults that a test asks for bring their
+own.
+"""
+
+from __future__ import annotations
+
+STATUS = {
+    "AccessDenied": 403,
+    "BadDigest": 400,
+    "EntityTooSmall": 400,
+    "ExpiredToken": 403,
+    "InvalidAccessKeyId": 403,
+    "InvalidArgument": 400,
+    "InvalidDigest": 400,
+    "InvalidPart": 400,
+    "InvalidPartOrder": 400,
+    "InvalidRange": 416,
+    "MalformedXML": 400,
+    "MissingContentMD5": 400,
+    "NoSuchBucket": 404,
+    "NoSuchKey": 404,
+    "NoSuchUpload": 404,
+    "NotImplemented": 501,
+    "PreconditionFailed": 412,
+    "RequestTimeTooSkewed": 403,
+    "SignatureDoesNotMatch": 403,
+}
+"""HTTP status by error code."""
+
+
+class CosError(Exception):
+    """
+    An error answer.
+
+    :param code: one of :data:`STATUS`.
+    :raises KeyError: it is none of them.
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.status = STATUS[code]
+        self.code = code
+        self.message = message

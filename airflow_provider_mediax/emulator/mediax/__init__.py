@@ -1,0 +1,1 @@
+"""The MediaX platform behind its gateway."""

@@ -1,0 +1,1 @@
+"""Decoding, beat tracking, separation, and files that are what their names say."""
