@@ -30,7 +30,7 @@ EXPECTED = {
     "make_music": {"songs", "from_humming", "for_cover", "for_clip", "for_text", "train", "sing", "speak"},
     "many_tracks": {"tags[0]", "tags[1]"},
     "raw_job": {"mood"},
-    "read_file": {"beats", "size_of_first_file"},
+    "read_file": {"beats", "size_of_the_marked_track"},
     "read_rows": {"lyrics", "lines_of"},
     "separate_template": {"template", "separate"},
     "separate_track": {"separate", "wait"},

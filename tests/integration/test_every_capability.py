@@ -106,7 +106,7 @@ def test_a_job_with_several_inputs_and_outputs_is_read_in_full(run_dag, emulator
     assert [row["file"] for row in found if "file" in row] == [
         f"cos://{BUCKET}/{place}/click_{stem}.wav" for place in ("one", "two") for stem in ("voice", "background")
     ]
-    assert [row["input"] for row in rows] == [f"cos://{BUCKET}/{TRACK}"] * 4 + [f"cos://{BUCKET}/{other}"] * 2
+    assert [row["input"] for row in found] == [f"cos://{BUCKET}/{TRACK}"] * 4 + [f"cos://{BUCKET}/{other}"] * 2
 
 
 def test_files_outside_the_connections_bucket_have_addresses_where_the_bucket_is_told(run_dag, emulator):

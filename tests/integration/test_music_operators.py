@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
-from airflow.sdk import DAG, task
+from airflow.sdk import DAG, ObjectStoragePath, task
 
-from airflow_provider_mediax.hooks.cos import CosHook
 from airflow_provider_mediax.operators.music import (
     MediaxJobOperator,
     MusicAsrOperator,
@@ -15,6 +14,7 @@ from airflow_provider_mediax.operators.music import (
     MusicTagOperator,
 )
 from airflow_provider_mediax.protocol.urls import cos_address
+from airflow_provider_mediax.results import rows
 from airflow_provider_mediax.sensors.job import MediaxJobSensor
 from tests.audio import click_track
 
@@ -62,16 +62,16 @@ def test_a_downstream_task_reads_rows_and_files(run_dag, emulator):
         common = {"path": TRACK, "deferrable": True, "poll_interval": 0.5}
 
         @task
-        def rows(manifest):
+        def flat(manifest):
             return rows(manifest)
 
         @task
         def beats_of(manifest):
-            address = cos_address(next(file for file in manifest["files"] if file.endswith(".json")))
-            return json.loads(CosHook(bucket=address.bucket).read_bytes(address.key))["tempo"]
+            address = ObjectStoragePath(manifest["result"]["beatFileName"], conn_id="mediax_default")
+            return json.loads(address.read_text())["tempo"]
 
-        rows.override(task_id="beat_rows")(beats := MusicBeatOperator(task_id="beats", **common).output)
-        rows(MusicTagOperator(task_id="tags", tag_types=["vocal", "mood"], **common).output)
+        flat.override(task_id="beat_rows")(beats := MusicBeatOperator(task_id="beats", **common).output)
+        flat.override(task_id="rows")(MusicTagOperator(task_id="tags", tag_types=["vocal", "mood"], **common).output)
         beats_of(beats)
     run = run_dag(dag, connection=emulator.connection_json())
     assert run.values["beats_of"] == pytest.approx(120, rel=0.02)
