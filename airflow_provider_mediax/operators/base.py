@@ -223,6 +223,7 @@ class JobOperator(BaseOperator, Generic[H]):
         trigger = JobTrigger(
             service=hook.service_type.name,
             conn_id=hook.mediax_conn_id,
+            capability=deferral.capability,
             job_ids=[pending.job_id],
             custom_ids=[pending.marker],
             bucket=hook.bucket,
