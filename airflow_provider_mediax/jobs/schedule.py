@@ -34,11 +34,14 @@ KEPT_SECONDS = 2 * 86400.0
 _CHANCE = 2 / 21
 """Share of all jobs that ends between two questions: each has the same chance."""
 
-_WIDEST = 1 / 7
+_WIDEST = 3 / 20
 """Share of the usual duration between two questions at most, while jobs end."""
 
 _HOLE = 1 / 10
 """Share of the usual duration: where no job has ended for longer than that, nothing is asked."""
+
+_FEW = 0.1
+"""Share of jobs: after the last hump of so many the ends lie far apart, and what lies between them is no hole."""
 
 _EARLIEST = 0.0075
 """Share of jobs that may end before what is learned says that jobs begin to."""
@@ -159,7 +162,7 @@ class Durations:
     def gap(self, age: float, poll_interval: float, jitter: float) -> float:
         """Return the seconds to the next question; see :meth:`Schedule.gap`."""
         self._changes += 1
-        question = self._current().question(age, jitter)
+        question = self._current().question(age, poll_interval, jitter)
         if question is None:
             return unlearned_gap(age, poll_interval, jitter)
         return max(poll_interval * (1 + JITTER * jitter), question - age)
@@ -196,30 +199,44 @@ class _Estimate:
         # The mean of the middle half: where jobs are of two lengths, the median lies anywhere between them.
         half = ended[bisect_left(self._shares, 0.25) : bisect_left(self._shares, 0.75)] or ended[-1:]
         self._usual = sum(half) / len(half) if half else 0.0
+        self._hole = _HOLE * self._usual
+        # Of each age the last one of its hump.
+        self._ends = list(range(len(ended)))
+        for place in reversed(range(len(ended) - 1)):
+            if ended[place + 1] - ended[place] <= self._hole:
+                self._ends[place] = self._ends[place + 1]
+        self._last_of_many, place = -1, 0
+        while place < len(ended):
+            end = self._ends[place]
+            if self._shares[end] - (self._shares[place - 1] if place else 0.0) >= _FEW:
+                self._last_of_many = end
+            place = end + 1
 
-    def question(self, age: float, jitter: float) -> float | None:
+    def question(self, age: float, poll_interval: float, jitter: float) -> float | None:
         """
         Return the age at which to ask; None if nothing is known of jobs that are as old.
 
         :param age: at which the job was seen open.
+        :param poll_interval: seconds between two questions at least.
         :param jitter: random number from 0 to 1.
         """
         ages, shares = self._ages, self._shares
         place = bisect_right(ages, age)
         before = shares[place - 1] if place else 0.0
-        if before >= _TAIL and age <= _LOST * ages[-1]:
+        late = before >= _TAIL or (place == len(ages) and before >= 1 - _FEW)
+        if late and age <= _LOST * ages[-1]:
             return age + _TAIL_INTERVAL * self._usual * (1 + JITTER * jitter)
         if place == len(ages):
             return None
-        hole = _HOLE * self._usual
         first = ages[max(place, bisect_left(shares, _EARLIEST, hi=len(shares) - 1))]
-        begin = first if first - age > hole else age
-        last = place
-        while last + 1 < len(ages) and shares[last + 1] - before <= _CHANCE and ages[last + 1] - ages[last] <= hole:
-            last += 1
-        question = min(max(begin, ages[last]), begin + _WIDEST * self._usual)
+        begin = first if first - age > self._hole and place <= self._last_of_many else age
+        end = self._ends[place]
+        if ages[end] - begin <= poll_interval:  # one question is all that fits in
+            return max(begin, ages[end])
+        enough = max(place, min(end, bisect_right(shares, before + _CHANCE) - 1))
+        question = min(max(begin, ages[enough]), begin + _WIDEST * self._usual)
         # Stretched is only the part in which jobs end: a share of the hours before it would miss all of them.
-        return question + JITTER * jitter * max(question - begin, _HOLE * hole)
+        return question + JITTER * jitter * max(question - begin, _HOLE * self._hole)
 
     def likely(self, age: float) -> float:
         """Return the age at which half of the jobs that were open at ``age`` have ended."""
