@@ -33,6 +33,7 @@ os.environ.update(
     AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL="1",
 )
 
+from airflow_provider_mediax.jobs import schedule  # noqa: E402 - loads no Airflow
 
 pytest_plugins = ["airflow_provider_mediax.emulator.pytest_plugin"]
 
@@ -47,6 +48,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         left_out = [item for item in items if item.get_closest_marker("full")]
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_learned(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no test know how long the jobs of another one took."""
+    monkeypatch.setattr(schedule, "_learned", {})
 
 
 def pytest_configure() -> None:

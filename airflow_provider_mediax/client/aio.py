@@ -38,11 +38,15 @@ class _Progress:
 
 
 class AsyncClient:
-    """One pooled session, for one event loop and connection. Also an async context manager."""
+    """
+    One pooled session, for one event loop and connection. Also an async context manager.
+
+    :ivar pacing: the limit that its calls wait for.
+    """
 
     def __init__(self, transport: Transport, pacing: Pacing) -> None:
+        self.pacing = pacing
         self._transport = transport
-        self._pacing = pacing
         self._session: aiohttp.ClientSession | None = None
         self._running = 0
         self._closing = False
@@ -59,7 +63,7 @@ class AsyncClient:
             flow.close()
             raise Unreachable("The client is closed, so nothing was sent")
         self._running += 1
-        steps = attempts(flow, self._pacing, patience)
+        steps = attempts(flow, self.pacing, patience)
         try:
             step = next(steps)
             while True:

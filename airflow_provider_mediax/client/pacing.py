@@ -95,9 +95,31 @@ class Pacing:
     def reserve(self, now: float) -> float:
         """Take the next free place and return how many seconds from ``now`` it lies."""
         with self._lock:
-            free_at = max(self._free_at, now - (BURST - 1) * self._interval)
+            free_at = self._next_place(now)
             self._free_at = free_at + self._interval
             return max(0.0, free_at - now)
+
+    @property
+    def rate(self) -> float:
+        """Calls per second that the limit allows."""
+        return 1.0 / self._interval
+
+    def free_in(self, now: float) -> float:
+        """Return in how many seconds from ``now`` there is :meth:`room`."""
+        return 0.0 if self.held(now, submit=False) else max(0.0, self._next_place(now) - now)
+
+    def room(self, now: float, seconds: float) -> int:
+        """
+        Return how many places are free within so many seconds, without taking them.
+
+        While the service holds all calls it is one, since a call that is made then says for how long.
+        """
+        if self.held(now, submit=False):
+            return 1
+        return max(0, 1 + math.floor((now + seconds - self._next_place(now)) / self._interval))
+
+    def _next_place(self, now: float) -> float:
+        return max(self._free_at, now - (BURST - 1) * self._interval)
 
 
 _accounts: dict[tuple[str, str, str], Account] = {}

@@ -14,7 +14,7 @@ from airflow_provider_mediax.exceptions import BadRequest
 from airflow_provider_mediax.protocol.urls import shown_url
 
 IDLE_SECONDS = 90.0
-"""How long an idle connection is kept: longer than the longest poll interval."""
+"""How long an idle connection is kept: longer than the longest interval as long as nothing is learned."""
 
 USER_AGENT = f"airflow-provider-mediax/{__version__}"
 """How this provider names itself to the services."""

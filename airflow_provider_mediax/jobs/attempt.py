@@ -29,6 +29,7 @@ from airflow_provider_mediax.exceptions import (
 from airflow_provider_mediax.jobs.cancellation import cancel_flow, describe_outcome
 from airflow_provider_mediax.jobs.ending import require_success
 from airflow_provider_mediax.jobs.ownership import Acquisition, Identity, Log, Owned, RecordStore
+from airflow_provider_mediax.jobs.schedule import durations_of
 from airflow_provider_mediax.jobs.stored import (
     JOB_ID_KEY,
     MANIFEST_KEY,
@@ -126,10 +127,15 @@ class Terms:
 
 @dataclass(frozen=True, slots=True)
 class Deferral:
-    """The attempt is to be continued by :meth:`Attempt.resume` after a trigger has waited for the job."""
+    """
+    The attempt is to be continued by :meth:`Attempt.resume` after a trigger has waited for the job.
+
+    :param capability: the kind of the job, which says how long it may take.
+    """
 
     pending: Pending
     cancel_on_kill: bool
+    capability: str
 
 
 class Attempt(Generic[R]):
@@ -320,7 +326,7 @@ class Attempt(Generic[R]):
             if self._terms.deferrable:
                 self._notes.write(WAIT_KEY, pending.written())
                 self._held = None  # from here on the trigger's
-                return Deferral(pending, self.may_cancel)
+                return Deferral(pending, self.may_cancel, self._hook.service.capability(job))
             job = self._wait_here(pending, job)
         return self._collect(pending, job)
 
@@ -346,27 +352,34 @@ class Attempt(Generic[R]):
 
     def _wait_here(self, pending: Pending, job: Job) -> Job:
         if self._clock() < pending.deadline:  # a slow submit or first look may have used the time up
-            job = self._asked_until(pending, pending.deadline)
+            job = self._asked_until(pending, pending.deadline, job)
         return job if job.state.final else self._at_deadline(pending, job)
 
     def _read(self, pending: Pending) -> Job:
         """Describe the job once, bearing failures like the wait did: to the deadline, and for a moment after it."""
         return self._asked_until(pending, max(pending.deadline, self._clock() + LAST_READ_SECONDS), answers=1)
 
-    def _asked_until(self, pending: Pending, deadline: float, answers: float = math.inf) -> Job:
+    def _asked_until(
+        self, pending: Pending, deadline: float, known: Job | None = None, *, answers: float = math.inf
+    ) -> Job:
         """
         Ask for the job until it is final.
 
         :param deadline: epoch seconds; then the job is returned as it is.
+        :param known: the last answer about it.
         :param answers: how many answers are enough, whatever they say.
         :raises MediaxError: the service failed more often than a wait bears, or said nothing up to the deadline.
         """
+        service = self._hook.service
         wait = Wait(
             job_ids=[pending.job_id],
-            deadline=self._monotonic() + (deadline - self._clock()),
+            known=known,
+            deadline=self._moment(deadline),
             poll_interval=self._terms.poll_interval,
             started=self._monotonic(),
             answers=answers,
+            schedule=durations_of(service.name, service.capability(known) if known is not None else None),
+            moment=self._moment,
         )
         troubles: list[MediaxError] = []
 
@@ -374,7 +387,7 @@ class Attempt(Generic[R]):
             troubles.append(trouble)
             self._note_trouble(trouble)
 
-        waiting = wait_flow(self._hook.service, wait, clock=self._monotonic, on_change=self.observe, on_trouble=note)
+        waiting = wait_flow(service, wait, clock=self._monotonic, on_change=self.observe, on_trouble=note)
         outcome = self._hook.run(waiting, ONE_TRY)
         job = outcome.jobs.get(pending.job_id)
         if outcome.error is not None or job is None:
@@ -414,6 +427,10 @@ class Attempt(Generic[R]):
             what = f"The job is still {job.state_name} at the deadline of this attempt"
             raise WaitTimeout(what, job_id=pending.job_id, marker=pending.marker)
         return job
+
+    def _moment(self, epoch: float) -> float:
+        """Turn epoch seconds into seconds of the clock that nobody sets."""
+        return self._monotonic() + (epoch - self._clock())
 
     def _note_trouble(self, error: MediaxError) -> None:
         self._log.warning("Asking for the job failed, trying again: %s", error.what)

@@ -14,20 +14,21 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
-from airflow_provider_mediax.client.clock import steady
+from airflow_provider_mediax.client.clock import on_steady_clock, steady
 from airflow_provider_mediax.exceptions import AnswerTooLarge, MediaxError, ProtocolError, Throttled
+from airflow_provider_mediax.jobs.schedule import Durations, Schedule, unlearned_gap
 from airflow_provider_mediax.protocol.exchange import Flow, Pause
 from airflow_provider_mediax.protocol.job import Job
 from airflow_provider_mediax.protocol.service import JobService, R
 
-LONGEST_INTERVAL = 60.0
-"""Seconds to which the interval grows, unless the user's own is longer."""
-
-GROWTH = 0.1
-"""The interval is at least this share of the time waited: an hour-long job is not asked for every 5 s."""
+LONGEST_PAUSE = 60.0
+"""Seconds to which the pauses after failures grow."""
 
 JITTER = 0.1
-"""Share by which an interval is stretched at random; never shortened, so no wait asks more often than told."""
+"""Share by which a pause that a service has asked for is stretched at random; never shortened."""
+
+SPREAD = 1.0
+"""Seconds over which first questions are spread, so that waits taken over together do not ask together."""
 
 FAILURE_BUDGET = 10
 """Failures in a row that are borne; with growing pauses between them about eight minutes of outage."""
@@ -57,30 +58,35 @@ class Outcome:
     jobs: Mapping[str, Job] = field(default_factory=dict, repr=False)
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, slots=True, eq=False)
 class Pace:
     """
     When to ask again, and how many failures are borne, whatever is waited for.
 
     :param deadline: seconds of the wait's clock.
-    :param poll_interval: seconds; the first interval, and the shortest.
-    :param started: seconds of the wait's clock from which the growth of the interval counts.
-    :param growth: share of the time waited that the interval is at least; 0 keeps the interval as it is.
+    :param poll_interval: seconds; the shortest distance between two questions.
+    :param started: seconds of the wait's clock at which the wait begins.
+    :param not_before: seconds of the wait's clock before which an answer is of no use, so nothing is asked.
+    :param schedule: says when to ask for what has a certain age.
     :param rng: source of jitter, 0 to 1.
     :ivar due: when to ask next, in seconds of the wait's clock.
+    :ivar begun: since when what is waited for goes on, as far as it is known.
     """
 
     deadline: float
     poll_interval: float
     started: float
-    growth: float = GROWTH
+    not_before: float = -math.inf
+    schedule: Schedule = field(default_factory=Durations)
     rng: Callable[[], float] = random.random
     due: float = field(init=False)
+    begun: float = field(init=False)
     _failures: int = field(init=False, default=0)
 
     def __post_init__(self) -> None:
-        """Spread the first poll, so that waits taken over together do not ask together."""
-        self.due = self.started + self.rng() * self.poll_interval
+        """Ask soon, since what was taken over may have ended long ago."""
+        self.begun = self.started
+        self.due = max(self.started, self.not_before) + self.rng() * min(SPREAD, self.poll_interval)
 
     @property
     def next_turn(self) -> float:
@@ -90,7 +96,7 @@ class Pace:
     def answered(self, now: float) -> None:
         """Take in that the service has answered: it makes up for all failures before."""
         self._failures = 0
-        self.due = now + self._interval(now)
+        self.due = max(now + self.schedule.gap(now - self.begun, self.poll_interval, self.rng()), self.not_before)
 
     def bears(self, error: MediaxError, now: float) -> bool:
         """
@@ -100,12 +106,14 @@ class Pace:
         moment, and the next question comes with the new ones.
         """
         wish = min(LONGEST_WISH, error.retry_after or 0.0)
+        # Not by what is learned: it says when an answer is worth the question, and here there was none.
+        pause = unlearned_gap(now - self.begun, self.poll_interval, self.rng())
         if isinstance(error, Throttled):
             # Being told to wait is no failure; being told to wait for longer than there is time, ends the wait.
-            self.due = now + max(wish, self._interval(now)) * (1 + JITTER * self.rng())
+            self.due = now + max(wish, pause) * (1 + JITTER * self.rng())
             return now + wish <= self.deadline
         self._failures += 1
-        grown = min(LONGEST_INTERVAL, self._interval(now) * 2.0 ** (self._failures - 1))
+        grown = min(LONGEST_PAUSE, pause * 2.0 ** (self._failures - 1))
         self.due = now + max(grown, self.poll_interval, wish)
         return self._failures <= FAILURE_BUDGET
 
@@ -118,35 +126,49 @@ class Pace:
         self.due = now + (until - now) * (1 + JITTER * self.rng())
         return until <= self.deadline
 
-    def _interval(self, now: float) -> float:
-        longest = max(LONGEST_INTERVAL, self.poll_interval)
-        grown = min(longest, max(self.poll_interval, self.growth * (now - self.started)))
-        return grown * (1 + JITTER * self.rng())
 
-
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, slots=True, eq=False, weakref_slot=True)
 class Wait(Pace):
     """
     One wait for one or more jobs.
 
     :param job_ids: what is waited for.
+    :param known: the last answer about a job, if there is one: it is not asked for again before it may have changed.
     :param finish_at: number of final jobs that ends the wait.
     :param answers: number of answers that end the wait, whatever they say; the first of a few is asked for at once.
+    :param moment: turns epoch seconds into seconds of the wait's clock.
     :ivar jobs: the last answer about each job, by id.
+    :ivar likely: when it is as likely as not that the wait has ended, in seconds of its clock.
     """
 
     job_ids: Sequence[str]
+    known: Job | None = None
     finish_at: int = 1
     answers: float = math.inf
+    moment: Callable[[float], float] = on_steady_clock
     jobs: dict[str, Job] = field(init=False, default_factory=dict)
+    likely: float = field(init=False)
     _final: set[str] = field(init=False, default_factory=set)
     _answers: int = field(init=False, default=0)
+    _asked: float = field(init=False)
 
     def __post_init__(self) -> None:
-        """Spread the first poll, unless an answer is wanted now."""
-        super().__post_init__()
+        """Ask soon, unless an answer is there; at once, if an answer is wanted now."""
+        super(Wait, self).__post_init__()
+        self._asked = self.started
         if self.answers != math.inf:
             self.due = self.started
+        elif self.known is not None:
+            self._note_age(self.known)
+            self.answered(self.started)
+        self.likely = self.begun + self.schedule.likely(self.seen_open)
+        if len(self.job_ids) == 1:
+            self.schedule.follow(self)
+
+    @property
+    def seen_open(self) -> float:
+        """The age at which what is waited for was last seen open."""
+        return self._asked - self.begun
 
     @property
     def open_ids(self) -> list[str]:
@@ -155,7 +177,6 @@ class Wait(Pace):
 
     def on_jobs(self, jobs: Iterable[Job], now: float) -> list[Job]:
         """Take the service's answer in, and return the jobs whose state has changed."""
-        self.answered(now)
         self._answers += 1
         changed = []
         for job in jobs:
@@ -165,8 +186,14 @@ class Wait(Pace):
             if before is None or before.state_name != job.state_name:
                 changed.append(job)
             self.jobs[job.id] = job
+            if before is None:
+                self._note_age(job)
             if job.state.final:
                 self._final.add(job.id)
+                self._learn(job, now)
+        self._asked = now
+        self.likely = self.begun + self.schedule.likely(self.seen_open)
+        self.answered(now)
         return changed
 
     def on_error(self, error: MediaxError, now: float) -> Outcome | None:
@@ -187,6 +214,17 @@ class Wait(Pace):
         if self._answers >= self.answers:
             return self._outcome("answered")
         return self._outcome("timeout") if now >= self.deadline else None
+
+    def _note_age(self, job: Job) -> None:
+        """Count the age from the oldest job's creation; the service's clock may be ahead of ours."""
+        if job.created_at is not None:
+            self.begun = min(self.begun, self.moment(job.created_at.timestamp()))
+
+    def _learn(self, job: Job, now: float) -> None:
+        if job.created_at is not None and job.completed_at is not None:
+            self.schedule.learn(self, (job.completed_at - job.created_at).total_seconds(), now)
+        else:  # it has ended at some moment since it was last seen open
+            self.schedule.learn(self, now - self.begun - self.rng() * (now - self._asked), now)
 
     def _outcome(self, status: Status, error: MediaxError | None = None) -> Outcome:
         states = {job_id: job.state_name for job_id, job in self.jobs.items()}

@@ -6,6 +6,9 @@ happened to start it; each trigger writes its own state changes to its own task'
 
 What one request, one look-up or one client suffers is a failure of the waits that it was made for, and ends none of
 them by itself: how many failures a wait bears is its own decision (``jobs.waiting``).
+
+No turn of the loop looks at waits that are not due: two heaps say whose deadline and whose question comes next. What
+is due waits in a third one for a place within the rate limit, so that the limit is spent on what has most likely ended.
 """
 
 from __future__ import annotations
@@ -13,6 +16,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
+import heapq
+import itertools
 import logging
 import math
 import weakref
@@ -48,7 +53,13 @@ LINGER = 30.0
 """Seconds that session and connection are kept for the next trigger after the last one has gone."""
 
 TURN = 0.05
-"""Seconds between two turns at least: a turn looks at every wait, and many polls end at nearly the same time."""
+"""Seconds between two turns at least: many polls end at nearly the same time."""
+
+PATIENCE = 5.0
+"""
+Intervals that a wait which is due stands back behind those that have more likely ended; or, if that is longer, the time
+in which the rate limit lets every wait be asked for once.
+"""
 
 FRESH_SECONDS = 5.0
 """Keys looked up within this time are the connection's own: if they are refused, that is a failure."""
@@ -95,18 +106,37 @@ class _Shared:
 @dataclass(eq=False, slots=True)
 class _Waiter:
     """
-    A wait, and the queue to its trigger.
+    A wait, and what its trigger has not been given yet.
 
+    :ivar news: likewise, in order.
+    :ivar heard: is set when there is news; None while nobody waits for any.
+    :ivar place: number of its entry in the heap that it stands in; entries with another number are void.
     :ivar to_ask: ids that this round of questions has not reached yet; a dict for its order.
     :ivar polls: those under way for this wait; a round ends with the last of them.
     :ivar alone: its jobs are asked for one by one, because an answer about several was too large.
     """
 
     wait: Wait
-    news: asyncio.Queue[News] = field(default_factory=asyncio.Queue)
+    news: list[News] = field(default_factory=list)
+    heard: asyncio.Future[None] | None = None
+    place: int = 0
     to_ask: dict[str, None] = field(default_factory=dict)
     polls: set[_Poll] = field(default_factory=set)
     alone: bool = False
+
+    def tell(self, news: News) -> None:
+        self.news.append(news)
+        if self.heard is not None and not self.heard.done():
+            self.heard.set_result(None)
+
+    async def next_news(self) -> News:
+        if not self.news:
+            self.heard = asyncio.get_running_loop().create_future()
+            try:
+                await self.heard
+            finally:
+                self.heard = None
+        return self.news.pop(0)
 
     def due(self, together: bool) -> float:
         """
@@ -121,12 +151,42 @@ class _Waiter:
 
 @dataclass(eq=False, slots=True)
 class _Poll:
-    """One describe call, and the waits that it is made for; when all of them have left, it is canceled."""
+    """One describe call, and what each wait wants to know by it; when all of them have left, it is canceled."""
 
     shared: _Shared
-    ids: list[str]
-    waiters: set[_Waiter]
+    waiters: dict[_Waiter, list[str]]
+    together: bool
     task: asyncio.Task[Mapping[str, Job]]
+
+
+class _Heap:
+    """Waits by the moment at which something is to be done for them; each stands in it once at most."""
+
+    def __init__(self) -> None:
+        self._entries: list[tuple[float, int, _Waiter]] = []
+
+    def push(self, moment: float, waiter: _Waiter) -> None:
+        """Let a wait stand here and nowhere else."""
+        waiter.place = next(_places)
+        heapq.heappush(self._entries, (moment, waiter.place, waiter))
+
+    def first(self) -> float:
+        """Return the earliest moment; infinity if there is none."""
+        entries = self._entries
+        while entries and entries[0][2].place != entries[0][1]:
+            heapq.heappop(entries)
+        return entries[0][0] if entries else math.inf
+
+    def pop(self, now: float = math.inf) -> _Waiter | None:
+        """Take out the wait with the earliest moment, if that has come."""
+        if self.first() > now or not self._entries:
+            return None
+        _, _, waiter = heapq.heappop(self._entries)
+        waiter.place = 0
+        return waiter
+
+
+_places = itertools.count(1)
 
 
 class Watcher:
@@ -144,28 +204,29 @@ class Watcher:
         self._clock = clock
         self._lookup = Lookup(self._renew, name)
         self._waiters: set[_Waiter] = set()
+        self._deadlines: list[tuple[float, int, _Waiter]] = []
+        self._waiting = _Heap()
+        self._ready = _Heap()
         self._polls: set[_Poll] = set()
         self._others: set[asyncio.Task[None]] = set()
         self._changed = asyncio.Event()
         self._loop_task: asyncio.Task[None] | None = None
         self._looking: asyncio.Task[None] | None = None
         self._shared: _Shared | None = None
-        self._turn_at = -math.inf
         self._held_until = -math.inf
         self._held_by: Throttled | None = None
 
     async def watch(self, wait: Wait) -> AsyncGenerator[News]:
         """Yield what happens and, last, the outcome."""
         waiter = _Waiter(wait)
-        self._waiters.add(waiter)
-        self._changed.set()
+        self._enter(waiter)
         if self._loop_task is None:
             self._loop_task = asyncio.get_running_loop().create_task(
                 self._run(), name=f"mediax watcher {self._name}", context=contextvars.Context()
             )
         try:
             while True:
-                news = await waiter.news.get()
+                news = await waiter.next_news()
                 yield news
                 if isinstance(news, Outcome):
                     return
@@ -197,6 +258,8 @@ class Watcher:
                     self._take_turn()
                 except Exception as fault:  # noqa: BLE001 - a fault of ours must not leave the waits hanging
                     self._fail_in_fault(self._waiters, fault)
+                    for waiter in [waiter for waiter in self._waiters if not waiter.place and not waiter.polls]:
+                        self._line_up(waiter)
                 await self._changed_within(self._pause())
                 await asyncio.sleep(TURN)
         finally:
@@ -217,56 +280,96 @@ class Watcher:
         await self._changed_within(LINGER)
         return bool(self._waiters)
 
-    @property
-    def _together(self) -> bool:
-        return self._shared is not None and self._shared.service.describe_limit > 1
+    def _enter(self, waiter: _Waiter) -> None:
+        self._waiters.add(waiter)
+        heapq.heappush(self._deadlines, (waiter.wait.deadline, next(_places), waiter))
+        if not self._end_if_over(waiter, self._clock()):
+            self._line_up(waiter)
+        self._changed.set()
+
+    def _line_up(self, waiter: _Waiter) -> None:
+        """Let a wait stand where its next round of questions, or the rest of this one, is taken from."""
+        if waiter.to_ask:
+            self._make_ready(waiter)
+        elif not waiter.polls:
+            together = self._shared is not None and self._shared.service.describe_limit > 1
+            self._waiting.push(waiter.due(together), waiter)
+
+    def _make_ready(self, waiter: _Waiter) -> None:
+        """Let a wait stand in line for a place within the rate: in the order in which jobs have likely ended."""
+        wait = waiter.wait
+        patience = PATIENCE * wait.poll_interval
+        if self._shared is not None:
+            rate = self._shared.client.pacing.rate * self._shared.service.describe_limit
+            patience = max(patience, len(self._waiters) / rate)
+        self._ready.push(max(wait.due, min(wait.likely, wait.due + patience)), waiter)
 
     def _take_turn(self) -> None:
-        """End the waits that are over and start as many of the polls that are due as there are places."""
-        now = self._turn_at = self._clock()
-        for waiter in list(self._waiters):
-            if (outcome := waiter.wait.ended(now)) is not None:
-                self._end(waiter, outcome)
-        due = [waiter for waiter in self._waiters if self._is_due(waiter, now)]
+        """End the waits whose time is up and start as many of the polls that are due as there are places."""
+        now = self._clock()
+        while self._deadlines and self._deadlines[0][0] <= now:
+            _, _, waiter = heapq.heappop(self._deadlines)
+            if waiter in self._waiters:
+                self._end_if_over(waiter, now)
+        while (due := self._waiting.pop(now)) is not None:
+            self._make_ready(due)
         if self._held_by is not None and now < self._held_until:
-            self._hold(due, self._held_by, now)
-        elif due and self._shared is None:
-            self._look_up()
-        elif self._shared is not None:
-            self._start_polls(self._shared, sorted(due, key=lambda waiter: waiter.wait.due))
+            self._hold(self._held_by, now)
+        elif self._ready.first() < math.inf:
+            if self._shared is None:
+                self._look_up()
+            else:
+                self._start_polls(self._shared, now)
 
-    def _is_due(self, waiter: _Waiter, now: float) -> bool:
-        return bool(waiter.to_ask) or (not waiter.polls and waiter.due(self._together) <= now)
+    def _end_if_over(self, waiter: _Waiter, now: float) -> bool:
+        outcome = waiter.wait.ended(now)
+        if outcome is not None:
+            self._end(waiter, outcome)
+        return outcome is not None
 
-    def _hold(self, due: Iterable[_Waiter], error: Throttled, now: float) -> None:
+    def _hold(self, error: Throttled, now: float) -> None:
         """Put off what is due: the service has told another poll when it may be asked again."""
-        for waiter in due:
+        while (waiter := self._ready.pop()) is not None:
             waiter.to_ask.clear()
             if (outcome := waiter.wait.on_hold(error, self._held_until, now)) is not None:
                 self._end(waiter, outcome)
+            else:
+                self._line_up(waiter)
 
-    def _start_polls(self, shared: _Shared, due: Iterable[_Waiter]) -> None:
-        askers: dict[str, set[_Waiter]] = {}
-        for waiter in due:
+    def _start_polls(self, shared: _Shared, now: float) -> None:
+        """Start the polls that have a place: no task is made that would only wait for the limit."""
+        limit = shared.service.describe_limit
+        places = min(IN_FLIGHT - len(self._polls), shared.client.pacing.room(now, TURN))
+        left = places * limit
+        taken: list[_Waiter] = []
+        askers: dict[str, list[_Waiter]] = {}
+        alone: set[str] = set()
+        while left > 0 and (waiter := self._ready.pop()) is not None:
+            taken.append(waiter)
             if not waiter.to_ask:
                 waiter.to_ask = dict.fromkeys(waiter.wait.open_ids)
-            for job_id in waiter.to_ask:
-                askers.setdefault(job_id, set()).add(waiter)
-        alone = [job_id for job_id, waiters in askers.items() if any(waiter.alone for waiter in waiters)]
-        others = [job_id for job_id in askers if job_id not in set(alone)]
-        calls = batches(alone, 1) + batches(others, shared.service.describe_limit)
-        for ids in calls[: max(0, IN_FLIGHT - len(self._polls))]:
-            self._start_poll(shared, ids, {waiter for job_id in ids for waiter in askers[job_id]})
+            for job_id in itertools.islice(waiter.to_ask, left):
+                if job_id not in askers:
+                    left -= limit if waiter.alone else 1
+                askers.setdefault(job_id, []).append(waiter)
+                if waiter.alone:
+                    alone.add(job_id)
+        calls = batches(list(alone), 1) + batches([job_id for job_id in askers if job_id not in alone], limit)
+        for ids in calls[:places]:
+            self._start_poll(shared, ids, askers)
+        for waiter in taken:
+            self._line_up(waiter)
 
-    def _start_poll(self, shared: _Shared, ids: list[str], waiters: set[_Waiter]) -> None:
+    def _start_poll(self, shared: _Shared, ids: list[str], askers: Mapping[str, Iterable[_Waiter]]) -> None:
         task = asyncio.create_task(shared.run(lambda service: service.describe(ids), patience=ONE_TRY))
-        poll = _Poll(shared, ids, waiters, task)
+        poll = _Poll(shared, {}, len(ids) > 1, task)
         self._polls.add(poll)
         shared.users.add(task)
-        for waiter in waiters:
-            waiter.polls.add(poll)
-            for job_id in ids:
-                waiter.to_ask.pop(job_id, None)
+        for job_id in ids:
+            for waiter in askers[job_id]:
+                del waiter.to_ask[job_id]
+                waiter.polls.add(poll)
+                poll.waiters.setdefault(waiter, []).append(job_id)
         task.add_done_callback(lambda _: self._end_poll(poll))
 
     def _end_poll(self, poll: _Poll) -> None:
@@ -275,26 +378,32 @@ class Watcher:
         for waiter in poll.waiters:
             waiter.polls.discard(poll)
         self._changed.set()
-        if poll.task.cancelled():
-            return
-        error = poll.task.exception()
         try:
-            if error is None:
-                self._take_in(poll, poll.task.result())
-            elif poll.shared is self._shared:  # an error of a client that has been replaced counts for nobody
-                self._bear(poll, error)
+            if not poll.task.cancelled():
+                self._judge(poll)
         except Exception as fault:  # noqa: BLE001 - likewise
             self._fail_in_fault(poll.waiters, fault)
+        for waiter in poll.waiters:
+            if waiter in self._waiters and not waiter.place:
+                self._line_up(waiter)
+
+    def _judge(self, poll: _Poll) -> None:
+        error = poll.task.exception()
+        if error is None:
+            self._take_in(poll, poll.task.result())
+        elif poll.shared is self._shared:  # an error of a client that has been replaced counts for nobody
+            self._bear(poll, error)
 
     def _take_in(self, poll: _Poll, jobs: Mapping[str, Job]) -> None:
         now = self._clock()
-        for waiter in poll.waiters:
-            asked = [job_id for job_id in waiter.wait.job_ids if job_id in set(poll.ids)]
+        for waiter, asked in list(poll.waiters.items()):
             found = [jobs[job_id] for job_id in asked if job_id in jobs]
             if not found:
                 self._fail({waiter}, unknown_jobs(asked))
-            for job in waiter.wait.on_jobs(found, now) if found else ():
-                waiter.news.put_nowait(job)
+                continue
+            for job in waiter.wait.on_jobs(found, now):
+                waiter.tell(job)
+            self._end_if_over(waiter, now)
 
     def _bear(self, poll: _Poll, error: BaseException) -> None:
         """Decide what an error of the client that is in use means: for it, for all, for the waits of the poll."""
@@ -312,7 +421,7 @@ class Watcher:
         if isinstance(error, Throttled) and error.retry_after is not None:
             self._held_by = error
             self._held_until = max(self._held_until, now + min(LONGEST_WISH, error.retry_after))
-        if isinstance(error, AnswerTooLarge) and len(poll.ids) > 1:
+        if isinstance(error, AnswerTooLarge) and poll.together:
             for waiter in poll.waiters:
                 waiter.alone = True
             return
@@ -368,8 +477,10 @@ class Watcher:
         for waiter in [waiter for waiter in waiters if waiter.wait.due <= now]:
             if (outcome := waiter.wait.on_error(error, now)) is not None:
                 self._end(waiter, outcome)
-            else:
-                waiter.news.put_nowait(error)
+                continue
+            waiter.tell(error)
+            if waiter.place:  # it stands in line for the round that has failed
+                self._line_up(waiter)
 
     def _fail_in_fault(self, waiters: Iterable[_Waiter], fault: BaseException) -> None:
         """Let waits bear a fault of ours, whose text may hold anything and stays in the triggerer's log."""
@@ -378,24 +489,29 @@ class Watcher:
 
     def _end(self, waiter: _Waiter, outcome: Outcome) -> None:
         self._leave(waiter)
-        waiter.news.put_nowait(outcome)
+        waiter.tell(outcome)
 
     def _leave(self, waiter: _Waiter) -> None:
         self._waiters.discard(waiter)
+        waiter.place = 0
         for poll in waiter.polls:
-            poll.waiters.discard(waiter)
+            poll.waiters.pop(waiter, None)
             if not poll.waiters:
                 poll.task.cancel()
         waiter.polls.clear()
+        # Who has left stands in that heap until the deadline; but no more than half of it may be such entries.
+        if len(self._deadlines) > 2 * len(self._waiters) + 64:
+            self._deadlines = [entry for entry in self._deadlines if entry[2] in self._waiters]
+            heapq.heapify(self._deadlines)
         self._changed.set()
 
     def _pause(self) -> float:
-        """Return the seconds until the next deadline or round; whatever is due already waits for a change."""
-        moments = [waiter.wait.deadline for waiter in self._waiters]
-        moments += [
-            due for waiter in self._waiters if not waiter.polls and (due := waiter.due(self._together)) > self._turn_at
-        ]
-        return max(0.0, min(LINGER, min(moments, default=math.inf) - self._clock()))
+        """Return the seconds until the next deadline, round or place; whatever else is due waits for a change."""
+        now = self._clock()
+        moment = min(self._waiting.first(), self._deadlines[0][0] if self._deadlines else math.inf)
+        if self._shared is not None and len(self._polls) < IN_FLIGHT and self._ready.first() < math.inf:
+            moment = min(moment, now + self._shared.client.pacing.free_in(now) - TURN)
+        return max(0.0, min(LINGER, moment - now))
 
     async def _changed_within(self, seconds: float) -> None:
         """

@@ -50,7 +50,7 @@ class JobOperator(BaseOperator, Generic[H]):
     :param mediax_conn_id: connection of type ``mediax``.
     :param deferrable: wait in the triggerer, without a worker slot. Not templated.
     :param wait_for_completion: False returns the manifest right after the submit. Not templated.
-    :param poll_interval: seconds; the first interval, which grows with the job's age to 60, jittered.
+    :param poll_interval: seconds; the shortest time between two questions about the job.
     :param wait_timeout: seconds from this attempt's submit or adoption of the job.
     :param cancel_on_kill: cancel the job where the service can, when the task is killed, marked or cleared, or when a
         job has not started by the deadline; not a job that is shared by ``idempotency_key``. Not templated.
@@ -223,6 +223,7 @@ class JobOperator(BaseOperator, Generic[H]):
         trigger = JobTrigger(
             service=hook.service_type.name,
             conn_id=hook.mediax_conn_id,
+            capability=deferral.capability,
             job_ids=[pending.job_id],
             custom_ids=[pending.marker],
             bucket=hook.bucket,

@@ -171,6 +171,10 @@ class JobService(ABC, Generic[R]):
     def result_of(cls, capability: str) -> type[Result]:
         """Return how a capability's result is read and made into rows; of one that is not known, as it came."""
 
+    def capability(self, job: Job) -> str:
+        """Return the capability that a job computes: what its kind is called in manifests."""
+        return self.view(job).capability
+
     def promised(self, job: Job) -> Promise:
         """Say which files a job that has succeeded should have written: those that its view names."""
         return Promise(addresses=[address for file in self.view(job).files if (address := cos_address(file))])

@@ -33,6 +33,7 @@ class JobSensor(WaitingSensor):
     def __init__(self, *, job_id: str | dict[str, Any], **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.job_id = job_id
+        self._capability: str | None = None
 
     def make_hook(self) -> JobHook[Any]:
         """Return the service's hook."""
@@ -60,6 +61,7 @@ class JobSensor(WaitingSensor):
                 raise BadRequest.field("job_id", job_id, "the service does not know it.")
             self.log.info("Job %s is %s", job.id, job.state_name)
             if not job.state.final:
+                self._capability = hook.service.capability(job)
                 return None
             require_success(job)
             return hook.manifest(job, owner, reattached=True)
@@ -75,6 +77,7 @@ class JobSensor(WaitingSensor):
         return JobTrigger(
             service=hook.service_type.name,
             conn_id=hook.mediax_conn_id,
+            capability=self._capability,
             job_ids=[job_id],
             custom_ids=[],
             bucket=hook.bucket,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import time
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -19,6 +20,19 @@ if TYPE_CHECKING:
 
 NET_SECONDS = 600.0
 """How much later than the deadline Airflow's timeout of a deferral is set."""
+
+
+@functools.cache
+def hold_back() -> float:
+    """
+    Return the seconds after its start in which a trigger yields no event.
+
+    Airflow can fail or retry a task whose trigger fires before its worker's supervisor has noticed that the task
+    deferred, which takes up to a heartbeat, and on a busy machine more. Read once, since reading it costs as much as a
+    poll.
+    """
+    heartbeat: float = conf.getfloat("workers", "min_heartbeat_interval", fallback=5.0)
+    return 2 * heartbeat + 1.0
 
 
 class OneEventTrigger(BaseTrigger):
@@ -43,12 +57,11 @@ class OneEventTrigger(BaseTrigger):
         """
         Yield one event.
 
-        Never raises: the text of an exception would lie in the database. And never yields at once: Airflow can fail
-        or retry a task whose trigger fires before its worker's supervisor has noticed that the task deferred, which
-        takes up to a heartbeat, and on a busy machine more.
+        Never raises: the text of an exception would lie in the database. And never yields at once; see
+        :func:`hold_back`.
         """
         loop = asyncio.get_running_loop()
-        earliest = loop.time() + 2 * conf.getfloat("workers", "min_heartbeat_interval", fallback=5.0) + 1.0
+        earliest = loop.time() + hold_back()
         try:
             damage = self.damage()
             if damage is None:

@@ -16,6 +16,7 @@ from airflow_provider_mediax.exceptions import AuthenticationFailed, MediaxError
 from airflow_provider_mediax.hooks.connection import MediaxConnection
 from airflow_provider_mediax.hooks.cos import CosHook
 from airflow_provider_mediax.jobs.lookup import Lookup
+from airflow_provider_mediax.jobs.schedule import Evenly
 from airflow_provider_mediax.jobs.stored import (
     SCHEMA,
     Unreadable,
@@ -146,7 +147,7 @@ class CosKeyTrigger(OneEventTrigger):
             deadline=on_steady_clock(self.deadline),
             poll_interval=max(1.0, self.poll_interval),
             started=steady(),
-            growth=0.0,
+            schedule=Evenly(),
         )
         self.log.info("Waiting for %s", ", ".join(self.addresses))
         while (now := steady()) < pace.deadline:

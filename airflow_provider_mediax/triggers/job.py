@@ -11,6 +11,7 @@ from airflow_provider_mediax.client.clock import on_steady_clock, steady
 from airflow_provider_mediax.exceptions import MediaxError, ProtocolError
 from airflow_provider_mediax.hooks.registry import SERVICES
 from airflow_provider_mediax.jobs.cancellation import cancel_flow, describe_outcome
+from airflow_provider_mediax.jobs.schedule import durations_of
 from airflow_provider_mediax.jobs.stored import (
     SCHEMA,
     UNREADABLE_EVENT,
@@ -25,7 +26,7 @@ from airflow_provider_mediax.jobs.stored import (
 from airflow_provider_mediax.jobs.waiting import Outcome, Wait
 from airflow_provider_mediax.jobs.watcher import Watcher, watcher_for
 from airflow_provider_mediax.protocol.job import Job
-from airflow_provider_mediax.triggers.base import OneEventTrigger
+from airflow_provider_mediax.triggers.base import OneEventTrigger, hold_back
 from airflow_provider_mediax.triggers.kill import is_over, see_through
 
 
@@ -56,12 +57,13 @@ class JobTrigger(OneEventTrigger):
 
     :param service: name of the service, a key of ``hooks.registry.SERVICES``.
     :param conn_id: connection of type ``mediax``.
+    :param capability: kind of the jobs, by which is learned when to ask; None if it is not known.
     :param job_ids: what to wait for.
     :param custom_ids: marker of each job, for logs and errors.
     :param bucket: the bucket that CI jobs belong to.
     :param region: the region that CI jobs run in.
     :param deadline: epoch seconds; unmoved by restarts.
-    :param poll_interval: seconds; grows with the time waited.
+    :param poll_interval: seconds between two questions at least.
     :param finish_at: number of final jobs that ends the wait.
     :param cancel_on_kill: whether a user's kill of the waiting task cancels the jobs, where the service can.
     :param other_versions: arguments that another version stored; they say nothing to this one.
@@ -72,6 +74,7 @@ class JobTrigger(OneEventTrigger):
             "schema": read_whole,
             "service": _service,
             "conn_id": read_text,
+            "capability": read_text_or_none,
             "job_ids": _some_ids,
             "custom_ids": read_texts,
             "bucket": read_text_or_none,
@@ -89,6 +92,7 @@ class JobTrigger(OneEventTrigger):
         schema: int = SCHEMA,
         service: str = "",
         conn_id: str = "",
+        capability: str | None = None,
         job_ids: Sequence[str] = (),
         custom_ids: Sequence[str] = (),
         bucket: str | None = None,
@@ -103,6 +107,7 @@ class JobTrigger(OneEventTrigger):
         self.schema = schema
         self.service = service
         self.conn_id = conn_id
+        self.capability = capability
         self.job_ids = job_ids
         self.custom_ids = custom_ids
         self.bucket = bucket
@@ -168,12 +173,15 @@ class JobTrigger(OneEventTrigger):
         )
 
     async def _outcome(self) -> Outcome:
+        started = steady()
         wait = Wait(
             job_ids=self.job_ids,
             deadline=on_steady_clock(self.deadline),
             poll_interval=self.poll_interval,
-            started=steady(),
+            started=started,
+            not_before=started + hold_back(),
             finish_at=self.finish_at,
+            schedule=durations_of(self.service, self.capability),
         )
         self.log.info("Waiting for %s", ", ".join(self.job_ids))
         async with contextlib.aclosing(self._watcher.watch(wait)) as told_so_far:

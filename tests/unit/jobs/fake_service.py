@@ -156,6 +156,9 @@ class FakeService(JobService[Order]):
     def result_of(cls, capability: str) -> type[Result]:
         return Result
 
+    def capability(self, job: Job) -> str:
+        return "fake"
+
     def view(self, job: Job) -> ResultView:
         raise AssertionError("ownership, waiting and cancelling have no business with results")
 

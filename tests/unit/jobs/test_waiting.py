@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -18,15 +20,17 @@ from airflow_provider_mediax.exceptions import (
     Throttled,
     Unavailable,
 )
+from airflow_provider_mediax.jobs.schedule import ENOUGH, Durations
 from airflow_provider_mediax.jobs.waiting import (
     FAILURE_BUDGET,
+    SPREAD,
     Wait,
     absolute_deadline,
     batches,
     wait_flow,
 )
 from airflow_provider_mediax.protocol.job import Job, JobState
-from tests.unit.jobs.clocks import Time
+from tests.unit.jobs.clocks import NOON, Time
 from tests.unit.jobs.fake_platform import COMPLETED, FakePlatform, service
 
 
@@ -48,13 +52,46 @@ def throttled(retry_after: float | None) -> Throttled:
     return error
 
 
-def test_the_interval_grows_with_the_time_waited_to_a_minute():
+def test_the_interval_is_a_quarter_of_the_age_as_long_as_nothing_is_learned():
     wait = a_wait()
     pauses = []
-    for now in (1, 49, 100, 300, 600, 3000):
+    for now in (1, 20, 40, 100, 600, 3000):
         wait.on_jobs([job()], now)
         pauses.append(wait.due - now)
-    assert pauses == [5, 5, 10, 30, 60, 60]
+    assert pauses == [5, 5, 10, 25, 34, 34]
+
+
+def test_the_age_counts_from_the_jobs_creation_and_not_from_the_wait():
+    wait = a_wait(started=1000.0, moment=lambda epoch: epoch - NOON)
+    wait.on_jobs([replace(job(), created_at=datetime.fromtimestamp(NOON + 900, UTC))], 1010)
+    assert wait.due == 1010 + 110 / 4
+
+
+def test_a_service_whose_clock_is_ahead_makes_no_job_younger_than_its_wait():
+    wait = a_wait(moment=lambda epoch: epoch - NOON)
+    wait.on_jobs([replace(job(), created_at=datetime.fromtimestamp(NOON + 900, UTC))], 100)
+    assert wait.due == 125
+
+
+def test_nothing_is_asked_while_an_answer_is_of_no_use():
+    assert a_wait(not_before=11.0).due == 11
+    wait = a_wait(not_before=11.0)
+    wait.on_jobs([job()], 1)
+    assert wait.due == 11
+
+
+def test_a_job_that_was_just_described_is_not_asked_for_at_once():
+    assert a_wait(known=job()).due == 5
+
+
+def test_the_end_of_a_job_is_learned_by_what_the_service_says():
+    learned = Durations()
+    for number in range(ENOUGH):
+        wait = a_wait(schedule=learned, started=1000.0 * number, moment=lambda epoch: epoch - NOON)
+        created = datetime.fromtimestamp(NOON + 1000 * number, UTC)
+        ended = replace(DONE, created_at=created, completed_at=created + timedelta(seconds=400 + number))
+        wait.on_jobs([ended], 1000 * number + 990)  # found late, which changes nothing
+    assert learned.gap(10.0, 5.0, 0.0) == pytest.approx(391, abs=3)
 
 
 def test_an_interval_above_a_minute_stays_the_users():
@@ -83,7 +120,8 @@ def test_a_wait_asks_no_more_often_than_its_interval_allows(duration, interval, 
 
 def test_waits_taken_over_together_do_not_ask_together():
     assert a_wait(rng=lambda: 0.0).due == 0
-    assert a_wait(rng=lambda: 1.0).due == 5
+    assert a_wait(rng=lambda: 1.0).due == SPREAD
+    assert a_wait(rng=lambda: 1.0, poll_interval=0.1).due == 0.1
 
 
 def test_a_change_is_reported_once():

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from airflow_provider_mediax.client.pacing import Pacing
 from airflow_provider_mediax.exceptions import MediaxError, Unavailable
 from airflow_provider_mediax.jobs import watcher as watcher_module
 from airflow_provider_mediax.jobs.waiting import Outcome, Wait
@@ -31,6 +32,7 @@ class Client:
     opened: int = 0
     closed: int = 0
     describe_limit: int = 1
+    pacing: Pacing = field(default_factory=lambda: Pacing(1000.0))
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def open(self) -> Opened:

@@ -225,6 +225,7 @@ class TestTrigger:
             "schema": 1,
             "service": "cloud_infinite",
             "conn_id": "tencent",
+            "capability": "fake",
             "job_ids": ["job-1"],
             "custom_ids": [operator.hook.service.jobs["job-1"].marker],
             "bucket": "music-1250000000",

@@ -13,7 +13,7 @@ from airflow_provider_mediax.jobs import watcher as watcher_module
 from airflow_provider_mediax.jobs.watcher import Watcher
 from airflow_provider_mediax.protocol.job import JobState
 from airflow_provider_mediax.triggers import job as job_module
-from airflow_provider_mediax.triggers.base import OneEventTrigger
+from airflow_provider_mediax.triggers.base import OneEventTrigger, hold_back
 from airflow_provider_mediax.triggers.job import JobTrigger
 from tests.unit.jobs.cloud import Cloud
 from tests.unit.jobs.virtual_time import in_virtual_time, now
@@ -45,10 +45,19 @@ async def event_of(trigger):
     return event
 
 
+@pytest.fixture(autouse=True)
+def settings_are_read_anew():
+    """They are read once per process."""
+    hold_back.cache_clear()
+    yield
+    hold_back.cache_clear()
+
+
 @pytest.mark.parametrize("interval", ["5", "30"])
 @pytest.mark.parametrize("error", [None, ValueError("s3cret")])
 def test_no_event_leaves_before_twice_the_heartbeat_interval_and_a_second(monkeypatch, interval, error):
     monkeypatch.setenv("AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL", interval)
+    hold_back.cache_clear()
 
     @in_virtual_time
     async def scenario():

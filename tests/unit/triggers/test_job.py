@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 import pytest
 
+from airflow_provider_mediax.client.pacing import Pacing
 from airflow_provider_mediax.exceptions import AnswerTooLarge, BadRequest, Unavailable
 from airflow_provider_mediax.jobs.stored import JobEvent
 from airflow_provider_mediax.jobs.watcher import Opened
@@ -27,6 +28,7 @@ class Client:
 
     def __init__(self, service: FakeService) -> None:
         self.service = service
+        self.pacing = Pacing(1000.0)
         self.carried_out = asyncio.Event()
 
     async def run(self, flow: Any, patience: Any = None) -> Any:
@@ -57,6 +59,7 @@ async def client(monkeypatch, request) -> Client:
     monkeypatch.setattr(module, "SERVICES", client_hooks)
     readers = {**JobTrigger.arguments, "service": client_hooks.__getitem__}
     monkeypatch.setattr(JobTrigger, "arguments", readers)
+    monkeypatch.setattr(module, "hold_back", lambda: 0.0)
     return client
 
 

@@ -1,0 +1,131 @@
+"""Promise 7: what a thousand waits cost is counted, not timed: twice the waits must not be more than twice the work."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections import Counter
+from typing import ClassVar
+
+import pytest
+
+from airflow_provider_mediax.jobs import watcher as watcher_module
+from airflow_provider_mediax.jobs.schedule import Evenly
+from airflow_provider_mediax.jobs.waiting import Wait
+from airflow_provider_mediax.jobs.watcher import Watcher
+from airflow_provider_mediax.protocol.job import JobState
+from tests.unit.jobs.cloud import Cloud
+from tests.unit.jobs.virtual_time import in_virtual_time, now
+
+
+class CountedWait(Wait):
+    """Counts how often the watcher looks at a wait."""
+
+    looks: ClassVar[Counter[str]] = Counter()
+
+    @property
+    def poll_interval(self) -> float:
+        self.looks["wait"] += 1
+        return 5.0
+
+    @poll_interval.setter
+    def poll_interval(self, seconds: float) -> None: ...
+
+    def ended(self, at: float):
+        self.looks["wait"] += 1
+        return super().ended(at)
+
+
+@pytest.mark.parametrize("rate", [10.0, 1000.0])
+@in_virtual_time
+async def test_the_watcher_looks_at_a_wait_when_it_comes_when_it_is_asked_for_and_no_more(rate):
+    cloud = Cloud(rate=rate)
+    watcher = Watcher(cloud.open, "test", clock=now)
+    waits = [
+        CountedWait(job_ids=[f"j{number}"], deadline=now() + 86400, poll_interval=5.0, started=now())
+        for number in range(2000)
+    ]
+    CountedWait.looks.clear()
+    tasks = [asyncio.create_task(anext(watcher.watch(wait))) for wait in waits]
+    await asyncio.sleep(60)
+    assert len(cloud.requests) >= 600
+    assert CountedWait.looks["wait"] <= 8 * (len(waits) + len(cloud.requests))
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@in_virtual_time
+async def test_deadlines_of_ten_thousand_waits_are_served_while_the_limiter_is_behind():
+    cloud = Cloud(rate=10.0)
+    watcher = Watcher(cloud.open, "test", clock=now)
+
+    async def lateness(number: int) -> float:
+        wait = Wait(job_ids=[f"j{number}"], deadline=now() + 30 + number / 100, poll_interval=5.0, started=now())
+        async for news in watcher.watch(wait):
+            if getattr(news, "status", None) == "timeout":
+                return now() - wait.deadline
+        raise AssertionError("the wait did not end")
+
+    late = await asyncio.gather(*(lateness(number) for number in range(10_000)))
+    assert max(late) <= 2 * watcher_module.TURN
+    assert len(cloud.requests) <= 10 * 140
+
+
+class Hopeless(Evenly):
+    """Says of every job that it ends in a year."""
+
+    def likely(self, age: float) -> float:
+        return age + 3e7
+
+
+@pytest.mark.parametrize("rate", [2.0, 10.0])
+@in_virtual_time
+async def test_no_wait_is_starved_by_those_that_have_more_likely_ended(rate):
+    cloud = Cloud(rate=rate)
+    watcher = Watcher(cloud.open, "test", clock=now)
+    schedules = {f"j{number}": Hopeless() if number % 4 == 0 else Evenly() for number in range(200)}
+    tasks = []
+    for name, schedule in schedules.items():
+        terms = {"deadline": now() + 86400, "poll_interval": 5.0, "started": now(), "schedule": schedule}
+        tasks.append(asyncio.create_task(anext(watcher.watch(Wait(job_ids=[name], **terms)))))
+    await asyncio.sleep(1200)
+    asked = {name: [0.0] for name in schedules}
+    for request in cloud.requests:
+        asked[request.ids[0]].append(request.at)
+    gaps = [later - earlier for moments in asked.values() for earlier, later in itertools.pairwise([*moments, now()])]
+    assert max(gaps) <= max(10 * 5.0, 2 * len(tasks) / rate) + 5.25 + 0.5  # from the moment at which it is due
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@in_virtual_time
+async def test_no_poll_waits_in_a_task_for_its_place_within_the_limit():
+    cloud = Cloud(rate=10.0)
+    watcher = Watcher(cloud.open, "test", clock=now)
+    terms = {"deadline": now() + 86400, "poll_interval": 5.0, "started": now()}
+    tasks = [asyncio.create_task(anext(watcher.watch(Wait(job_ids=[f"j{number}"], **terms)))) for number in range(300)]
+    most = 0
+    for _ in range(200):
+        await asyncio.sleep(0.1)
+        most = max(most, cloud.under_way)
+    assert most <= 6  # a burst, or what goes within one turn
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@in_virtual_time
+async def test_waits_that_have_left_are_not_kept_until_their_deadline():
+    cloud = Cloud(rate=1000.0)
+    watcher = Watcher(cloud.open, "test", clock=now)
+    cloud.states = {f"j{number}": JobState.SUCCEEDED for number in range(600)}
+    for begin in range(0, 600, 100):
+        waits = [
+            Wait(job_ids=[f"j{number}"], deadline=now() + 86400, poll_interval=5.0, started=now())
+            for number in range(begin, begin + 100)
+        ]
+        for wait in waits:
+            [news async for news in watcher.watch(wait)]
+    assert len(watcher._deadlines) <= 65
