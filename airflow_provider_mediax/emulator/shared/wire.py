@@ -38,18 +38,18 @@ class RequestTarget:
     @property
     def query(self) -> dict[str, str]:
         """Return the decoded query; a name without ``=`` has an empty value, the last of equal names wins."""
-        return parse_query(self.raw_query)
+        return dict(query_pairs(self.raw_query))
 
 
-def parse_query(raw: str) -> dict[str, str]:
+def query_pairs(raw: str) -> list[tuple[str, str]]:
     """
-    Decode a query string.
+    Decode a query string into names and values, in their order and as often as they stand there.
 
     :raises Undecodable: a name or value is not UTF-8.
     """
     pairs = (part.partition("=") for part in raw.split("&") if part)
     try:
-        return {unquote_plus(name, errors="strict"): unquote_plus(value, errors="strict") for name, _, value in pairs}
+        return [(unquote_plus(name, errors="strict"), unquote_plus(value, errors="strict")) for name, _, value in pairs]
     except UnicodeDecodeError as error:
         raise Undecodable(str(error)) from None
 
