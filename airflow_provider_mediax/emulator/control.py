@@ -13,7 +13,7 @@ from airflow_provider_mediax.emulator.ci.submit import TAG
 from airflow_provider_mediax.emulator.mediax.capabilities import ANSWERS
 from airflow_provider_mediax.emulator.mediax.service import MediaxEndpoint
 from airflow_provider_mediax.emulator.shared.accounts import BUCKET, PRESET, Customer
-from airflow_provider_mediax.emulator.shared.faults import ACTIONS, KINDS, Fault, Storm
+from airflow_provider_mediax.emulator.shared.faults import ACTIONS, JOB_ACTIONS, KINDS, Fault, Storm
 from airflow_provider_mediax.emulator.shared.jobs import EmulatedJob
 from airflow_provider_mediax.emulator.shared.objects import NoSuchKey
 from airflow_provider_mediax.emulator.shared.plan import OUTCOMES, SYNONYMS
@@ -125,11 +125,15 @@ class Control:
         return {}
 
     async def _add_fault(self, body: JsonObject) -> object:
+        action, kind = _one_of(body, "action", ACTIONS), _one_of(body, "kind", KINDS)
+        if kind == "other_job" and action not in (*JOB_ACTIONS, "*"):
+            raise BadControl(f"other_job goes with {', '.join(JOB_ACTIONS)}")
+        retry_after = body.get("retry_after", 1 if kind == "429" else None)
         fault = Fault(
-            action=_one_of(body, "action", ACTIONS),
-            kind=_one_of(body, "kind", KINDS),
+            action=action,
+            kind=kind,
             times=_count(body, "times"),
-            retry_after=None if body.get("retry_after", 1) is None else _seconds(body, "retry_after", 1),
+            retry_after=None if retry_after is None else _seconds({"retry_after": retry_after}, "retry_after"),
             seconds=_seconds(body, "seconds", 1),
         )
         self._world.faults.add(fault)
