@@ -10,6 +10,8 @@ from urllib.parse import unquote, unquote_plus, urlsplit
 
 from aiohttp import web
 
+from airflow_provider_mediax.emulator.shared.browsers import host_name
+
 JsonObject = dict[str, object]
 
 
@@ -90,12 +92,6 @@ def target_of(request: web.Request) -> RequestTarget:
 def _readable(value: str) -> str:
     """Replace what is not UTF-8 in a header value; aiohttp keeps such bytes as lone surrogates."""
     return value.encode(errors="surrogateescape").decode(errors="replace")
-
-
-def host_name(host: str) -> str:
-    """Return the name of a ``Host`` header in lower case, without port."""
-    name, colon, port = host.lower().rpartition(":")
-    return name if colon and port.isdecimal() else host.lower()
 
 
 def request_id() -> str:
