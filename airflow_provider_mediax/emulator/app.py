@@ -9,6 +9,7 @@ from airflow_provider_mediax.emulator.control import PREFIX, Control
 from airflow_provider_mediax.emulator.cos.service import CosEndpoint, bucket_of
 from airflow_provider_mediax.emulator.mediax.inputs import SIZE_LIMIT, Fetcher
 from airflow_provider_mediax.emulator.mediax.service import MediaxEndpoint
+from airflow_provider_mediax.emulator.shared.browsers import is_foreign
 from airflow_provider_mediax.emulator.shared.wire import Undecodable, target_of
 from airflow_provider_mediax.emulator.shared.world import World
 from airflow_provider_mediax.emulator.sound.pool import Analysis
@@ -32,7 +33,7 @@ class Emulator:
         """Return the aiohttp application, made anew."""
         application = web.Application(client_max_size=SIZE_LIMIT)
         application.router.add_route("*", "/{path:(?s:.*)}", self._handle)
-        application.on_response_prepare.append(self._date)
+        application.on_response_prepare.append(self._complete)
         application.on_shutdown.append(self._stop_jobs)
         return application
 
@@ -42,6 +43,8 @@ class Emulator:
             target.query  # noqa: B018 - decoded here, so that no service has to expect that it cannot be
         except Undecodable:
             return web.Response(status=400, text="The address is not UTF-8")
+        if is_foreign(target.headers):
+            return web.json_response({"message": "The emulator does not answer pages of other sites."}, status=403)
         name, service = self._service_at(target.host)
         if target.path.startswith(PREFIX) and service is self._mediax:
             return await self._control.handle(request, target)
@@ -58,8 +61,9 @@ class Emulator:
             return "ci", self._ci
         return "mediax", self._mediax
 
-    async def _date(self, _: web.Request, response: web.StreamResponse) -> None:
+    async def _complete(self, _: web.Request, response: web.StreamResponse) -> None:
         response.headers["Date"] = self._world.clock.http_date()
+        response.headers["X-Content-Type-Options"] = "nosniff"
 
     async def _stop_jobs(self, _: web.Application) -> None:
         await self._mediax.jobs.reset()

@@ -1,4 +1,9 @@
-"""The control interface under ``/_emulator/``: what tests set and read. JSON, no authentication, loopback only."""
+"""
+The control interface under ``/_emulator/``: what tests set and read, without authentication.
+
+It is open to programs of this machine and closed to pages of other sites: ``Host`` must be a loopback name, since a
+page could have a name that points here, and a POST must say that it is JSON, which no form can.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +18,8 @@ from airflow_provider_mediax.emulator.ci.submit import TAG
 from airflow_provider_mediax.emulator.mediax.capabilities import ANSWERS
 from airflow_provider_mediax.emulator.mediax.service import MediaxEndpoint
 from airflow_provider_mediax.emulator.shared.accounts import BUCKET, PRESET, Customer
-from airflow_provider_mediax.emulator.shared.faults import ACTIONS, KINDS, Fault, Storm
+from airflow_provider_mediax.emulator.shared.browsers import is_loopback
+from airflow_provider_mediax.emulator.shared.faults import ACTIONS, JOB_ACTIONS, KINDS, Fault, Storm
 from airflow_provider_mediax.emulator.shared.jobs import EmulatedJob
 from airflow_provider_mediax.emulator.shared.objects import NoSuchKey
 from airflow_provider_mediax.emulator.shared.plan import OUTCOMES, SYNONYMS
@@ -93,6 +99,10 @@ class Control:
     async def handle(self, request: web.Request, target: RequestTarget) -> web.Response:
         """Answer one request."""
         name = target.path.removeprefix(PREFIX)
+        if not is_loopback(target.host):
+            return _error(403, "the Host must be a loopback address or localhost")
+        if request.method == "POST" and request.content_type != "application/json":
+            return _error(415, "the Content-Type must be application/json")
         try:
             if name.startswith(_OBJECTS) and len(name) > len(_OBJECTS):
                 return await self._object(request, name.removeprefix(_OBJECTS))
@@ -125,11 +135,15 @@ class Control:
         return {}
 
     async def _add_fault(self, body: JsonObject) -> object:
+        action, kind = _one_of(body, "action", ACTIONS), _one_of(body, "kind", KINDS)
+        if kind == "other_job" and action not in (*JOB_ACTIONS, "*"):
+            raise BadControl(f"other_job goes with {', '.join(JOB_ACTIONS)}")
+        retry_after = body.get("retry_after", 1 if kind == "429" else None)
         fault = Fault(
-            action=_one_of(body, "action", ACTIONS),
-            kind=_one_of(body, "kind", KINDS),
+            action=action,
+            kind=kind,
             times=_count(body, "times"),
-            retry_after=None if body.get("retry_after", 1) is None else _seconds(body, "retry_after", 1),
+            retry_after=None if retry_after is None else _seconds({"retry_after": retry_after}, "retry_after"),
             seconds=_seconds(body, "seconds", 1),
         )
         self._world.faults.add(fault)
@@ -218,7 +232,9 @@ class Control:
                     stored = self._world.bucket.get(key)
                 except NoSuchKey:
                     return _error(404, f"there is no object {key}")
-                return web.Response(body=stored.data, headers={"Content-Type": stored.content_type})
+                # Whatever it was uploaded as: no browser shows it, and it has the origin of this interface.
+                headers = {"Content-Type": "application/octet-stream", "Content-Disposition": "attachment"}
+                return web.Response(body=stored.data, headers=headers)
             case "DELETE":
                 self._world.bucket.delete(key)
                 return web.json_response({})

@@ -102,7 +102,8 @@ class MediaxEmulator:
         :param action: of any service, as listed in ``docs/emulator.md``, or ``*`` for any.
         :param kind: one of the kinds in ``docs/emulator.md``.
         :param times: how many requests.
-        :param details: ``retry_after`` (seconds, of a 429; None for no header), ``seconds`` (of the slow kinds).
+        :param details: ``retry_after`` (seconds; a 429 has 1, other answers none, None is none), ``seconds`` (of the
+            slow kinds).
         :raises EmulatorError: there is no such action or kind.
         """
         self._json("POST", "faults", {"action": action, "kind": kind, "times": times, **details})

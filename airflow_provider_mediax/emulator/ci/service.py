@@ -20,7 +20,6 @@ from airflow_provider_mediax.emulator.ci.submit import TAG, read_submission
 from airflow_provider_mediax.emulator.ci.templates import Templates
 from airflow_provider_mediax.emulator.ci.views import job_tree, list_page
 from airflow_provider_mediax.emulator.ci.wire import Tree, Value, as_xml, page_of, time_text
-from airflow_provider_mediax.emulator.shared import faults
 from airflow_provider_mediax.emulator.shared.accounts import Customer
 from airflow_provider_mediax.emulator.shared.faults import Refusal
 from airflow_provider_mediax.emulator.shared.jobs import JobBoard, WorkFailed
@@ -136,9 +135,7 @@ class CiEndpoint:
             status = HTTPStatus.BAD_REQUEST if refusal.status == HTTPStatus.OK else refusal.status
             return _error(status, refusal.code, refusal.message)
 
-        fault = self._world.faults.take(record.action)
-        record.fault = fault.kind if fault else None
-        response = await faults.answer(request, fault, act, refuse)
+        response = await self._world.faults.answer(request, record, act, refuse)
         if not response.prepared:
             response.headers.setdefault("x-ci-request-id", request_id())
         return response

@@ -76,6 +76,7 @@ def content(stored: StoredObject, target: RequestTarget) -> web.Response:
     """
     headers = {
         "Content-Type": stored.content_type,
+        "Content-Disposition": "attachment",  # as COS does under its own host names
         "ETag": stored.etag,
         "Last-Modified": formatdate(stored.modified, usegmt=True),
         "Accept-Ranges": "bytes",

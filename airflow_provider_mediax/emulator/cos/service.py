@@ -25,7 +25,6 @@ from airflow_provider_mediax.emulator.cos.answers import (
 )
 from airflow_provider_mediax.emulator.cos.errors import CosError
 from airflow_provider_mediax.emulator.cos.multipart import upload_named
-from airflow_provider_mediax.emulator.shared import faults
 from airflow_provider_mediax.emulator.shared.faults import Refusal
 from airflow_provider_mediax.emulator.shared.ledger import RequestRecord
 from airflow_provider_mediax.emulator.shared.objects import Bucket, NoSuchKey, StoredObject
@@ -143,9 +142,7 @@ class CosEndpoint:
                     return error_answer(target, 503, "SlowDown", refusal.message)
             return error_answer(target, refusal.status, refusal.code, refusal.message)
 
-        fault = self._world.faults.take(record.action)
-        record.fault = fault.kind if fault else None
-        response = await faults.answer(request, fault, act, refuse)
+        response = await self._world.faults.answer(request, record, act, refuse)
         if not response.prepared:
             response.headers.setdefault("x-cos-request-id", request_id())
         return response

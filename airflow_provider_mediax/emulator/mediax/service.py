@@ -19,7 +19,6 @@ from airflow_provider_mediax.emulator.mediax.inputs import NO_INPUT, Fetcher
 from airflow_provider_mediax.emulator.mediax.jobs import LIFECYCLE, MediaxJob
 from airflow_provider_mediax.emulator.mediax.register import register
 from airflow_provider_mediax.emulator.mediax.voices import Voices
-from airflow_provider_mediax.emulator.shared import faults
 from airflow_provider_mediax.emulator.shared.accounts import Customer
 from airflow_provider_mediax.emulator.shared.callbacks import call_back
 from airflow_provider_mediax.emulator.shared.faults import Refusal
@@ -78,9 +77,7 @@ class MediaxEndpoint:
                 return _refused(refusal.message, body)
             return _gateway_error(refusal.status, refusal.message)
 
-        fault = self._world.faults.take(record.action)
-        record.fault = fault.kind if fault else None
-        return await faults.answer(request, fault, act, refuse)
+        return await self._world.faults.answer(request, record, act, refuse)
 
     async def _act(self, target: RequestTarget, body: JsonObject | None, record: RequestRecord) -> web.Response:
         if target.method != "POST" or target.path not in (*_ACTIONS, *REGISTER_PATHS):

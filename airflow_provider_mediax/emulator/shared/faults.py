@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from aiohttp import web
+
+from airflow_provider_mediax.emulator.shared.ledger import RequestRecord
+
+JOB_ACTIONS = ("CreateJob", "GetJob", "ListJobs", "SubmitCiJob", "DescribeCiJobs")
+"""Actions whose answers are about jobs that the request names or makes."""
+
+MEDIAX_ACTIONS = ("CreateJob", "GetJob", "ListJobs", "ListModels", "Register")
+"""Actions of MediaX."""
 
 CI_ACTIONS = (
     "SubmitCiJob",
@@ -25,12 +34,7 @@ CI_ACTIONS = (
 )
 """Actions of Cloud Infinite."""
 
-ACTIONS = (
-    "CreateJob",
-    "GetJob",
-    "ListJobs",
-    "ListModels",
-    "Register",
+COS_ACTIONS = (
     "PutObject",
     "GetObject",
     "HeadObject",
@@ -46,9 +50,10 @@ ACTIONS = (
     "ListMultipartUploads",
     "CompleteMultipartUpload",
     "AbortMultipartUpload",
-    *CI_ACTIONS,
-    "*",
 )
+"""Actions of the object store."""
+
+ACTIONS = (*MEDIAX_ACTIONS, *CI_ACTIONS, *COS_ACTIONS, "*")
 """What a fault can be aimed at."""
 
 STORMY = ("CreateJob", "GetJob", "ListJobs", *CI_ACTIONS)
@@ -58,7 +63,7 @@ STORMY = ("CreateJob", "GetJob", "ListJobs", *CI_ACTIONS)
 @dataclass(frozen=True, slots=True)
 class Refusal:
     """
-    An answer that a fault wants instead of the true one.
+    An error of the service itself, in its own form.
 
     :param status: HTTP status; 200 asks for an error in the body, where the service has such a thing.
     :param code: of the XML errors; the gateway has none.
@@ -69,34 +74,63 @@ class Refusal:
     message: str
 
 
-STATUSES = {
+@dataclass(frozen=True, slots=True)
+class Interference:
+    """
+    An answer of something between client and service, in a form of which the service knows nothing.
+
+    :param location: where a redirect points to.
+    """
+
+    status: int
+    content_type: str
+    text: str
+    location: str | None = None
+
+    def answer(self) -> web.Response:
+        """Return the answer, made anew."""
+        headers = {"Location": self.location} if self.location else None
+        return web.Response(status=self.status, text=self.text, content_type=self.content_type, headers=headers)
+
+
+PAGE = "<!DOCTYPE html><html><head><title>Sign in</title></head><body><h1>Please sign in</h1></body></html>"
+_LOGIN = "http://login.example/"
+
+INSTEAD: Mapping[str, Refusal | Interference] = {
+    "408": Refusal(408, "RequestTimeout", "Request Timeout."),
+    "409": Refusal(409, "Conflict", "Conflict."),
+    "425": Refusal(425, "TooEarly", "Too Early."),
     "429": Refusal(429, "SlowDown", "API rate limit exceeded."),
+    "499": Refusal(499, "ClientClosedRequest", "Client Closed Request."),
     "500": Refusal(500, "InternalError", "Internal Server Error."),
     "502": Refusal(502, "InternalError", "Bad Gateway."),
     "503": Refusal(503, "ServiceUnavailable", "Service Unavailable."),
     "504": Refusal(504, "InternalError", "Gateway Time-out."),
     "slow_down": Refusal(503, "SlowDown", "Please reduce your request rate."),
     "unauthorized": Refusal(401, "InvalidAuthorization", "HMAC signature does not match."),
+    "error_response": Refusal(200, "InvalidArgument", "The emulator was told to refuse this request."),
+    "html": Interference(200, "text/html", PAGE),
+    "html_403": Interference(403, "text/html", PAGE),
+    "json_error": Interference(503, "application/json", json.dumps({"error": {"message": "upstream is away"}})),
+    "302": Interference(302, "text/html", PAGE, _LOGIN),
+    "307": Interference(307, "text/html", PAGE, _LOGIN),
 }
-"""Kinds that refuse a request before anything happens."""
+"""Kinds that answer in the place of the service; ``<kind>_after`` does so when the action has been done."""
 
 KINDS = (
-    *STATUSES,
-    "error_response",
-    "html",
+    *INSTEAD,
+    *(f"{kind}_after" for kind in INSTEAD),
     "drop_before",
-    "slow",
-    "500_after",
-    "html_after",
     "drop_after",
+    "slow",
     "slow_after",
     "truncated",
+    "short",
+    "other_job",
 )
-"""Every kind of fault. With the last five the action happened before the answer went wrong."""
+"""Every kind of fault; ``docs/emulator.md`` says what each does."""
 
-HTML = "<!DOCTYPE html><html><head><title>Maintenance</title></head><body><h1>Please come back later</h1></body></html>"
-
-_HAPPENS = ("500_after", "html_after", "drop_after", "slow_after", "truncated")
+_DONE_ANYWAY = ("truncated", "short", "other_job")
 
 Refuse = Callable[[Refusal], web.Response]
 """Makes a service's own error answer."""
@@ -110,15 +144,20 @@ class Fault:
     :param action: one of :data:`ACTIONS`.
     :param kind: one of :data:`KINDS`.
     :param times: how many requests it hits.
-    :param retry_after: seconds in the ``Retry-After`` header of a 429; None leaves the header out.
+    :param retry_after: seconds in the ``Retry-After`` header of a refusal; None leaves the header out.
     :param seconds: how long the slow kinds take.
     """
 
     action: str
     kind: str
     times: int = 1
-    retry_after: float | None = 1
+    retry_after: float | None = None
     seconds: float = 1.0
+
+    @property
+    def happens(self) -> bool:
+        """Tell whether the action is done before its answer goes wrong."""
+        return self.kind.endswith("_after") or self.kind in _DONE_ANYWAY
 
 
 class Storm:
@@ -142,7 +181,8 @@ class Storm:
         drawn = self._random.random()
         for kind, share in self._shares.items():
             if drawn < share:
-                return Fault(action, kind, retry_after=self._retry_after, seconds=self._seconds)
+                retry_after = self._retry_after if kind == "429" else None
+                return Fault(action, kind, retry_after=retry_after, seconds=self._seconds)
             drawn -= share
         return None
 
@@ -178,43 +218,49 @@ class Faults:
         weather = self.storm if action in STORMY else None
         return weather.take(action) if weather is not None else None
 
-    @property
-    def coming(self) -> list[Fault]:
-        """Return the faults that have hits left."""
-        return list(self._coming)
+    async def answer(
+        self,
+        request: web.Request,
+        record: RequestRecord,
+        act: Callable[[], Awaitable[web.Response]],
+        refuse: Refuse,
+    ) -> web.StreamResponse:
+        """
+        Answer a request, or let it go wrong if a fault is aimed at its action.
+
+        :param record: names the action; the fault is written into it.
+        :param act: does what was asked and returns the true answer.
+        :param refuse: makes the service's error answers.
+        """
+        fault = self.take(record.action)
+        if fault is None:
+            return await act()
+        record.fault = fault.kind
+        if fault.kind == "slow":
+            await asyncio.sleep(fault.seconds)
+            return await act()
+        done = await act() if fault.happens else None
+        if done is None or fault.kind == "drop_after":
+            return _drop(request) if fault.kind.startswith("drop") else _instead(fault, refuse)
+        match fault.kind:
+            case "slow_after":
+                await asyncio.sleep(fault.seconds)
+                return done
+            case "truncated":
+                return await _truncated(request, done)
+            case "short":
+                return _with_body(done, _body_of(done)[: len(_body_of(done)) // 2])
+            case "other_job":
+                return _with_body(done, _about_another(_body_of(done), record))
+        return _instead(fault, refuse)
 
 
-async def answer(
-    request: web.Request, fault: Fault | None, act: Callable[[], Awaitable[web.Response]], refuse: Refuse
-) -> web.StreamResponse:
-    """
-    Answer a request the way its fault wants it.
-
-    :param act: does what was asked and returns the true answer.
-    :param refuse: makes the service's error answers.
-    """
-    if fault is None:
-        return await act()
-    if fault.kind == "slow":
-        await asyncio.sleep(fault.seconds)
-        return await act()
-    happened = await act() if fault.kind in _HAPPENS else None
-    if happened is not None and fault.kind == "slow_after":
-        await asyncio.sleep(fault.seconds)
-        return happened
-    if happened is not None and fault.kind == "truncated":
-        return await _truncated(request, happened)
-    match fault.kind:
-        case "drop_before" | "drop_after":
-            return _drop(request)
-        case "html" | "html_after":
-            return web.Response(text=HTML, content_type="text/html")
-        case "error_response":
-            return refuse(Refusal(200, "InvalidArgument", "The emulator was told to refuse this request."))
-    refused = refuse(STATUSES[fault.kind.removesuffix("_after")])
-    if fault.kind == "429" and fault.retry_after is not None:
-        refused.headers["Retry-After"] = f"{fault.retry_after:g}"
-    return refused
+def _instead(fault: Fault, refuse: Refuse) -> web.Response:
+    what = INSTEAD[fault.kind.removesuffix("_after")]
+    answer = refuse(what) if isinstance(what, Refusal) else what.answer()
+    if fault.retry_after is not None:
+        answer.headers["Retry-After"] = f"{fault.retry_after:g}"
+    return answer
 
 
 def _drop(request: web.Request) -> web.Response:
@@ -224,7 +270,7 @@ def _drop(request: web.Request) -> web.Response:
 
 
 async def _truncated(request: web.Request, full: web.Response) -> web.StreamResponse:
-    body = full.body if isinstance(full.body, bytes) else b""
+    body = _body_of(full)
     cut = web.StreamResponse(status=full.status, headers={"Content-Type": full.content_type})
     cut.content_length = len(body) + 1
     cut.force_close()
@@ -233,3 +279,25 @@ async def _truncated(request: web.Request, full: web.Response) -> web.StreamResp
     if request.transport is not None:
         request.transport.close()
     return cut
+
+
+def _body_of(answer: web.Response) -> bytes:
+    return answer.body if isinstance(answer.body, bytes) else b""
+
+
+def _with_body(answer: web.Response, body: bytes) -> web.Response:
+    headers = {name: value for name, value in answer.headers.items() if name != "Content-Length"}
+    return web.Response(status=answer.status, headers=headers, body=body)
+
+
+def _about_another(body: bytes, record: RequestRecord) -> bytes:
+    """Replace the ids and the marker of the request's jobs by those of jobs that do not exist."""
+    for name in filter(None, [*(record.job_id or "").split(","), record.marker]):
+        body = body.replace(name.encode(), _other(name).encode())
+    return body
+
+
+def _other(name: str) -> str:
+    """Return a name of the same form."""
+    last = "1" if name[-1] == "0" else "0"
+    return name[:-1] + last

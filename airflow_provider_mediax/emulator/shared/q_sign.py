@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Callable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterable
 from urllib.parse import quote
 
 from airflow_provider_mediax.emulator.shared.accounts import TEMPORARY_SECRET_ID, TEMPORARY_TOKEN, Accounts
-from airflow_provider_mediax.emulator.shared.wire import RequestTarget, Undecodable, parse_query
+from airflow_provider_mediax.emulator.shared.wire import RequestTarget, Undecodable, query_pairs
 
 _NAMES = (
     "q-sign-algorithm",
@@ -68,10 +69,7 @@ def check_qsign(target: RequestTarget, key_of: Callable[[str], str | None], now:
         param_list=fields["q-url-param-list"],
     )
     if not hmac.compare_digest(expected.encode(), fields["q-signature"].encode()):
-        raise SignatureRefusal(
-            "SignatureDoesNotMatch",
-            "The Signature you specified is invalid. Check your Secret Key and signing method.",
-        )
+        raise _mismatch()
     return fields["q-ak"]
 
 
@@ -93,6 +91,11 @@ def signer_of(target: RequestTarget, accounts: Accounts, now: float, token_name:
     return cos_id
 
 
+def _mismatch() -> SignatureRefusal:
+    message = "The Signature you specified is invalid. Check your Secret Key and signing method."
+    return SignatureRefusal("SignatureDoesNotMatch", message)
+
+
 def unknown_key() -> SignatureRefusal:
     """Return what is raised for a key id that opens nothing, a temporary one without its token included."""
     message = "The Access Key Id you provided does not exist in our records."
@@ -107,6 +110,7 @@ def signature(
 
     :param sign_time: ``<start>;<end>`` in epoch seconds, as ``key_time``.
     :param header_list: names of the signed headers, joined by semicolons; ``param_list`` likewise for the query.
+    :raises SignatureRefusal: one of them is not there exactly once.
     """
     # The host is signed without its port, whatever the port on the wire.
     headers = {**target.headers, "host": target.host}
@@ -114,8 +118,8 @@ def signature(
         (
             target.method.lower(),
             target.path,
-            _signed_part(param_list, target.query),
-            _signed_part(header_list, headers),
+            _signed_part(param_list, query_pairs(target.raw_query)),
+            _signed_part(header_list, headers.items()),
             "",
         )
     )
@@ -123,10 +127,20 @@ def signature(
     return _hmac_hex(_hmac_hex(key, key_time), f"sha1\n{sign_time}\n{digest}\n")
 
 
-def _signed_part(names: str, values: Mapping[str, str]) -> str:
-    known = {_encode(name).lower(): value for name, value in values.items()}
+def _signed_part(names: str, values: Iterable[tuple[str, str]]) -> str:
+    """
+    Return the listed names with their values, as they are signed.
+
+    :raises SignatureRefusal: a listed name is missing, which is not the same as empty, or stands there more than once:
+        the operation could take another value than the one that was signed.
+    """
+    known: defaultdict[str, list[str]] = defaultdict(list)
+    for name, value in values:
+        known[_encode(name).lower()].append(value)
     listed = sorted(name for name in names.split(";") if name)
-    return "&".join(f"{name}={_encode(known.get(name, ''))}" for name in listed)
+    if any(len(known[name]) != 1 for name in listed):
+        raise _mismatch()
+    return "&".join(f"{name}={_encode(known[name][0])}" for name in listed)
 
 
 def _encode(text: str) -> str:
@@ -151,7 +165,7 @@ def _fields(target: RequestTarget) -> dict[str, str]:
 def _read_authorization(authorization: str) -> dict[str, str]:
     try:
         # Only the values of a presigned address are encoded; a plus sign in a header is a plus sign.
-        return parse_query(authorization.replace("+", "%2B"))
+        return dict(query_pairs(authorization.replace("+", "%2B")))
     except Undecodable:
         raise SignatureRefusal("AccessDenied", "The signature is malformed: not UTF-8") from None
 

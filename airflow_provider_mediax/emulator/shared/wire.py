@@ -10,6 +10,8 @@ from urllib.parse import unquote, unquote_plus, urlsplit
 
 from aiohttp import web
 
+from airflow_provider_mediax.emulator.shared.browsers import host_name
+
 JsonObject = dict[str, object]
 
 
@@ -38,18 +40,18 @@ class RequestTarget:
     @property
     def query(self) -> dict[str, str]:
         """Return the decoded query; a name without ``=`` has an empty value, the last of equal names wins."""
-        return parse_query(self.raw_query)
+        return dict(query_pairs(self.raw_query))
 
 
-def parse_query(raw: str) -> dict[str, str]:
+def query_pairs(raw: str) -> list[tuple[str, str]]:
     """
-    Decode a query string.
+    Decode a query string into names and values, in their order and as often as they stand there.
 
     :raises Undecodable: a name or value is not UTF-8.
     """
     pairs = (part.partition("=") for part in raw.split("&") if part)
     try:
-        return {unquote_plus(name, errors="strict"): unquote_plus(value, errors="strict") for name, _, value in pairs}
+        return [(unquote_plus(name, errors="strict"), unquote_plus(value, errors="strict")) for name, _, value in pairs]
     except UnicodeDecodeError as error:
         raise Undecodable(str(error)) from None
 
@@ -90,12 +92,6 @@ def target_of(request: web.Request) -> RequestTarget:
 def _readable(value: str) -> str:
     """Replace what is not UTF-8 in a header value; aiohttp keeps such bytes as lone surrogates."""
     return value.encode(errors="surrogateescape").decode(errors="replace")
-
-
-def host_name(host: str) -> str:
-    """Return the name of a ``Host`` header in lower case, without port."""
-    name, colon, port = host.lower().rpartition(":")
-    return name if colon and port.isdecimal() else host.lower()
 
 
 def request_id() -> str:

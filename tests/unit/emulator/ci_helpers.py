@@ -68,7 +68,7 @@ class Ci:
         )
 
     def call(self, method: str, path: str, body: bytes | None = None, **query: str) -> requests.Response:
-        start = query.pop("_start", None)
+        start, redirects = query.pop("_start", None), query.pop("_redirects", "yes") == "yes"
         headers = {
             "Host": self.host,
             "Authorization": self.sign(method, path, query, None if start is None else int(start)),
@@ -77,7 +77,9 @@ class Ci:
             headers["x-ci-security-token"] = self.token
         asked = "&".join(f"{quote(name)}={quote(value, safe='')}" for name, value in query.items())
         url = f"{self.url}{quote(path)}" + (f"?{asked}" if asked else "")
-        return self.session.request(method, url, data=body, headers=headers, timeout=PATIENCE)
+        return self.session.request(
+            method, url, data=body, headers=headers, timeout=PATIENCE, allow_redirects=redirects
+        )
 
     def ask(self, method: str, path: str, body: bytes | None = None, **query: str) -> Any:
         answer = self.call(method, path, body, **query)

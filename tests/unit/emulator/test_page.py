@@ -6,16 +6,24 @@ import re
 from pathlib import Path
 
 from airflow_provider_mediax.emulator.mediax.capabilities import ANSWERS
-from airflow_provider_mediax.emulator.shared.faults import ACTIONS, KINDS
+from airflow_provider_mediax.emulator.shared.faults import ACTIONS, KINDS, Fault
 
 PAGE = (Path(__file__).resolve().parents[3] / "docs" / "emulator.md").read_text(encoding="utf-8")
 
 
-def column(heading: str, place: int) -> list[str]:
-    """Return the code words in one column of the table whose heading line begins so."""
+def rows(heading: str) -> list[str]:
+    """Return the rows of the table whose heading line begins so."""
     assert PAGE.count(f"\n{heading}") == 1
-    rows = PAGE[PAGE.index(f"\n{heading}") :].split("\n\n", 1)[0].splitlines()[3:]
-    found = [word for row in rows for word in re.findall("`([^`]+)`", row.split("|")[1 + place])]
+    return PAGE[PAGE.index(f"\n{heading}") :].split("\n\n", 1)[0].splitlines()[3:]
+
+
+def words(row: str, place: int) -> list[str]:
+    """Return the code words in one cell of a row."""
+    return re.findall("`([^`]+)`", row.split("|")[1 + place])
+
+
+def column(heading: str, place: int) -> list[str]:
+    found = [word for row in rows(heading) for word in words(row, place)]
     assert found
     return found
 
@@ -30,3 +38,6 @@ def test_every_action_of_a_service_has_its_row() -> None:
 
 def test_every_kind_of_fault_has_its_row() -> None:
     assert sorted(column("| kind | what the caller sees |", 0)) == sorted(KINDS)
+    happened = {kind for row in rows("| kind | what the caller sees |") if "**yes**" in row for kind in words(row, 0)}
+    # A slow request is done after its wait, so nothing has happened when the caller gives up.
+    assert happened - {"slow"} == {kind for kind in KINDS if Fault("*", kind).happens}

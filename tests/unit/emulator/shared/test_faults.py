@@ -6,12 +6,16 @@ import json
 import socket
 import time
 from dataclasses import dataclass, replace
+from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
 import pytest
+import requests
 
 from airflow_provider_mediax.emulator.process import EmulatorError, MediaxEmulator
-from airflow_provider_mediax.emulator.shared.faults import KINDS
+from airflow_provider_mediax.emulator.shared.accounts import BUCKET, REGION
+from airflow_provider_mediax.emulator.shared.faults import ACTIONS, COS_ACTIONS, INSTEAD, JOB_ACTIONS, KINDS
+from tests.unit.emulator.ci_helpers import Ci, xml
 from tests.unit.emulator.helpers import PATIENCE, Platform, wait_for
 
 
@@ -44,13 +48,32 @@ def exchange(platform: Platform) -> Seen:
     return Seen(int(lines[0].split()[1]) if got else None, named, answer_body, time.monotonic() - started)
 
 
+def signed(emulator: MediaxEmulator, method: str, key: str, data: bytes | None = None) -> requests.Response:
+    """Send a request for an object, signed by code of its own."""
+    caller = Ci(emulator.url)
+    caller.host = f"{BUCKET}.cos.{REGION}.myqcloud.com"
+    return caller.call(method, f"/{key}", data, _redirects="no")
+
+
+def signed_get(emulator: MediaxEmulator, key: str) -> requests.Response:
+    return signed(emulator, "GET", key)
+
+
+def put_object(emulator: MediaxEmulator, key: str, data: bytes) -> requests.Response:
+    return signed(emulator, "PUT", key, data)
+
+
 def jobs(emulator: MediaxEmulator) -> int:
     return len(emulator.ledger()["jobs"])
 
 
 @pytest.mark.parametrize(
     ("kind", "status"),
-    [("429", 429), ("500", 500), ("502", 502), ("503", 503), ("504", 504), ("unauthorized", 401)],
+    [
+        *((kind, int(kind)) for kind in ("408", "409", "425", "429", "499", "500", "502", "503", "504")),
+        ("slow_down", 503),
+        ("unauthorized", 401),
+    ],
 )
 def test_a_refusal_has_its_status_and_makes_no_job(
     mediax_emulator: MediaxEmulator, platform: Platform, kind: str, status: int
@@ -61,6 +84,16 @@ def test_a_refusal_has_its_status_and_makes_no_job(
     assert json.loads(seen.body)["message"]
     assert jobs(mediax_emulator) == 0
     assert exchange(platform).status == 200
+
+
+@pytest.mark.parametrize("kind", [kind for kind in INSTEAD if kind != "429"])
+def test_only_a_429_says_when_to_come_back_unless_asked(
+    mediax_emulator: MediaxEmulator, platform: Platform, kind: str
+) -> None:
+    mediax_emulator.fail_next("CreateJob", kind)
+    mediax_emulator.fail_next("CreateJob", kind, retry_after=2)
+    assert "retry-after" not in exchange(platform).headers
+    assert exchange(platform).headers["retry-after"] == "2"
 
 
 def test_a_429_says_when_to_come_back(mediax_emulator: MediaxEmulator, platform: Platform) -> None:
@@ -193,3 +226,112 @@ def test_after_a_rotation_only_the_new_keys_open_the_old_jobs(
         ),
     )
     assert renewed.get(job["id"])["id"] == job["id"]
+
+
+@pytest.mark.parametrize("kind", INSTEAD)
+def test_any_answer_may_hide_work_that_was_done(mediax_emulator: MediaxEmulator, platform: Platform, kind: str) -> None:
+    mediax_emulator.fail_next("CreateJob", kind)
+    before = exchange(platform)
+    assert jobs(mediax_emulator) == 0
+    mediax_emulator.fail_next("CreateJob", f"{kind}_after")
+    after = exchange(platform)
+    assert jobs(mediax_emulator) == 1
+    assert after.status == before.status
+    assert after.headers.get("content-type") == before.headers.get("content-type")
+    assert mediax_emulator.ledger()["requests"][-1]["fault"] == f"{kind}_after"
+
+
+@pytest.mark.parametrize("kind", INSTEAD)
+def test_cloud_infinite_gives_every_answer_too(mediax_emulator: MediaxEmulator, ci: Ci, kind: str) -> None:
+    body = xml("Request", ci.request())
+    for name, made in ((kind, 0), (f"{kind}_after", 1)):
+        mediax_emulator.fail_next("SubmitCiJob", name)
+        answer = ci.call("POST", "/jobs", body, _redirects="no")
+        assert jobs(mediax_emulator) == made
+        assert answer.status_code == STATUS.get(kind, {"error_response": 400}.get(kind))
+        if kind not in ("html", "html_403", "json_error", "302", "307"):
+            assert answer.content.startswith(b"<?xml")
+
+
+@pytest.mark.parametrize("kind", INSTEAD)
+def test_the_object_store_gives_every_answer_too(mediax_emulator: MediaxEmulator, kind: str) -> None:
+    for name, made in ((kind, []), (f"{kind}_after", ["a"])):
+        mediax_emulator.fail_next("PutObject", name)
+        answer = put_object(mediax_emulator, "a", b"content")
+        assert mediax_emulator.object_keys() == made
+        assert answer.status_code == {"error_response": 400, "unauthorized": 403}.get(kind, STATUS.get(kind))
+
+
+STATUS = {kind: what.status for kind, what in INSTEAD.items() if kind != "error_response"}
+
+
+@pytest.mark.parametrize("kind", ["302", "307"])
+def test_a_redirect_points_to_another_host(mediax_emulator: MediaxEmulator, platform: Platform, kind: str) -> None:
+    mediax_emulator.fail_next("CreateJob", kind)
+    assert exchange(platform).headers["location"] == "http://login.example/"
+
+
+def test_an_error_of_something_in_between_is_json_that_no_service_sends(mediax_emulator: MediaxEmulator) -> None:
+    mediax_emulator.put_object("a", b"content")
+    mediax_emulator.fail_next("GetObject", "json_error")
+    answer = signed_get(mediax_emulator, "a")
+    assert (answer.status_code, answer.headers["Content-Type"][:16]) == (503, "application/json")
+    assert set(answer.json()) == {"error"}
+
+
+def test_a_short_answer_is_half_of_the_true_one_and_looks_complete(mediax_emulator: MediaxEmulator) -> None:
+    mediax_emulator.put_object("a", b"0123456789")
+    mediax_emulator.fail_next("GetObject", "short")
+    short, full = signed_get(mediax_emulator, "a"), signed_get(mediax_emulator, "a")
+    assert (short.content, short.headers["Content-Length"]) == (b"01234", "5")
+    assert (full.content, full.headers["ETag"]) == (b"0123456789", short.headers["ETag"])
+
+
+def test_an_answer_about_another_job_is_whole_and_names_no_job_of_ours(
+    mediax_emulator: MediaxEmulator, platform: Platform, ci: Ci
+) -> None:
+    mediax_emulator.fail_next("CreateJob", "other_job")
+    created = platform.call("CreateJob", platform.request()).json()["createJobResponse"]["job"]
+    ours = mediax_emulator.ledger()["jobs"][0]
+    assert created["id"] != ours["id"]
+    assert created["customId"] != ours["custom_id"]
+    mediax_emulator.fail_next("GetJob", "other_job")
+    assert platform.get(ours["id"])["id"] not in (ours["id"], created["customId"])
+    mediax_emulator.fail_next("ListJobs", "other_job")
+    assert [job["customId"] for job in platform.list()["jobs"]] == [created["customId"]]
+    mediax_emulator.fail_next("SubmitCiJob", "other_job")
+    submitted = ci.submit()
+    theirs = mediax_emulator.ledger()["jobs"][1]
+    assert submitted["JobId"] != theirs["id"]
+    assert submitted["Operation"]["UserData"].split()[0] != theirs["marker"]
+    mediax_emulator.fail_next("DescribeCiJobs", "other_job")
+    assert ci.get(theirs["id"])["JobId"] != theirs["id"]
+
+
+def test_an_answer_about_another_job_is_for_actions_that_have_one(mediax_emulator: MediaxEmulator) -> None:
+    for action in ACTIONS:
+        if action in (*JOB_ACTIONS, "*"):
+            mediax_emulator.fail_next(action, "other_job")
+        else:
+            with pytest.raises(EmulatorError, match="other_job goes with CreateJob"):
+                mediax_emulator.fail_next(action, "other_job")
+
+
+def test_a_clock_that_is_minutes_off_is_refused_by_each_service_in_its_own_way(
+    mediax_emulator: MediaxEmulator, platform: Platform, ci: Ci
+) -> None:
+    for minutes in (-20, 20):
+        mediax_emulator.clock(minutes * 60, gateway_tolerance=300)
+        gateway = platform.call("GetJob", {"id": "x"})
+        assert (gateway.status_code, "valid date" in gateway.json()["message"]) == (401, True)
+        assert ci.refused("GET", "/jobs/x") == (401, "SignatureExpired")
+        stored = signed_get(mediax_emulator, "a")
+        code = "AccessDenied" if minutes > 0 else "RequestTimeTooSkewed"  # over, or not yet valid
+        assert (stored.status_code, f"<Code>{code}</Code>" in stored.text) == (403, True)
+        ahead = parsedate_to_datetime(stored.headers["Date"]).timestamp() - time.time()
+        assert abs(ahead - minutes * 60) < 120
+
+
+def test_every_action_belongs_to_one_service() -> None:
+    assert len(set(ACTIONS)) == len(ACTIONS)
+    assert set(COS_ACTIONS) < set(ACTIONS)

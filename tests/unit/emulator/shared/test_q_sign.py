@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from qcloud_cos.cos_auth import CosS3Auth
 
-from airflow_provider_mediax.emulator.shared.q_sign import SignatureRefusal, check_qsign
+from airflow_provider_mediax.emulator.shared.q_sign import SignatureRefusal, check_qsign, signature
 from airflow_provider_mediax.emulator.shared.wire import RequestTarget
 
 HOST = "test-1250000000.cos.ap-chongqing.myqcloud.com"
@@ -166,3 +166,48 @@ def test_what_the_real_sdk_signs_is_accepted_for_any_key(key: str, prefix: str) 
     times = dict(part.split("=", 1) for part in headers["authorization"].split("&"))["q-sign-time"]
     sent = RequestTarget("GET", HOST, "/" + key, urlencode(parameters), headers)
     assert check_qsign(sent, key_of, int(times.split(";")[0]) + 60) == SECRET_ID
+
+
+def signed(query: str, params: str, headers: dict[str, str], header_list: str = "host") -> RequestTarget:
+    """Sign a request with empty values for what is listed and missing, as the old reading of the rule allowed."""
+    bare = RequestTarget("GET", HOST, "/", query, {"host": HOST, **headers})
+    listed = {name: value for name, value in bare.query.items() if name in params.split(";")}
+    complete = dataclasses.replace(
+        bare,
+        raw_query=urlencode({**dict.fromkeys(filter(None, params.split(";")), ""), **listed}),
+        headers={**dict.fromkeys(header_list.split(";"), ""), **bare.headers},
+    )
+    lists = {"sign_time": TIMES, "key_time": TIMES, "header_list": header_list, "param_list": params}
+    members = {
+        "q-sign-algorithm": "sha1",
+        "q-ak": SECRET_ID,
+        "q-sign-time": TIMES,
+        "q-key-time": TIMES,
+        "q-header-list": header_list,
+        "q-url-param-list": params,
+        "q-signature": signature(complete, SECRET_KEY, **lists),
+    }
+    authorization = "&".join(f"{name}={value}" for name, value in members.items())
+    return dataclasses.replace(bare, headers={**bare.headers, "authorization": authorization})
+
+
+def test_a_signed_parameter_that_is_missing_is_not_the_same_as_an_empty_one() -> None:
+    assert check_qsign(signed("uploads", "uploads", {}), key_of, NOW) == SECRET_ID
+    assert refusal(signed("", "uploads", {})) == "SignatureDoesNotMatch"
+    assert refusal(signed("delete", "uploads", {})) == "SignatureDoesNotMatch"
+
+
+def test_a_signed_header_that_is_missing_is_not_the_same_as_an_empty_one() -> None:
+    assert check_qsign(signed("", "", {"x-cos-acl": ""}, "host;x-cos-acl"), key_of, NOW) == SECRET_ID
+    assert refusal(signed("", "", {}, "host;x-cos-acl")) == "SignatureDoesNotMatch"
+
+
+def test_a_parameter_cannot_hide_behind_a_signed_one_of_other_case() -> None:
+    """Both would stand for the one name in the list, and only one of them was signed."""
+    assert refusal(signed("prefix=evil&Prefix=good", "prefix", {})) == "SignatureDoesNotMatch"
+    assert refusal(signed("Prefix=good&prefix=evil", "prefix", {})) == "SignatureDoesNotMatch"
+
+
+def test_a_parameter_that_is_sent_twice_is_refused() -> None:
+    """A reader of the first and a reader of the last would see different requests under one signature."""
+    assert refusal(signed("prefix=a&prefix=b", "prefix", {})) == "SignatureDoesNotMatch"
