@@ -2,18 +2,21 @@
 
 PYTHON ?= python3
 
-# The two Airflow versions that are tested: the newest, and the oldest that is supported.
+# The Airflow versions that are tested: the newest, the oldest that is supported, and the one that comes next.
 AIRFLOW := 3.3.2
 AIRFLOW_OLD := 3.1.8
+AIRFLOW_NEXT := 3.4.0b2
 
 # Airflow 3.1 leaves these open, but its execution API does not answer with newer ones.
 CAPS_OLD := 'fastapi<0.118' 'cadwyn<6'
 
 VENV := .venv
 VENV_OLD := .venv-3.1
+VENV_NEXT := .venv-3.4
 
 .DEFAULT_GOAL := help
-.PHONY: help venv venv-3.1 test test-full lint types unit integration integration-3.1 test-system mutants demo bench constraints build clean
+.PHONY: help venv venv-3.1 venv-3.4 test test-full lint types unit unit-pythons unit-lowest integration integration-3.1 \
+	integration-3.4 test-system mutants demo bench constraints build clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z0-9.-]*\):.*##  *\(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do \
@@ -42,19 +45,19 @@ endef
 
 venv: $(VENV)/.installed  ## make .venv with the newest Airflow and all development tools
 venv-3.1: $(VENV_OLD)/.installed  ## make .venv-3.1 with the oldest supported Airflow
+venv-3.4: $(VENV_NEXT)/.installed  ## make .venv-3.4 with the Airflow that comes next
 
-$(VENV)/.installed: pyproject.toml constraints/airflow-$(AIRFLOW).txt
-	$(call install,$(VENV),--constraint constraints/airflow-$(AIRFLOW).txt --editable '.[dev]')
-	$(call compile,$(VENV))
-
-$(VENV_OLD)/.installed: pyproject.toml constraints/airflow-$(AIRFLOW_OLD).txt
-	$(call install,$(VENV_OLD),--constraint constraints/airflow-$(AIRFLOW_OLD).txt --editable '.[dev]')
-	$(call compile,$(VENV_OLD))
+$(VENV)/.installed: constraints/airflow-$(AIRFLOW).txt
+$(VENV_OLD)/.installed: constraints/airflow-$(AIRFLOW_OLD).txt
+$(VENV_NEXT)/.installed: constraints/airflow-$(AIRFLOW_NEXT).txt
+$(VENV)/.installed $(VENV_OLD)/.installed $(VENV_NEXT)/.installed: pyproject.toml
+	$(call install,$(@D),--constraint $(filter constraints/%,$^) --editable '.[dev]')
+	$(call compile,$(@D))
 
 test-full: FULL := --full
 test-full: test  ## the same with every case of each kind, not only one
 
-test: lint types unit integration integration-3.1 demo test-system  ## everything that CI runs
+test: lint types unit integration integration-3.1 integration-3.4 demo test-system  ## everything that CI runs
 
 # Most tests wait more than they compute, so two cores carry four processes; WORKERS=0 runs them in one.
 WORKERS ?= 4
@@ -78,6 +81,9 @@ WITHOUT_AIRFLOW := tests/unit/protocol tests/unit/emulator
 
 integration-3.1: venv-3.1  ## unit and integration tests on the oldest Airflow
 	$(VENV_OLD)/bin/python $(PYTEST) tests/unit tests/integration $(if $(FULL),,$(WITHOUT_AIRFLOW:%=--ignore=%))
+
+integration-3.4: venv-3.4  ## unit and integration tests on the Airflow that comes next
+	$(VENV_NEXT)/bin/python $(PYTEST) tests/unit tests/integration $(if $(FULL),,$(WITHOUT_AIRFLOW:%=--ignore=%))
 
 test-system: venv  ## real services that are killed and restarted; ARGS="--copies 20" lets each scenario happen 20 times
 	$(VENV)/bin/python -m pytest $(FULL) tests/system $(ARGS)
@@ -115,14 +121,15 @@ define resolve
 	rm -rf .venv-resolve
 endef
 
-constraints:  ## resolve both environments anew and pin them in constraints/
+constraints:  ## resolve all environments anew and pin them in constraints/
 	$(call resolve,$(AIRFLOW))
 	$(call resolve,$(AIRFLOW_OLD),$(CAPS_OLD))
+	$(call resolve,$(AIRFLOW_NEXT))
 
 build: venv  ## wheel and source archive in dist/
 	rm -rf dist
 	$(VENV)/bin/python -m hatchling build
 
 clean:  ## remove environments, archives and caches
-	rm -rf $(VENV) $(VENV_OLD) $(VENV_MUTANTS) .venv-resolve mutants dist build .demo .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VENV_OLD) $(VENV_NEXT) $(VENV_MUTANTS) .venv-resolve mutants dist build .demo .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -11,28 +11,27 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from airflow.models.dagrun import DagRun
 from airflow.models.taskinstance import TaskInstance
-from airflow.models.taskinstancehistory import TaskInstanceHistory
 from airflow.models.xcom import XComModel
 from airflow.utils.session import create_session
-from sqlalchemy import Text, and_, cast, or_, select, tuple_
+from sqlalchemy import Text, cast, or_, select, tuple_
 from sqlalchemy.orm import aliased
 
+from airflow_provider_mediax.cli import tables
 from airflow_provider_mediax.cli.owners import REMOVED, Trace
 from airflow_provider_mediax.jobs.stored import JOB_ID_KEY, RECORD_KEY, WAIT_KEY, Owner, Pending, Record
 
-try:
-    from airflow.models.task_state_store import TaskStateStoreModel
-except ImportError:  # before Airflow 3.3
-    TaskStateStoreModel = None  # type: ignore[assignment,misc]
-
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
+    from sqlalchemy.sql import Select
 
 RETURN_KEY = "return_value"
+
+_Key: TypeAlias = tuple[Any, ...]
+"""Of a task instance, see :func:`tables.key`."""
 
 AT_ONCE = 100
 """Values that one query names."""
@@ -60,10 +59,10 @@ def read(scope: Scope) -> list[Trace]:
 
 def read_naming(names: Iterable[str]) -> list[Trace]:
     """Return what is known of every task instance, of whatever run, that names one of these jobs or markers."""
-    found: dict[Owner, Trace] = {}
+    found: dict[_Key, Trace] = {}
     with create_session() as session:
         for some in _parts(list(names)):
-            found |= {trace.owner: trace for trace in _traces(session, Scope(), some)}
+            found |= {(trace.owner, trace.region): trace for trace in _traces(session, Scope(), some)}
     return list(found.values())
 
 
@@ -77,39 +76,41 @@ def has_tasks(scope: Scope) -> bool:
 def _traces(session: Session, scope: Scope, names: Sequence[str] | None) -> list[Trace]:
     records = dict(_records(session, scope, names))
     xcoms = _xcoms(session, scope, names)
-    owners = list(dict.fromkeys((*records, *xcoms)))
-    tasks = {_owner(row): row for row in _rows_of(session, TaskInstance, owners)}
-    begun = _run_dates(session, owners)
-    succeeded: dict[Owner, dict[int, datetime | None]] = {owner: {} for owner in owners}
-    for row in (*_rows_of(session, TaskInstanceHistory, owners), *tasks.values()):
+    keys = list(dict.fromkeys((*records, *xcoms)))
+    tasks = {tables.key(row): row for row in _rows_of(session, TaskInstance, select(TaskInstance), keys)}
+    begun = _run_dates(session, keys)
+    succeeded: dict[_Key, dict[int, datetime | None]] = {key: {} for key in keys}
+    for row in (*_rows_of(session, *tables.replaced_tries(), keys), *tasks.values()):
         if row.state == "success" and row.max_tries is not None:
-            succeeded[_owner(row)][row.max_tries] = row.end_date
+            succeeded[tables.key(row)][row.max_tries] = row.end_date
     traces = []
-    for owner in owners:
-        task = tasks.get(owner)
-        values = xcoms.get(owner, {})
-        record = records.get(owner) or _of_xcoms(values, task.max_tries if task is not None else 0)
+    for key in keys:
+        task = tasks.get(key)
+        values = xcoms.get(key, {})
+        record = records.get(key) or _of_xcoms(values, task.max_tries if task is not None else 0)
         if record is None:  # another operator's XCom of the same key
             continue
+        dag_id, run_id, task_id, map_index, *region = key
         traces.append(
             Trace(
-                owner=owner,
+                owner=Owner(dag_id=dag_id, run_id=run_id, task_id=task_id, map_index=map_index),
+                region=str(*region),
                 state=task.state if task is not None else REMOVED,
                 record=record,
-                stored=owner in records,
-                succeeded=succeeded[owner],
+                stored=key in records,
+                succeeded=succeeded[key],
                 returned=_returned(values),
-                run_after=begun.get((owner.dag_id, owner.run_id)),
+                run_after=begun.get((dag_id, run_id)),
             )
         )
     return traces
 
 
-def _records(session: Session, scope: Scope, names: Sequence[str] | None) -> Iterator[tuple[Owner, Record]]:
+def _records(session: Session, scope: Scope, names: Sequence[str] | None) -> Iterator[tuple[_Key, Record]]:
     """Yield the records of the task state store, as far as it lies in this database."""
-    if TaskStateStoreModel is None:
+    model = tables.TaskStateStoreModel
+    if model is None:
         return
-    model = TaskStateStoreModel
     conditions = [model.key == RECORD_KEY, *_within(model, scope)]
     if scope.since is not None:
         conditions.append(model.updated_at >= scope.since)
@@ -118,10 +119,10 @@ def _records(session: Session, scope: Scope, names: Sequence[str] | None) -> Ite
     for row in session.scalars(select(model).where(*conditions)):
         with suppress(ValueError):
             if isinstance(record := Record.read(json.loads(row.value)), Record):
-                yield _owner(row), record
+                yield tables.key(row), record
 
 
-def _xcoms(session: Session, scope: Scope, names: Sequence[str] | None) -> dict[Owner, dict[str, Any]]:
+def _xcoms(session: Session, scope: Scope, names: Sequence[str] | None) -> dict[_Key, dict[str, Any]]:
     """Return what the task instances that pushed a job's id have pushed about it."""
     pushed = aliased(XComModel)
     conditions = [pushed.key == JOB_ID_KEY, *_within(pushed, scope)]
@@ -129,15 +130,11 @@ def _xcoms(session: Session, scope: Scope, names: Sequence[str] | None) -> dict[
         conditions.append(pushed.timestamp >= scope.since)
     if names is not None:
         conditions.append(or_(*(cast(pushed.value, Text).contains(name, autoescape=True) for name in names)))
-    same_task = and_(
-        pushed.dag_run_id == XComModel.dag_run_id,
-        pushed.task_id == XComModel.task_id,
-        pushed.map_index == XComModel.map_index,
-    )
-    asked = select(XComModel).join(pushed, same_task).where(XComModel.key.in_((WAIT_KEY, RETURN_KEY)), *conditions)
-    found: dict[Owner, dict[str, Any]] = {}
-    for row in session.scalars(asked):
-        found.setdefault(_owner(row), {})[row.key] = XComModel.deserialize_value(row)
+    same = tables.same_task_instance(pushed, XComModel)
+    asked = select(XComModel).join(pushed, same).where(XComModel.key.in_((WAIT_KEY, RETURN_KEY)), *conditions)
+    found: dict[_Key, dict[str, Any]] = {}
+    for row in session.scalars(asked.order_by(XComModel.timestamp).execution_options(**tables.ALL_TRIES)):
+        found.setdefault(tables.key(row), {})[row.key] = XComModel.deserialize_value(row)
     return found
 
 
@@ -162,8 +159,8 @@ def _named(manifest: object) -> tuple[str | None, str | None]:
     return str(manifest["job_id"]), str(manifest["marker"])
 
 
-def _run_dates(session: Session, owners: Iterable[Owner]) -> dict[tuple[str, str], datetime]:
-    runs = list({(owner.dag_id, owner.run_id) for owner in owners})
+def _run_dates(session: Session, keys: Iterable[_Key]) -> dict[tuple[str, str], datetime]:
+    runs = list({(dag_id, run_id) for dag_id, run_id, *_ in keys})
     found: dict[tuple[str, str], datetime] = {}
     for some in _parts(runs):
         asked = select(DagRun.dag_id, DagRun.run_id, DagRun.run_after)
@@ -172,12 +169,11 @@ def _run_dates(session: Session, owners: Iterable[Owner]) -> dict[tuple[str, str
     return found
 
 
-def _rows_of(session: Session, model: Any, owners: Sequence[Owner]) -> Iterator[Any]:
-    """Yield the rows of task instances in a table."""
-    columns = tuple_(model.dag_id, model.run_id, model.task_id, model.map_index)
-    for some in _parts(owners):
-        keys = [(owner.dag_id, owner.run_id, owner.task_id, owner.map_index) for owner in some]
-        yield from session.scalars(select(model).where(columns.in_(keys)))
+def _rows_of(session: Session, model: Any, query: Select[Any], keys: Sequence[_Key]) -> Iterator[Any]:
+    """Yield those rows of a query for task instances that have one of the keys."""
+    columns = tuple_(*tables.key(model))
+    for some in _parts(keys):
+        yield from session.scalars(query.where(columns.in_(some)))
 
 
 def _within(model: Any, scope: Scope) -> list[Any]:
@@ -187,10 +183,6 @@ def _within(model: Any, scope: Scope) -> list[Any]:
         for name in ("dag_id", "run_id", "task_id")
         if (value := getattr(scope, name)) is not None
     ]
-
-
-def _owner(row: Any) -> Owner:
-    return Owner(dag_id=row.dag_id, run_id=row.run_id, task_id=row.task_id, map_index=row.map_index)
 
 
 def _parts(values: Sequence[Any]) -> Iterator[Sequence[Any]]:

@@ -68,7 +68,7 @@ def _found(
     jobs = [one for one in listing.jobs if in_span(one.job, since, until)]
     seeming = [orphan.listed.job for orphan in orphans(jobs, traces, strangers=strangers)]
     names = {name for job in seeming for name in (job.id, job.marker) if name}
-    known = {trace.owner: trace for trace in (*database.read_naming(names), *traces)}
+    known = {(trace.owner, trace.region): trace for trace in (*database.read_naming(names), *traces)}
     return orphans(jobs, known.values(), strangers=strangers), listing.doubts
 
 

@@ -34,6 +34,7 @@ class Trace:
     """
     What Airflow knows of one task instance and its jobs.
 
+    :param region: which pass of a task group it is of, where Airflow has such passes (3.4): part of no owner's name.
     :param state: Airflow's word for the task's state, None before it is scheduled.
     :param record: of the task state store; where there is none, what XComs say, in the same form.
     :param stored: whether it is of the store, so that a clear with ``on_clear="reuse"`` finds it.
@@ -43,6 +44,7 @@ class Trace:
     """
 
     owner: Owner
+    region: str = ""
     state: str | None
     record: Record
     stored: bool = True

@@ -85,33 +85,27 @@ class Run:
 
         A try that was retried has the state ``failed`` there.
         """
-        from airflow.models.taskinstancehistory import TaskInstanceHistory
         from airflow.utils.session import create_session
-        from sqlalchemy import select
 
-        rows = select(TaskInstanceHistory).where(
-            TaskInstanceHistory.dag_id == self.dag.dag_id, TaskInstanceHistory.run_id == self.run_id
-        )
+        from airflow_provider_mediax.cli.tables import replaced_tries
+
+        model, query = replaced_tries()
+        rows = query.where(model.dag_id == self.dag.dag_id, model.run_id == self.run_id)
         with create_session() as session:
             found = [_task(row) for row in session.scalars(rows) if _name(row) == name]
         return sorted(found, key=lambda task: task.try_number)
 
     def xcom(self, name: str, key: str = "return_value") -> Any:
-        """Return an XCom of a task, None if there is none."""
+        """Return an XCom of a task, the newest if several tries have pushed it (Airflow 3.4 keeps them all)."""
         from airflow.models.xcom import XComModel
         from airflow.utils.session import create_session
+        from sqlalchemy import select
 
         task_id, map_index = _split(name)
+        of_the_task = {"dag_id": self.dag.dag_id, "run_id": self.run_id, "task_id": task_id, "map_index": map_index}
+        newest_first = select(XComModel).filter_by(**of_the_task, key=key).order_by(XComModel.timestamp.desc())
         with create_session() as session:
-            row = session.scalars(
-                XComModel.get_many(
-                    key=key,
-                    dag_ids=self.dag.dag_id,
-                    task_ids=task_id,
-                    run_id=self.run_id,
-                    map_indexes=map_index,
-                )
-            ).first()
+            row = session.scalars(newest_first.execution_options(include_all_attempts=True)).first()
             return None if row is None else XComModel.deserialize_value(row)
 
     @property

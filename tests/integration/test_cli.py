@@ -127,7 +127,10 @@ def test_a_result_that_came_after_its_task_had_failed_is_listed(run_dag, emulato
     assert orphan["todo"][-1] == f'collect its result with MediaxJobSensor(job_id="{orphan["job_id"]}")'
 
 
-def test_the_job_of_a_task_that_waits_for_its_retry_is_owned(run_dag, emulator, cli):
+@pytest.mark.parametrize("elsewhere", [pytest.param(True, id="store elsewhere"), pytest.param(False, id="store here")])
+def test_the_job_of_a_task_that_waits_for_its_retry_is_owned(run_dag, emulator, cli, monkeypatch, elsewhere):
+    if elsewhere:
+        monkeypatch.setattr("airflow_provider_mediax.cli.tables.TaskStateStoreModel", None)
     emulator.outcome("musicTagV2", "NEVER")
     run = run_dag(tags("between_tries", wait_timeout=1, retries=1))
     assert run.states == {"job": "up_for_retry"}

@@ -367,7 +367,8 @@ def test_the_documented_statement_removes_what_the_old_instructions_left(airflow
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert [table for table, row in everything_stored() if "old-gateway-key" in row] == ["log"]
+    left = [table for table, row in everything_stored() if "old-gateway-key" in row]
+    assert left == (["log"] if version < "3.4" else [])  # since 3.4 Airflow stars what it knows to be secret
     page = (ROOT / "docs" / "connection.md").read_text(encoding="utf-8")
     for statement in re.findall(r"^ *((?:SELECT|DELETE) .*;)$", page, re.MULTILINE):
         with create_session() as session:
