@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import json
 import math
 import re
@@ -20,6 +21,9 @@ C = TypeVar("C", bound=Capability)
 _NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,3})?")
 _MOST_DIGITS = 400
 """Longest text of a number that is read."""
+
+_DESCRIBED = re.compile(r"^:param (\w+):.*(?:\n +.*)*", re.MULTILINE)
+"""What a docstring says of an argument."""
 
 
 def as_float(name: str, value: object) -> float:
@@ -239,3 +243,22 @@ def as_capability(kind: type[C], given: Mapping[str, object]) -> C:
     """
     fields = kind.fields.items()
     return kind(**{name: READERS[field.type](name, given[name]) for name, field in fields if name in given})
+
+
+def describe_inherited(kind: type, root: type) -> None:
+    """
+    Describe the arguments of the bases in the docstring of a class, too: ``help`` shows no other text about them.
+
+    :param root: the class up to which this is done.
+    """
+    above = next((base for base in kind.__mro__[1:] if issubclass(base, root) and base.__doc__), None)
+    if above is None or kind.__doc__ is None:  # Python runs without docstrings, or help shows the base's
+        return
+    own = inspect.cleandoc(kind.__doc__)
+    described = list(_DESCRIBED.finditer(own))
+    names = {found[1] for found in described}
+    inherited = [
+        found[0] for found in _DESCRIBED.finditer(inspect.cleandoc(above.__doc__ or "")) if found[1] not in names
+    ]
+    end = described[-1].end() if described else len(own)
+    kind.__doc__ = "\n".join((own[:end] + ("" if described else "\n"), *inherited)) + own[end:]

@@ -20,7 +20,13 @@ try:
 except ImportError:  # Airflow 3.1
     from airflow.exceptions import TaskDeferralTimeout  # type: ignore[no-redef]
 
-from airflow_provider_mediax.arguments import as_bool, as_choice, as_idempotency_key, as_seconds
+from airflow_provider_mediax.arguments import (
+    as_bool,
+    as_choice,
+    as_idempotency_key,
+    as_seconds,
+    describe_inherited,
+)
 from airflow_provider_mediax.exceptions import BadRequest
 from airflow_provider_mediax.operators.failures import explained
 
@@ -62,6 +68,7 @@ class JobOperator(BaseOperator, Generic[H]):
     :param idempotency_key: replaces DAG, run, task, map index, clear and request as the job's identity: tasks that
         share it share one job, and asking for something else with the same key is refused. Two tasks that ask in the
         same instant can still buy a job each: both hear that there is none.
+    :param kwargs: arguments of Airflow's ``BaseOperator``, such as ``task_id``, ``retries`` and ``pool``.
     """
 
     template_fields: Sequence[str] = (
@@ -103,6 +110,10 @@ class JobOperator(BaseOperator, Generic[H]):
         self.idempotency_key = idempotency_key
         self._stop: StopSignal | None = None
         self._attempt: Attempt[Any] | None = None
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        describe_inherited(cls, JobOperator)
 
     @abstractmethod
     def build_request(self) -> JobRequest:

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow.providers.common.compat.sdk import AirflowFailException
 
@@ -49,8 +48,7 @@ class ResultMissing(exceptions.ResultMissing, AirflowFailException):
     """:class:`exceptions.ResultMissing` that fails a task without a retry."""
 
 
-@dataclass(frozen=True, slots=True)
-class Meaning:
+class Meaning(NamedTuple):
     """
     What an error means to the task that meets it.
 

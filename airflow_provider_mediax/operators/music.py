@@ -73,7 +73,7 @@ class MediaxJobOperator(FileMediaxOperator):
 
 class MusicTagOperator(MediaxOperator):
     """
-    Tags of a track (section 9.6). Takes the arguments of :class:`MediaxOperator`, and:
+    Tags of a track (section 9.6).
 
     :param tag_types: ``all``, or some of vocal, language, mood, genre, scene, bgm, intensity.
     """
@@ -87,7 +87,7 @@ class MusicTagOperator(MediaxOperator):
 
 class MusicAsrOperator(MediaxOperator):
     """
-    Sung lyrics with times (section 9.4). Takes the arguments of :class:`MediaxOperator`, and:
+    Sung lyrics with times (section 9.4).
 
     :param confidence: 0 to 1; only lines above it are returned.
     """
@@ -101,7 +101,7 @@ class MusicAsrOperator(MediaxOperator):
 
 class MusicBeatOperator(FileMediaxOperator):
     """
-    Drum beats of a track, as files (section 9.1). Takes the arguments of :class:`FileMediaxOperator`, and:
+    Drum beats of a track, as files (section 9.1).
 
     :param output_type: which outputs to produce; the table of values was not seen.
     :param drum_type: drum sound of the marked music; the table of values was not seen.
@@ -128,20 +128,20 @@ class MusicBeatOperator(FileMediaxOperator):
 
 
 class MusicHighlightOperator(MediaxOperator):
-    """Choruses of a track (section 9.2). Takes the arguments of :class:`MediaxOperator`."""
+    """Choruses of a track (section 9.2)."""
 
     computes = capabilities.MusicHighlight
 
 
 class MusicStructureOperator(MediaxOperator):
-    """Sections of a pop song (section 9.3). Takes the arguments of :class:`MediaxOperator`."""
+    """Sections of a pop song (section 9.3)."""
 
     computes = capabilities.MusicStructure
 
 
 class MusicRecognitionOperator(MediaxOperator):
     """
-    Which song of the platform's catalogue it is (section 9.7). Takes the arguments of :class:`MediaxOperator`, and:
+    Which song of the platform's catalogue it is (section 9.7).
 
     :param output_num: 1 to 5 candidates.
     """
@@ -154,14 +154,14 @@ class MusicRecognitionOperator(MediaxOperator):
 
 
 class SkipMusicIntroOperator(MediaxOperator):
-    """Where the intro of a track ends (section 9.8). Takes the arguments of :class:`MediaxOperator`."""
+    """Where the intro of a track ends (section 9.8)."""
 
     computes = capabilities.SkipMusicIntro
 
 
 class MusicSeparationOperator(FileMediaxOperator):
     """
-    Stems of a track, as files (section 9.9). Takes the arguments of :class:`FileMediaxOperator`, and:
+    Stems of a track, as files (section 9.9).
 
     :param method: ``TWO_STEMS``, ``FOUR_STEMS`` or ``FIVE_STEMS``, or its number.
     """
@@ -175,7 +175,7 @@ class MusicSeparationOperator(FileMediaxOperator):
 
 class VocalMidiOperator(FileMediaxOperator):
     """
-    Notes of the singing, as a file (section 9.10). Takes the arguments of :class:`FileMediaxOperator`, and:
+    Notes of the singing, as a file (section 9.10).
 
     :param mode: ``NORMAL``, ``CHINESE`` or ``THAI``, or its number.
     :param output_type: ``MIDI`` or ``JSON``, or its number.
@@ -191,7 +191,7 @@ class VocalMidiOperator(FileMediaxOperator):
 
 class MusicComposeOperator(FileMediaxOperator):
     """
-    Songs out of nothing, as files (section 9.13). Takes the arguments of :class:`FileMediaxOperator`, no input, and:
+    Songs out of nothing, as files (section 9.13); takes no input.
 
     :param song_quantity: 1 to 100.
     :param song_type: ``LARGE_MODEL`` or ``MULTITRACK``, or its number.
@@ -223,7 +223,7 @@ class MusicComposeOperator(FileMediaxOperator):
 
 class MusicComposeHummingOperator(FileMediaxOperator):
     """
-    Songs from a hummed melody, as files (section 9.14). Takes the arguments of :class:`FileMediaxOperator`, and:
+    Songs from a hummed melody, as files (section 9.14).
 
     :param song_quantity: 1 to 100.
     :param use_sieve: meaning not seen; None leaves it out.
@@ -239,7 +239,7 @@ class MusicComposeHummingOperator(FileMediaxOperator):
 
 class ImageBgmOperator(FileMediaxOperator):
     """
-    Songs for an image, as files (section 9.15). Takes the arguments of :class:`FileMediaxOperator`, and:
+    Songs for an image, as files (section 9.15).
 
     :param song_quantity: 1 to 100.
     :param song_type: as in :class:`MusicComposeOperator`; named ``type`` on the wire.
@@ -270,8 +270,7 @@ class ImageBgmOperator(FileMediaxOperator):
 
 class VideoBgmOperator(FileMediaxOperator):
     """
-    Music for a video, and the video with it, as files (section 9.16). Takes the arguments of
-    :class:`FileMediaxOperator`, and:
+    Music for a video, and the video with it, as files (section 9.16).
 
     :param bgm_num: 1 to 9 of them.
     :param mode: ``SINGLE_TRACK``, ``MULTI_TRACK`` (``MULTI_TRACE`` to the platform) or ``MULTI_TRACK_EMOTION``, or its
@@ -292,8 +291,7 @@ class VideoBgmOperator(FileMediaxOperator):
 
 class TextBgmOperator(TextMediaxOperator):
     """
-    Songs for a Chinese text, as files (section 9.17). Takes the arguments of :class:`TextMediaxOperator`, with
-    ``source_data`` as its only input, and:
+    Songs for a Chinese text, as files (section 9.17); takes ``source_data`` as its only input.
 
     :param song_quantity: 1 to 100.
     :param song_type: as in :class:`MusicComposeOperator`; named ``type`` on the wire.
@@ -321,8 +319,7 @@ class TextBgmOperator(TextMediaxOperator):
 
 class SingingCloningOperator(TextMediaxOperator):
     """
-    Trains a singing voice, or has a song sung by one (section 9.11). Takes the arguments of
-    :class:`TextMediaxOperator`, and:
+    Trains a singing voice, or has a song sung by one (section 9.11).
 
     :param task: ``train``, which leaves a voice, or ``generate``, which writes a file.
     :param model_name: the voice. Observed: letters, digits, underscores; a built-in ``default``.
@@ -350,8 +347,7 @@ class SingingCloningOperator(TextMediaxOperator):
 
 class VoiceCloningOperator(TextMediaxOperator):
     """
-    Trains a speaking voice, or has a text spoken by one (section 9.12). Takes the arguments of
-    :class:`TextMediaxOperator`, and:
+    Trains a speaking voice, or has a text spoken by one (section 9.12).
 
     :param task: ``train``, which leaves a voice, or ``generate``, which writes a file.
     :param model_name: the voice. Observed: letters, digits, underscores; a built-in ``default``.

@@ -32,7 +32,7 @@ class MediaxOperator(JobOperator["MediaxHook"]):
     Base of the operators of the music platform: what one computes is a typed request (``protocol.capabilities``).
 
     An operator takes the request's fields as arguments of the same names and keeps them as attributes; they are
-    templated, and rendered text gets the field's type. Takes the arguments of :class:`JobOperator`, and:
+    templated, and rendered text gets the field's type.
 
     :param url: ``http(s)://`` address of the input, or ``cos://[conn_id@]bucket/key``, also as an
         ``ObjectStoragePath``; ``conn_id`` can only be ``mediax_conn_id``.
@@ -127,7 +127,7 @@ class MediaxOperator(JobOperator["MediaxHook"]):
 
 class FileMediaxOperator(MediaxOperator):
     """
-    Base of the operators whose results are files. Takes the arguments of :class:`MediaxOperator`, and:
+    Base of the operators whose results are files.
 
     :param destination: directory of the files; default ``/mediax/<marker>/``, one for each job.
     :param output_prefix: prefix of the files' names, shorter than 20 characters.
@@ -161,7 +161,7 @@ class FileMediaxOperator(MediaxOperator):
 
 class TextMediaxOperator(FileMediaxOperator):
     """
-    Base of the operators that can work on a text. Takes the arguments of :class:`FileMediaxOperator`, and:
+    Base of the operators that can work on a text.
 
     :param source_data: the text, in the place of ``url`` and ``path``.
     """

@@ -25,7 +25,7 @@ _FIELDS = (
 
 class VoiceSeparationOperator(JobOperator["CloudInfiniteHook"]):
     """
-    Separates voice, background, bass and drums. Takes the arguments of :class:`JobOperator`, and:
+    Separates voice, background, bass and drums.
 
     :param source: key of the track, or ``cos://[conn_id@]bucket/key``, also as an ``ObjectStoragePath``; its bucket
         wins over ``bucket``, ``conn_id`` can only be ``mediax_conn_id``.

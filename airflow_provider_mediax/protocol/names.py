@@ -9,8 +9,8 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from airflow_provider_mediax.exceptions import BadRequest
@@ -52,8 +52,7 @@ Broken = str | None
 """The rule that a text breaks; None if it breaks none."""
 
 
-@dataclass(frozen=True, slots=True)
-class Allowed:
+class Allowed(NamedTuple):
     """
     What a field allows.
 

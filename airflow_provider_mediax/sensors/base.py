@@ -16,6 +16,7 @@ from airflow.providers.common.compat.sdk import (
     conf,
 )
 
+from airflow_provider_mediax.arguments import describe_inherited
 from airflow_provider_mediax.exceptions import MediaxError
 from airflow_provider_mediax.operators.failures import explained
 
@@ -32,10 +33,12 @@ LOOKS_AGAIN = "The next try of this task looks again."
 
 class WaitingSensor(BaseSensorOperator):
     """
-    Base of the sensors; keeps Airflow's ``poke_interval``, ``timeout``, ``soft_fail`` and ``mode``.
+    Base of the sensors.
 
     :param mediax_conn_id: connection of type ``mediax``.
     :param deferrable: wait in the triggerer, without a worker slot. Not templated.
+    :param kwargs: arguments of Airflow's ``BaseSensorOperator``, such as ``task_id``, ``poke_interval``, ``timeout``,
+        ``soft_fail`` and ``mode``.
     """
 
     template_fields: Sequence[str] = ("mediax_conn_id",)
@@ -51,6 +54,10 @@ class WaitingSensor(BaseSensorOperator):
         super().__init__(**kwargs)
         self.mediax_conn_id = mediax_conn_id
         self.deferrable = deferrable
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        describe_inherited(cls, WaitingSensor)
 
     @abstractmethod
     def look(self) -> Any:

@@ -20,8 +20,7 @@ class CosKeySensor(WaitingSensor):
     """
     Waits until objects exist, and returns their ``cos://`` addresses as a list.
 
-    Keeps Airflow's ``poke_interval``, ``timeout``, ``soft_fail`` and ``mode``. A bucket that does not exist is refused
-    at once.
+    A bucket that does not exist is refused at once.
 
     :param key: a key or ``cos://[conn_id@]bucket/key``, also as an ``ObjectStoragePath`` (its bucket wins, ``conn_id``
         can only be ``mediax_conn_id``), or several, which all must exist.

@@ -111,7 +111,7 @@ class JobSensor(WaitingSensor):
 
 class MediaxJobSensor(JobSensor):
     """
-    Waits for a job of the music platform. Takes the arguments of :class:`JobSensor`.
+    Waits for a job of the music platform, and returns its manifest.
 
     Of a job in another repository than the connection's, give the manifest: it says in which bucket the files lie.
     """
@@ -121,7 +121,7 @@ class MediaxJobSensor(JobSensor):
 
 class CloudInfiniteJobSensor(JobSensor):
     """
-    Waits for a voice separation. Takes the arguments of :class:`JobSensor`, and:
+    Waits for a voice separation, and returns its manifest.
 
     :param bucket: bucket of the job; default: that of the manifest, else the connection's.
     :param region: region of the bucket; default: likewise.

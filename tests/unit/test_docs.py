@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import pydoc
 import re
 import runpy
 import textwrap
@@ -20,6 +21,7 @@ from airflow_provider_mediax.protocol.ci import requests as ci_requests
 from airflow_provider_mediax.protocol.mediax.capabilities import listening, making
 from airflow_provider_mediax.protocol.mediax.capabilities.base import Table
 from airflow_provider_mediax.provider_info import get_provider_info
+from airflow_provider_mediax.sensors.cos import CosKeySensor
 from airflow_provider_mediax.sensors.job import CloudInfiniteJobSensor, MediaxJobSensor
 from tests.capability_cases import CASES, label
 from tests.unit.protocol.helpers import rows_of
@@ -172,6 +174,47 @@ def test_every_argument_is_described_with_its_default(operator):
             assert row, argument.name
             if argument.name != "deferrable" and argument.default is not argument.empty:
                 assert f"`{argument.default!r}`".replace("'", '"') in row[1], argument
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [*OPERATORS, VoiceSeparationOperator, MediaxJobSensor, CloudInfiniteJobSensor, CosKeySensor],
+    ids=lambda kind: kind.__name__,
+)
+def test_help_describes_every_argument_once_the_inherited_ones_too(kind):
+    described = re.findall(r"^ \|  :param (\w+):", pydoc.plain(pydoc.render_doc(kind)), re.MULTILINE)
+    ours = [base for base in kind.__mro__ if base.__module__.startswith("airflow_provider_mediax")]
+    signatures = [inspect.signature(vars(base)["__init__"]) for base in ours if "__init__" in vars(base)]
+    taken = [one.name for own in signatures for one in own.parameters.values() if one.kind is one.KEYWORD_ONLY]
+    assert len(taken) >= 3
+    assert described == [*taken, "kwargs"]
+
+
+def test_help_of_a_users_own_operator_describes_the_inherited_arguments():
+    class Moods(music.MusicTagOperator):
+        """
+        Moods only.
+
+        :param least: least probability.
+        :param path: a track of ours.
+        :raises BadRequest: always.
+        """
+
+    class Undocumented(music.MusicTagOperator):
+        pass
+
+    lines = Moods.__doc__.splitlines()
+    assert lines[:5] == [
+        "Moods only.",
+        "",
+        ":param least: least probability.",
+        ":param path: a track of ours.",
+        *lines[4:5],
+    ]
+    assert lines[4].startswith(":param tag_types:")
+    assert lines[-1] == ":raises BadRequest: always."
+    assert len([line for line in lines if line.startswith(":param path:")]) == 1
+    assert inspect.getdoc(Undocumented) == inspect.getdoc(music.MusicTagOperator)
 
 
 def test_every_error_is_described():

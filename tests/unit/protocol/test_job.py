@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 import pytest
 
 from airflow_provider_mediax.protocol.job import Job, JobState, from_epoch_ms
-from airflow_provider_mediax.protocol.json_body import member, objects, text
 
 MOMENT = datetime(2020, 10, 23, 5, 59, 23, tzinfo=UTC)
 
@@ -28,34 +27,6 @@ def test_time_keeps_its_milliseconds() -> None:
 )
 def test_time_that_is_not_there_or_unreadable_is_not_yet(value: object) -> None:
     assert from_epoch_ms(value) is None
-
-
-@pytest.mark.parametrize(
-    ("value", "read"),
-    [("a", "a"), ("", None), (1, "1"), (0, "0"), (0.5, "0.5"), (None, None), (True, None), ([], None), ({}, None)],
-)
-def test_text_is_read_from_any_scalar(value: object, read: str | None) -> None:
-    assert text(value) == read
-
-
-@pytest.mark.parametrize(
-    ("value", "read"),
-    [
-        ([{"a": 1}, {}], [{"a": 1}, {}]),
-        ({"a": 1}, [{"a": 1}]),
-        ([1, None, {"a": 1}, []], [{"a": 1}]),
-        (None, []),
-        ("text", []),
-        (3, []),
-    ],
-)
-def test_objects_are_read_from_arrays_and_lone_objects(value: object, read: list[object]) -> None:
-    assert objects(value) == read
-
-
-@pytest.mark.parametrize("value", [None, [], "job", {"job": None}, {"job": []}, {"other": {}}])
-def test_missing_member_reads_as_empty(value: object) -> None:
-    assert member(value, "job") == {}
 
 
 def test_summary_names_job_and_state_and_calls_an_unknown_state_so() -> None:
