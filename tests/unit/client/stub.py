@@ -166,7 +166,7 @@ class RawServer:
         while not self._over.is_set():
             with contextlib.suppress(TimeoutError):
                 connection, _ = self._listener.accept()
-                connection.settimeout(10)
+                connection.settimeout(120)  # longer than any test's bound: no end of a call is owed to it
                 self.connections += 1
                 self.came.set()
                 self._threads.append(threading.Thread(target=self._carry_out, args=(connection,)))

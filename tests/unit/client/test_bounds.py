@@ -27,8 +27,10 @@ MakeDriver = Callable[..., Driver]
 
 CONNECT, READ = 0.4, 0.4
 BOUND = CONNECT + READ
-SLACK = 3.0
-"""Seconds that a busy machine may take longer; whoever trickles here goes on for longer than that."""
+SLACK = 60.0
+"""Seconds that a busy machine may take longer; what trickles, or says nothing, here goes on for longer than that."""
+ENDLESS = 100.0
+"""Seconds that it goes on for."""
 
 
 def ask(url: str, repeat: Repeat = Repeat.SAFE, body: bytes = b"", read_timeout: float | None = None) -> Flow[Reply]:
@@ -38,8 +40,8 @@ def ask(url: str, repeat: Repeat = Repeat.SAFE, body: bytes = b"", read_timeout:
 
 
 def trickle(connection: socket.socket, over: threading.Event, data: bytes) -> None:
-    """Send byte after byte, well within every timeout of a single step, for up to 10 s."""
-    for number in range(200):
+    """Send byte after byte, well within every timeout of a single step."""
+    for number in range(int(ENDLESS / 0.05)):
         if over.wait(0.05):
             return
         connection.sendall(data[number % len(data) :][:1])
@@ -80,11 +82,11 @@ def silence(connection: socket.socket, over: threading.Event) -> None:
 
 
 def upload_that_nobody_reads(connection: socket.socket, over: threading.Event) -> None:
-    over.wait(10)
+    over.wait(ENDLESS)
 
 
 def upload_that_is_read_slowly(connection: socket.socket, over: threading.Event) -> None:
-    for _ in range(200):
+    for _ in range(int(ENDLESS / 0.05)):
         if over.wait(0.05) or not connection.recv(1000):
             return
 
@@ -135,7 +137,7 @@ def test_a_call_may_have_a_longer_time_of_its_own(driver: MakeDriver) -> None:
 
     with RawServer(late) as server:
         used = driver(connect_timeout=CONNECT, read_timeout=READ)
-        assert used.run(lambda: ask(server.url, read_timeout=20), patience=ONE_TRY)[0].status == 200
+        assert used.run(lambda: ask(server.url, read_timeout=120), patience=ONE_TRY)[0].status == 200
 
 
 @pytest.fixture
@@ -144,7 +146,7 @@ def hanging_names(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
     over = threading.Event()
 
     def look_up(*args: object, **kwargs: object) -> object:
-        over.wait(20)
+        over.wait(ENDLESS)
         raise socket.gaierror("no such name")
 
     monkeypatch.setattr(socket, "getaddrinfo", look_up)
@@ -197,12 +199,12 @@ def test_a_tunnel_that_does_not_come_about_was_not_sent(serve: Callable[..., Non
 
 async def test_waiting_for_a_place_in_the_pool_counts_and_was_not_sent() -> None:
     with RawServer(silence) as server:
-        async with AsyncClient(Transport(connect_timeout=CONNECT, read_timeout=5), Pacing(1e6)) as client:
+        async with AsyncClient(Transport(connect_timeout=CONNECT, read_timeout=120), Pacing(1e6)) as client:
             session = await client._ready()
             assert session.connector is not None
             session.connector._limit = 1  # type: ignore[attr-defined]
             first = asyncio.create_task(client.run(ask(server.url), ONE_TRY))
-            assert await asyncio.to_thread(server.came.wait, 10)
+            assert await asyncio.to_thread(server.came.wait, SLACK)
             begun = time.monotonic()
             with pytest.raises(Unreachable):
                 await client.run(ask(server.url, Repeat.NEVER, read_timeout=READ), ONE_TRY)
@@ -213,20 +215,20 @@ async def test_waiting_for_a_place_in_the_pool_counts_and_was_not_sent() -> None
 
 def test_a_kill_ends_a_poll_in_flight_at_once() -> None:
     stop = StopSignal()
-    with closing(stop), RawServer(silence) as server, stopping_client(stop, read_timeout=60) as client:
+    with closing(stop), RawServer(silence) as server, stopping_client(stop, read_timeout=120) as client:
         threading.Timer(0.2, stop.set).start()
         error, took = timed(lambda: client.run(ask(server.url), PATIENT))
         assert isinstance(error, Stopped)
-        assert took < 10
+        assert took < SLACK
 
 
 def test_a_kill_ends_a_submit_that_has_no_connection_at_once(hanging_names: threading.Event) -> None:
     stop = StopSignal()
-    with closing(stop), stopping_client(stop, read_timeout=60) as client:
+    with closing(stop), stopping_client(stop, read_timeout=120) as client:
         threading.Timer(0.2, stop.set).start()
         error, took = timed(lambda: client.run(ask("http://service.invalid", Repeat.NEVER), PATIENT))
         assert isinstance(error, Stopped)
-        assert took < 10
+        assert took < SLACK
     hanging_names.set()
 
 
@@ -252,12 +254,12 @@ def test_an_exception_out_of_a_signal_leaves_no_request_behind() -> None:
 
     handler = signal.signal(signal.SIGALRM, interrupt)
     try:
-        with RawServer(silence) as server, SyncClient(Transport(read_timeout=60), Pacing(1e6)) as client:
+        with RawServer(silence) as server, SyncClient(Transport(read_timeout=120), Pacing(1e6)) as client:
             signal.setitimer(signal.ITIMER_REAL, 0.3)
             begun = time.monotonic()
             with pytest.raises(Interrupted):
                 client.run(ask(server.url), PATIENT)
-            assert time.monotonic() - begun < 10
+            assert time.monotonic() - begun < SLACK
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, handler)
@@ -276,7 +278,7 @@ def test_an_answer_for_a_worker_is_not_read_by_a_triggerer(driver: MakeDriver, s
     from airflow_provider_mediax.client.retry import AnswerTooLarge
 
     server = serve(Answer(http(b"x" * (aio.MAX_BODY + 1))))
-    used = driver(read_timeout=60)
+    used = driver(read_timeout=120)
 
     def run() -> int:
         return len(used.run(lambda: ask(server.url), patience=PATIENT)[0].body)  # type: ignore[attr-defined]

@@ -47,6 +47,9 @@ from .stub import Answer, Driver, StubServer, http, stopping_client
 MakeDriver = Callable[..., Driver]
 Serve = Callable[..., StubServer]
 
+LONG = 200.0
+"""Seconds that only what hangs takes, on a busy machine too."""
+
 THREE = Patience(attempts=3, throttle_wait=1.0)
 JOB = {"job": {"id": "job-1", "state": 1}}
 FINE = http(json.dumps({"createJobResponse": JOB, "getJobResponse": JOB}).encode())
@@ -217,7 +220,7 @@ def test_a_connection_that_the_server_closed_meanwhile_is_not_used_again(driver:
     server = serve(Answer(FINE, "close"), OK)
 
     def wait_for_the_end() -> Flow[None]:
-        server.left.wait(5)
+        assert server.left.wait(LONG)
         yield Pause(0.01)
 
     driver().run(flow(server.url), wait_for_the_end, flow(server.url, "CreateJob"), patience=ONE_TRY)
@@ -334,11 +337,11 @@ def test_a_call_that_is_cut_short_leaves_no_tls_connection_behind(certificate: P
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
     server, stop = serve(Answer(FINE[:-9], "hang"), tls=context), StopSignal()
-    stopper = threading.Thread(target=lambda: server.arrived.wait(10) and stop.set())
+    stopper = threading.Thread(target=lambda: server.arrived.wait(LONG) and stop.set())
     stopper.start()
     with stopping_client(stop, verify=str(certificate), read_timeout=60) as client, pytest.raises(Stopped):
         client.run(flow(server.url)())
-    assert server.left.wait(10)
+    assert server.left.wait(LONG)
     stopper.join()
     stop.close()
 
@@ -465,7 +468,7 @@ def test_pause_of_a_flow_is_waited_out(driver: MakeDriver) -> None:
         assert (yield Pause(0.05)) is None
         return time.monotonic() - before
 
-    assert 0.045 <= driver().run(pausing, patience=ONE_TRY)[0] < 1
+    assert driver().run(pausing, patience=ONE_TRY)[0] >= 0.045
 
 
 def test_flow_may_catch_an_error_and_go_on(driver: MakeDriver, serve: Serve) -> None:
@@ -502,14 +505,14 @@ def test_stop_before_sending_sends_nothing(serve: Serve) -> None:
 
 
 def test_stop_during_a_pause_ends_it_at_once(serve: Serve) -> None:
-    server, stop = serve(Answer(http(b"", 500, Retry_After="25"))), StopSignal()
-    stopper = threading.Thread(target=lambda: server.arrived.wait(5) and stop.set())
+    server, stop = serve(Answer(http(b"", 500, Retry_After="300"))), StopSignal()
+    stopper = threading.Thread(target=lambda: server.arrived.wait(LONG) and stop.set())
     stopper.start()
     started = time.monotonic()
     with stopping_client(stop) as client, pytest.raises(Stopped):
         client.run(flow(server.url)())
     stopper.join()
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < LONG
     assert len(server.requests) == 1
     stop.close()
 
@@ -532,7 +535,7 @@ def test_stop_that_comes_once_the_call_is_signed_still_keeps_it_back(serve: Serv
 
 def test_stop_after_sending_does_not_lose_the_answer(serve: Serve) -> None:
     server, stop = serve(OK), StopSignal()
-    stopper = threading.Thread(target=lambda: server.arrived.wait(5) and stop.set())
+    stopper = threading.Thread(target=lambda: server.arrived.wait(LONG) and stop.set())
     stopper.start()
     with stopping_client(stop) as client:
         assert client.run(flow(server.url, "CreateJob")()).id == "job-1"
@@ -551,7 +554,7 @@ async def test_cancelled_call_closes_its_flow(serve: Serve) -> None:
 
     async with AsyncClient(Transport(), Pacing(1e6)) as client:
         running = asyncio.create_task(client.run(watched(), ONE_TRY))
-        await asyncio.to_thread(server.arrived.wait, 5)
+        assert await asyncio.to_thread(server.arrived.wait, LONG)
         running.cancel()
         with pytest.raises(asyncio.CancelledError):
             await running
@@ -567,9 +570,16 @@ async def test_many_calls_at_once_share_one_client(serve: Serve) -> None:
 
 
 async def test_one_refusal_keeps_two_hundred_polls_from_being_sent(serve: Serve) -> None:
-    server = serve(Answer(http(b"", 429, Retry_After="30")))
+    server, sent, under_way = serve(Answer(http(b"", 429, Retry_After="300"))), [], []
+
+    def poll() -> Flow[Reply | None]:
+        return (yield Call(action="Poll", method="GET", url=server.url, sign=lambda now: sent.append(now) or {}))
+
+    async def refused(client: AsyncClient) -> None:
+        with pytest.raises(Throttled):
+            await client.run(poll(), ONE_TRY)
+        under_way.append(len(sent))
+
     async with AsyncClient(Transport(), Pacing(50)) as client:  # four seconds for all
-        polls = (client.run(flow(server.url)(), ONE_TRY) for _ in range(200))
-        ended = await asyncio.wait_for(asyncio.gather(*polls, return_exceptions=True), 60)
-    assert {type(error) for error in ended} == {Throttled}
-    assert len(server.requests) <= 50, "what was under way until the first answer came"
+        await asyncio.gather(*(refused(client) for _ in range(200)))
+    assert len(sent) == under_way[0], "only what was under way when the first answer came"

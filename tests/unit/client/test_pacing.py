@@ -49,9 +49,17 @@ def test_delay_is_never_negative(now: float) -> None:
     assert all(pacing.reserve(now) >= 0 for _ in range(20))
 
 
+class Interrupted(float):
+    """A time in whose arithmetic another thread gets its turn."""
+
+    def __sub__(self, other: float) -> float:
+        threading.Event().wait(1e-5)
+        return float(self) - other
+
+
 def test_threads_share_the_places() -> None:
-    pacing, delays = Pacing(100), []
-    threads = [threading.Thread(target=lambda: delays.extend(pacing.reserve(7.0) for _ in range(50))) for _ in range(8)]
+    pacing, delays, now = Pacing(100), [], Interrupted(7.0)
+    threads = [threading.Thread(target=lambda: delays.extend(pacing.reserve(now) for _ in range(50))) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -68,6 +76,10 @@ def test_one_account_has_one_limit_for_each_rate() -> None:
     assert quick is not slow
     delays = [[pacing.reserve(100.0) for _ in range(BURST + 1)][-1] for pacing in (quick, slow)]
     assert delays == [pytest.approx(0.1), pytest.approx(1.0)]
+
+
+def test_a_clock_is_right_until_a_service_says_otherwise() -> None:
+    assert Pacing(10).clock_offset == 0.0
 
 
 def test_what_the_service_says_counts_for_every_connection_to_the_account() -> None:
@@ -92,13 +104,15 @@ def test_a_hold_lasts_as_long_as_asked_up_to_five_minutes() -> None:
     assert pacing.held(1000.0, submit=False) == LONGEST_HOLD == 300
 
 
-def test_a_hold_is_renewed_and_never_shortened() -> None:
+@pytest.mark.parametrize("submits_only", [True, False])
+def test_a_hold_is_renewed_and_never_shortened(submits_only: bool) -> None:
     pacing = Pacing(10)
-    pacing.hold(20, 100.0, submits_only=False)
-    pacing.hold(5, 101.0, submits_only=False)
-    assert pacing.held(101.0, submit=False) == 19
-    pacing.hold(20, 110.0, submits_only=False)
-    assert pacing.held(110.0, submit=False) == 20
+    pacing.hold(20, 100.0, submits_only=submits_only)
+    pacing.hold(5, 101.0, submits_only=submits_only)
+    held = [pacing.held(101.0, submit=submit) for submit in (True, False)]
+    assert held == [19, 0 if submits_only else 19]
+    pacing.hold(20, 110.0, submits_only=submits_only)
+    assert pacing.held(110.0, submit=submits_only) == 20
 
 
 def test_a_refused_submit_holds_submits_only() -> None:
