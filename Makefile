@@ -15,7 +15,7 @@ VENV_OLD := .venv-3.1
 VENV_NEXT := .venv-3.4
 
 .DEFAULT_GOAL := help
-.PHONY: help venv venv-3.1 venv-3.4 test test-full lint types unit unit-pythons unit-lowest integration integration-3.1 \
+.PHONY: help venv venv-3.1 venv-3.4 test test-full lint types unit integration integration-3.1 \
 	integration-3.4 test-system mutants demo bench constraints build clean
 
 help:  ## list the targets
@@ -63,15 +63,16 @@ test: lint types unit integration integration-3.1 integration-3.4 demo test-syst
 WORKERS ?= 4
 PYTEST = -m pytest $(FULL) --numprocesses $(WORKERS) --dist worksteal
 
-lint: venv  ## style and format of all Python files
+lint: venv  ## style, format and spelling of all files
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/codespell
 
 types: venv  ## types of the package, strictly
 	$(VENV)/bin/mypy
 
 unit: venv  ## tests without a running DAG
-	$(VENV)/bin/python $(PYTEST) tests/unit tests/model
+	$(VENV)/bin/python $(PYTEST) --cov --cov-report=term:skip-covered tests/unit tests/model
 
 integration: venv  ## DAGs run by dag.test() on the newest Airflow
 	$(VENV)/bin/python $(PYTEST) tests/integration

@@ -1,7 +1,7 @@
 """
 A first run without an account: both DAGs of ``dags/`` in real Airflow, against the emulator.
 
-``analyse_track.py`` looks at one track; ``separate_stems.py`` takes that track apart, and a variation of the demo's
+``analyze_track.py`` looks at one track; ``separate_stems.py`` takes that track apart, and a variation of the demo's
 piece.
 
 ``make demo`` makes a short piece of music; ``make demo AUDIO=~/song.mp3`` takes a file of yours. Everything that is
@@ -34,7 +34,7 @@ from airflow_provider_mediax.emulator.process import EmulatorError, MediaxEmulat
 from airflow_provider_mediax.emulator.sound.analysis import NotAudio, duration_of
 
 ROOT = Path(__file__).resolve().parent.parent
-ANALYSE = ROOT / "dags" / "analyse_track.py"
+ANALYZE = ROOT / "dags" / "analyze_track.py"
 SEPARATE = ROOT / "dags" / "separate_stems.py"
 RUNNER = ROOT / "scripts" / "run_dag.py"
 
@@ -54,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     audio = parser.parse_args(arguments).audio
     home = Path(os.environ.get("MEDIAX_DEMO_HOME") or ROOT / ".demo").expanduser().resolve()
     try:
-        analyse(audio, home)
+        analyze(audio, home)
     except KeyboardInterrupt:
         return 130
     except DemoFailed as failure:
@@ -63,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def analyse(audio: str | None, home: Path) -> None:
+def analyze(audio: str | None, home: Path) -> None:
     """Run everything from the track to the tables on the screen."""
     started = time.monotonic()
     airflow_home = home / f"airflow-{version('apache-airflow')}"
@@ -79,9 +79,9 @@ def analyse(audio: str | None, home: Path) -> None:
             key = f"in/{track.name}"
             emulator.put_object(key, track.read_bytes())
             first = "" if (airflow_home / "migrated").exists() else "; the first start makes its database"
-            say(f"Airflow    {version('apache-airflow')} runs {ANALYSE.relative_to(ROOT)}{first}")
+            say(f"Airflow    {version('apache-airflow')} runs {ANALYZE.relative_to(ROOT)}{first}")
             say(f"           its log: {log}")
-            found = run_dag(emulator, airflow_home, log, ANALYSE, {"path": key, "database": str(database)})
+            found = run_dag(emulator, airflow_home, log, ANALYZE, {"path": key, "database": str(database)})
             arriving = {track.name: track.read_bytes(), "demo-variation.wav": variation(home)}
             for name, content in arriving.items():
                 emulator.put_object(f"incoming/{name}", content)
@@ -168,7 +168,7 @@ def environment(emulator: MediaxEmulator, airflow_home: Path) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW_", "_AIRFLOW_"))}
     return kept | {
         "AIRFLOW_HOME": str(airflow_home),
-        "AIRFLOW__CORE__DAGS_FOLDER": str(ANALYSE.parent),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(ANALYZE.parent),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__DATABASE__LOAD_DEFAULT_CONNECTIONS": "False",
         # The trigger keeps its event back for this interval and a second, which a demo need not wait for.
@@ -224,7 +224,7 @@ def show_findings(tasks: dict[str, Any], database: Path, true_tempo: float | Non
         tags.add_column(column)
     for column in ("from (s)", "to (s)", "line", "confidence"):
         lyrics.add_column(column)
-    owner = ("analyse_track", tasks["land_rows"]["run_id"])
+    owner = ("analyze_track", tasks["land_rows"]["run_id"])
     with closing(sqlite3.connect(database)) as rows:
         found = "SELECT dimension, label, probability FROM musicTagV2 WHERE dag_id = ? AND run_id = ?"
         for row in rows.execute(found, owner):
@@ -285,7 +285,7 @@ def show_next_steps(database: Path) -> None:
 * The emulator's tags and lyrics are the same for every track; beats and stems are really computed, the stems without
   a model, so that a voice is only what both channels share.
 
-The same DAGs run against the real services. Copy {ANALYSE.parent.relative_to(ROOT)}/ to your dags folder and run
+The same DAGs run against the real services. Copy {ANALYZE.parent.relative_to(ROOT)}/ to your dags folder and run
 
 airflow-mediax connect
 

@@ -141,7 +141,7 @@ class MusicStructureOperator(MediaxOperator):
 
 class MusicRecognitionOperator(MediaxOperator):
     """
-    Which song of the platform's catalogue it is (section 9.7).
+    Which song of the platform's catalog it is (section 9.7).
 
     :param output_num: 1 to 5 candidates.
     """

@@ -52,7 +52,7 @@ def unnoticed() -> None:
 
 
 def too_many_requests(reply: Reply) -> bool:
-    """Recognise a rate limit by its own status."""
+    """Recognize a rate limit by its own status."""
     return reply.status == 429
 
 
@@ -68,7 +68,7 @@ class Call:
     :param sign: makes the signature headers.
     :param repeat: whether the call may be sent again after an unknown outcome.
     :param read_timeout: seconds to wait for the answer, where it needs more than the connection allows.
-    :param throttled: recognises the answer that refuses for a rate limit: even a call that buys something is then
+    :param throttled: recognizes the answer that refuses for a rate limit: even a call that buys something is then
         sent again. Must not raise.
     :param about_to_send: called before each attempt, when every wait for a hold or the rate limit is over; what it
         raises keeps the request back. In a triggerer it must not block.

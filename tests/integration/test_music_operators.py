@@ -30,7 +30,7 @@ def emulator(mediax_emulator):
 
 @pytest.mark.parametrize("deferrable", [True, False])
 def test_tags_lyrics_and_beats_of_a_track_arrive_as_manifests(run_dag, emulator, deferrable):
-    with DAG(dag_id=f"analyse_{'deferred' if deferrable else 'in_worker'}") as dag:
+    with DAG(dag_id=f"analyze_{'deferred' if deferrable else 'in_worker'}") as dag:
         common = {"path": TRACK, "deferrable": deferrable, "poll_interval": 0.5}
         MusicTagOperator(task_id="tags", **common)
         MusicAsrOperator(task_id="lyrics", confidence="{{ 0.1 + 0.2 }}", **common)

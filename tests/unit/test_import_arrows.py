@@ -183,7 +183,7 @@ WRONG = {
     "to the left": ("client/a.py", f"from {PACKAGE}.hooks.mediax import MediaxHook"),
     "from protocol": ("protocol/a.py", f"import {PACKAGE}.client.sync"),
     "the version from protocol": ("protocol/a.py", f"from {PACKAGE} import __version__"),
-    "between neighbours": ("sensors/a.py", f"from {PACKAGE}.operators import base"),
+    "between neighbors": ("sensors/a.py", f"from {PACKAGE}.operators import base"),
     "in a function": ("jobs/a.py", f"def f():\n    from {PACKAGE}.triggers import job"),
     "for types only": (
         "hooks/a.py",

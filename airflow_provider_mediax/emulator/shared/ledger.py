@@ -62,7 +62,7 @@ class CancelRecord:
     One job that a cancel named.
 
     :param state: of the job before the cancel; None for a job that does not exist.
-    :param accepted: whether the job was cancelled.
+    :param accepted: whether the job was canceled.
     """
 
     at: float

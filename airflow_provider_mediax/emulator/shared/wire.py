@@ -70,7 +70,7 @@ def decode_path(raw: str) -> str:
 
 def target_of(request: web.Request) -> RequestTarget:
     """
-    Read a request's target from the raw request line, since keys must not be normalised.
+    Read a request's target from the raw request line, since keys must not be normalized.
 
     :raises Undecodable: path or query is not UTF-8.
     """

@@ -160,7 +160,7 @@ class FakeService(JobService[Order]):
         return "fake"
 
     def view(self, job: Job) -> ResultView:
-        raise AssertionError("ownership, waiting and cancelling have no business with results")
+        raise AssertionError("ownership, waiting and canceling have no business with results")
 
     def run(self, flow: Flow[T]) -> T:
         try:

@@ -257,7 +257,7 @@ class MusicStructure(Capability):
 @capability
 class MusicRecognition(Capability):
     """
-    Which song of the platform's own catalogue it is (section 9.7).
+    Which song of the platform's own catalog it is (section 9.7).
 
     :param output_num: 1 to 5 candidates.
     """

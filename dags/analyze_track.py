@@ -1,5 +1,5 @@
 """
-Analyse one track: tags, lyrics and beats, and land the findings as rows.
+Analyze one track: tags, lyrics and beats, and land the findings as rows.
 
 Needs a connection ``mediax_default`` and a track in the registered repository. ``make demo`` runs this file as it
 stands against an emulator; with the keys of an account in the connection it runs against the real service.
@@ -34,7 +34,7 @@ TABLES = {
         "database": Param("~/music.sqlite", type="string", description="SQLite file that the rows go to."),
     },
 )
-def analyse_track() -> None:
+def analyze_track() -> None:
     """Three paid jobs side by side, none of which holds a worker slot while it is waited for."""
     track: dict[str, Any] = {"path": "{{ params.path }}", "deferrable": True, "poll_interval": 2}
     tags = MusicTagOperator(task_id="tags", **track)
@@ -74,4 +74,4 @@ def land_rows(manifests: list[Manifest], database: str) -> dict[str, int]:
     return landed
 
 
-track_analysis = analyse_track()
+track_analysis = analyze_track()
