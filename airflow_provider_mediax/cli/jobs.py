@@ -11,11 +11,11 @@ from airflow_provider_mediax.arguments import as_seconds
 from airflow_provider_mediax.cli.command import Exit, command, say
 from airflow_provider_mediax.cli.moments import moment
 from airflow_provider_mediax.cli.printing import print_object, print_rows, utc
-from airflow_provider_mediax.cli.services import service_named
 from airflow_provider_mediax.client.clock import steady
 from airflow_provider_mediax.client.retry import ONE_TRY
 from airflow_provider_mediax.exceptions import BadRequest
 from airflow_provider_mediax.hooks.base import JobHook
+from airflow_provider_mediax.hooks.registry import SERVICES
 from airflow_provider_mediax.jobs.stored import manifest
 from airflow_provider_mediax.jobs.waiting import Wait, wait_flow
 from airflow_provider_mediax.protocol.job import Job, JobState
@@ -74,7 +74,7 @@ def wait(args: Namespace) -> Exit:
 
 
 def _hook(args: Namespace) -> JobHook[Any]:
-    return service_named(args.service).at(args.conn_id, args.bucket, args.region)
+    return SERVICES[args.service].at(args.conn_id, args.bucket, args.region)
 
 
 def _described(hook: JobHook[Any], job_id: str) -> Job:
