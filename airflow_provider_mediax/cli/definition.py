@@ -1,13 +1,15 @@
 """
 Every command with its arguments and its help: one definition for both entries.
 
-Airflow imports this module on every ``airflow`` command, so it imports nothing that Airflow's own command line has
-not loaded by then, and a command's code only when that command runs.
+Airflow imports this module on every ``airflow`` command, so it imports the services' names and nothing else that
+Airflow's own command line has not loaded by then, and a command's code only when that command runs.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+
+from airflow_provider_mediax.hooks.registry import SERVICES
 
 if TYPE_CHECKING:
     from airflow.cli.cli_config import CLICommand
@@ -27,7 +29,10 @@ def get_commands() -> list[CLICommand]:
         option("--bucket", help="bucket of the voice separations (default: the connection's)"),
         option("--region", help="its region (default: the connection's)"),
     )
-    service = option("--service", help="name of the service whose job it is: mediax (default) or cloud_infinite")
+    names = tuple(SERVICES)
+    service = option(
+        "--service", choices=names, default=names[0], help="the service whose job it is (default: %(default)s)"
+    )
     job_id = option("job_id", help="the service's id of the job")
     orphans = ActionCommand(
         name="orphans",
@@ -45,10 +50,10 @@ def get_commands() -> list[CLICommand]:
             option("--since", help="only jobs created from then on: 2026-11-20T00:00 (in Airflow's time zone), or 24h"),
             option("--until", help="only jobs created up to then: likewise"),
             conn_id,
-            option("--service", help="ask only this service, mediax or cloud_infinite (default: each that is set up)"),
+            option("--service", choices=names, help="ask only this service (default: each that is set up)"),
             *place,
             ARG_OUTPUT,
-            option("--cancel", action="store_true", help="cancel what can be canceled: separations not started yet"),
+            option("--cancel", action="store_true", help="cancel what has not started, where the service can"),
             option(
                 "--cancel-unknown",
                 action="store_true",
@@ -136,7 +141,7 @@ def get_commands() -> list[CLICommand]:
                 func=lazy_load_command("airflow_provider_mediax.cli.jobs.list_"),
                 args=(
                     option("marker", help="customId of MediaX, first word of UserData of Cloud Infinite"),
-                    option("--since", help="cloud_infinite: read only jobs created from then on, or since 24h"),
+                    option("--since", help="created from then on, or since 24h; of a service that lists by time"),
                     conn_id,
                     service,
                     *place,

@@ -11,11 +11,11 @@ from airflow_provider_mediax.arguments import as_seconds
 from airflow_provider_mediax.cli.command import Exit, command, say
 from airflow_provider_mediax.cli.moments import moment
 from airflow_provider_mediax.cli.printing import print_object, print_rows, utc
-from airflow_provider_mediax.cli.services import service_named
 from airflow_provider_mediax.client.clock import steady
 from airflow_provider_mediax.client.retry import ONE_TRY
 from airflow_provider_mediax.exceptions import BadRequest
 from airflow_provider_mediax.hooks.base import JobHook
+from airflow_provider_mediax.hooks.registry import SERVICES
 from airflow_provider_mediax.jobs.stored import manifest
 from airflow_provider_mediax.jobs.waiting import Wait, wait_flow
 from airflow_provider_mediax.protocol.job import Job, JobState
@@ -45,27 +45,29 @@ def list_(args: Namespace) -> Exit:
 @command
 def wait(args: Namespace) -> Exit:
     """Wait until a job is final, and print it."""
-    now = steady()
+    started, timeout = steady(), as_seconds("timeout", args.timeout)
+    poll_interval = as_seconds("poll-interval", args.poll_interval)
     with closing(_hook(args)) as hook:
-        waiting = Wait(
-            job_ids=[args.job_id],
-            deadline=now + as_seconds("timeout", args.timeout),
-            poll_interval=as_seconds("poll-interval", args.poll_interval),
-            started=now,
-        )
         job = _described(hook, args.job_id)  # so that an id that is not known ends the command at once
         say(job.summary)
-        flow = wait_flow(
-            hook.service,
-            waiting,
-            on_change=lambda seen: say(seen.summary),
-            on_trouble=lambda error: say(f"Asking failed, trying again: {error.what}"),
-        )
-        outcome = hook.run(flow, ONE_TRY)
-        if outcome.error is not None:
-            say(outcome.error.sentences)
-            return Exit.UNSURE
-        job = _described(hook, args.job_id)
+        if not job.state.final:
+            flow = wait_flow(
+                hook.service,
+                Wait(
+                    job_ids=[job.id],
+                    known=job,
+                    deadline=started + timeout,
+                    poll_interval=poll_interval,
+                    started=steady(),
+                ),
+                on_change=lambda seen: say(seen.summary),
+                on_trouble=lambda error: say(f"Asking failed, trying again: {error.what}"),
+            )
+            outcome = hook.run(flow, ONE_TRY)
+            if outcome.error is not None:
+                say(outcome.error.sentences)
+                return Exit.UNSURE
+            job = outcome.jobs.get(job.id, job)
         _print(hook, job, args.output)
     if not job.state.final:
         say(f"The job is still {job.state_name} after {args.timeout} s; it goes on.")
@@ -74,7 +76,7 @@ def wait(args: Namespace) -> Exit:
 
 
 def _hook(args: Namespace) -> JobHook[Any]:
-    return service_named(args.service).at(args.conn_id, args.bucket, args.region)
+    return SERVICES[args.service].at(args.conn_id, args.bucket, args.region)
 
 
 def _described(hook: JobHook[Any], job_id: str) -> Job:

@@ -35,11 +35,13 @@ from airflow_provider_mediax.protocol.exchange import JsonObject
 from airflow_provider_mediax.protocol.json_body import text
 from airflow_provider_mediax.protocol.mediax.gateway import Gateway, PlatformKeys, Registration
 from airflow_provider_mediax.protocol.mediax.service import MediaxService
+from airflow_provider_mediax.protocol.urls import shown_line
 
 KEY_VARIABLES = {"cos_secret_id": "MEDIAX_COS_SECRET_ID", "cos_secret_key": "MEDIAX_COS_SECRET_KEY"}
 """Where the COS keys are taken from, if they are not in a file."""
 
-TOLD = {"message": "The platform says", "usageDescription": "Usage", "demoCosPath": "Demo in the bucket"}
+SHOWN = {"message": "The platform says", "usageDescription": "Usage", "demoCosPath": "Demo in the bucket"}
+"""Members of the platform's answer that are shown, and what each is called."""
 
 PROGRESS_SECONDS = 10.0
 
@@ -94,9 +96,9 @@ def run(args: Namespace) -> Exit:
     target = Target(conn_id=args.conn_id, host=args.host, register_path=args.register_path, source=source)
     info = _registered(target, registration)
     connection = target.connection(info, registration)
-    for member, words in TOLD.items():
+    for member, words in SHOWN.items():
         if said := text(info.get(member)):
-            say(f"{words}: {_without_secrets(said, connection)}")
+            say(f"{words}: {shown_line(said, _secrets(connection))}")
     missing = [name for name in PLATFORM_NAMES.values() if not text(info.get(name))]
     if missing:
         say(f"The answer holds no {', '.join(missing)}: add them to the connection, from the platform's support.")
@@ -194,12 +196,9 @@ def _registered(target: Target, registration: Registration) -> JsonObject:
         raise
 
 
-def _without_secrets(said: str, connection: Connection) -> str:
+def _secrets(connection: Connection) -> list[str | None]:
     extra = connection.extra_dejson
-    secrets = [connection.login, connection.password, *(extra.get(name) for name in extra if "secret" in name)]
-    for secret in sorted(filter(None, secrets), key=len, reverse=True):
-        said = said.replace(secret, "***")
-    return said
+    return [connection.login, connection.password, *(extra.get(name) for name in extra if "secret" in name)]
 
 
 def _keep(connection: Connection, output: str) -> None:

@@ -13,7 +13,6 @@ from airflow_provider_mediax.exceptions import BadRequest, MediaxError
 from airflow_provider_mediax.hooks.base import JobHook
 from airflow_provider_mediax.hooks.registry import SERVICES
 from airflow_provider_mediax.protocol.job import Job
-from airflow_provider_mediax.protocol.names import check_choice
 from airflow_provider_mediax.protocol.service import MARKER_PREFIX
 
 
@@ -78,17 +77,6 @@ def listed(hook: JobHook[Any], job: Job) -> Listed:
     )
 
 
-def service_named(name: str | None) -> type[JobHook[Any]]:
-    """
-    Return the hook of a service by its name, of the first one if none is named.
-
-    :raises BadRequest: there is no such service.
-    """
-    if name is not None:
-        check_choice("service", name, tuple(SERVICES))
-    return SERVICES[name or next(iter(SERVICES))]
-
-
 @contextmanager
 def open_services(conn_id: str, bucket: str | None, region: str | None, only: str | None) -> Iterator[Services]:
     """
@@ -100,8 +88,8 @@ def open_services(conn_id: str, bucket: str | None, region: str | None, only: st
     hooks: list[JobHook[Any]] = []
     refusals: list[BadRequest] = []
     with ExitStack() as opened:
-        for kind in SERVICES.values() if only is None else (service_named(only),):
-            hook = kind.at(conn_id, bucket, region)
+        for name in SERVICES if only is None else (only,):
+            hook = SERVICES[name].at(conn_id, bucket, region)
             opened.callback(hook.close)
             try:
                 hook.service  # noqa: B018 - reads the connection

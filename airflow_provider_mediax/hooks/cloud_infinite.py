@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Literal
 
-from airflow_provider_mediax.exceptions import BadRequest, MediaxError
+from airflow_provider_mediax.exceptions import BadRequest
 from airflow_provider_mediax.hooks.base import JobHook
 from airflow_provider_mediax.hooks.connection import MediaxConnection
 from airflow_provider_mediax.protocol.ci.answers import JobPage, Queue, Template
 from airflow_provider_mediax.protocol.ci.operations import PAGE_SIZE, CloudInfinite
 from airflow_provider_mediax.protocol.ci.requests import AudioConfig, VoiceSeparationRequest
 from airflow_provider_mediax.protocol.ci.service import CloudInfiniteService
-from airflow_provider_mediax.protocol.exchange import Flow
 from airflow_provider_mediax.protocol.job import Job
 
 
@@ -137,26 +136,8 @@ class CloudInfiniteHook(JobHook[CloudInfiniteService]):
         :raises BadRequest: a template of that name does something else.
         """
         audio = AudioConfig(codec=codec, sample_rate=sample_rate, bitrate=bitrate, channels=channels)
-        return self.run(self._ensured(name, mode, audio))
+        return self.run(self.service.bucket.ensure_template(name, mode, audio))
 
     def queues(self) -> Sequence[Queue]:
         """List the smart-audio queues (section 8)."""
         return self.run(self.service.bucket.queues())
-
-    def _ensured(self, name: str, mode: str, audio: AudioConfig) -> Flow[Template]:
-        failure: MediaxError | None = None
-        for _ in range(2):
-            listed = yield from self.service.bucket.get_templates(name=name)
-            for template in listed:
-                if template.name == name:
-                    if not template.is_like(mode, audio):
-                        rule = f"template {template.id} has this name and another mode or encoding."
-                        raise BadRequest.field("name", name, rule)
-                    return template
-            if failure is not None:
-                raise failure
-            try:
-                return (yield from self.service.bucket.create_template(name, mode, audio))
-            except MediaxError as error:
-                failure = error  # another task was faster, or the answer was lost: look once more
-        raise failure or BadRequest.field("name", name, "it could not be made.")

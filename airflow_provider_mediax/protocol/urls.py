@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence, Set
+from collections.abc import Iterable, Sequence, Set
 from typing import NamedTuple
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
 
@@ -137,8 +137,14 @@ def shown_text(said: str) -> str:
     return _ADDRESS_IN_TEXT.sub(lambda found: shown_url(f"http{found.group()}").removeprefix("http"), said)
 
 
-def shown_line(said: str) -> str:
-    """Return a service's words as one line in which every address may be shown: they can hold line breaks."""
+def shown_line(said: str, secrets: Iterable[str | None] = ()) -> str:
+    """
+    Return a service's words as one line that may be shown: they can hold line breaks and repeat what was sent.
+
+    :param secrets: what is blanked, besides the signatures of addresses; None and empty texts are left out.
+    """
+    for secret in sorted(filter(None, secrets), key=len, reverse=True):
+        said = said.replace(secret, "***")
     line = " ".join(shown_text(said).split())
     return "".join(character if character.isprintable() else "?" for character in line)
 

@@ -16,7 +16,7 @@ from airflow.sdk import DAG
 
 from airflow_provider_mediax.hooks.base import JobHook
 from airflow_provider_mediax.hooks.connection import MediaxConnection
-from airflow_provider_mediax.hooks.registry import SERVICES
+from airflow_provider_mediax.hooks.registry import HOOKS
 from airflow_provider_mediax.operators.base import JobOperator
 from airflow_provider_mediax.protocol.exchange import Flow, JsonObject
 from airflow_provider_mediax.protocol.job import Job, JobList, JobState
@@ -153,7 +153,7 @@ class ToyJobSensor(JobSensor):
 
 @pytest.fixture
 def toys(monkeypatch):
-    monkeypatch.setitem(SERVICES, "toy", ToyHook)
+    monkeypatch.setitem(HOOKS, "toy", f"{__name__}.ToyHook")
     monkeypatch.setenv("AIRFLOW_CONN_MEDIAX_DEFAULT", CONNECTION)
     monkeypatch.setenv("_AIRFLOW_PROCESS_CONTEXT", "")  # so that what a command sets is taken back
     monkeypatch.setattr(TOYS, "jobs", {})

@@ -287,7 +287,7 @@ def test_one_service_alone_can_be_asked(run_dag, emulator, cli):
         (("--since", "yesterday"), "24h"),
         (("--since", "1h", "--conn-id", "nowhere"), "nowhere"),
         (("--dag-id", "no_such_dag"), "no such run"),
-        (("--since", "1h", "--service", "pop"), "it must be one of mediax"),
+        (("--since", "1h", "--service", "pop"), "cloud_infinite"),
     ],
 )
 def test_wrong_use_ends_with_2_and_says_what_to_do(execution_api, cli, arguments, told):

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import quote, urlsplit
 
-from airflow_provider_mediax.exceptions import AuthenticationFailed, BadRequest, ProtocolError
+from airflow_provider_mediax.exceptions import AuthenticationFailed, BadRequest, MediaxError, ProtocolError
 from airflow_provider_mediax.protocol.ci.answers import (
     QUEUE_WANTED,
     SERVICE_ZONE,
@@ -244,6 +244,23 @@ class CloudInfinite:
         reply = yield self._call("CreateTemplate", "POST", "/template", body=body, repeat=Repeat.NEVER)
         return self._template("CreateTemplate", reply)
 
+    def ensure_template(self, name: str, mode: str, audio: AudioConfig) -> Flow[Template]:
+        """
+        Return the template of that name, created if there is none.
+
+        :raises BadRequest: a template of that name does something else.
+        """
+        found = yield from self._template_named(name, mode, audio)
+        if found is not None:
+            return found
+        try:
+            return (yield from self.create_template(name, mode, audio))
+        except MediaxError:  # another task was faster, or the answer was lost: look once more
+            found = yield from self._template_named(name, mode, audio)
+            if found is None:
+                raise
+            return found
+
     def get_templates(
         self, *, ids: Sequence[str] = (), name: str | None = None, category: str = "Custom"
     ) -> Flow[list[Template]]:
@@ -305,6 +322,14 @@ class CloudInfinite:
         if jobs[0].marker not in (None, marker):
             raise ProtocolError(f"The answer to {action} is about another job, {jobs[0].id}", marker=marker)
         return jobs[0]
+
+    def _template_named(self, name: str, mode: str, audio: AudioConfig) -> Flow[Template | None]:
+        listed = yield from self.get_templates(name=name)
+        found = next((template for template in listed if template.name == name), None)
+        if found is not None and not found.is_like(mode, audio):
+            rule = f"template {found.id} has this name and another mode or encoding."
+            raise BadRequest.field("name", name, rule)
+        return found
 
     def _queue_id(self, refused: BadRequest) -> Flow[str]:
         """Return the smart-audio queue's id, or raise the refusal that made somebody ask for it."""
@@ -386,18 +411,9 @@ class CloudInfinite:
             raise ProtocolError(f"The answer to {action} holds no template id", status=reply.status if reply else None)
         return template
 
-    @property
-    def _hide(self) -> Callable[[str], str]:
-        """What blanks the keys that were sent and the signatures of addresses, where an answer repeats them."""
-        secrets = filter(None, (self.keys.secret_id, self.keys.secret_key, self.keys.token))
-        longest_first = sorted(secrets, key=len, reverse=True)
-
-        def hide(said: str) -> str:
-            for secret in longest_first:
-                said = said.replace(secret, "***")
-            return shown_line(said)
-
-        return hide
+    def _hide(self, said: str) -> str:
+        """Blank the keys that were sent and the signatures of addresses, where an answer repeats them."""
+        return shown_line(said, (self.keys.secret_id, self.keys.secret_key, self.keys.token))
 
 
 def _joined(ids: Sequence[str]) -> str:

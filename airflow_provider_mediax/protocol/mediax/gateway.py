@@ -296,7 +296,12 @@ class Gateway:
                 raise
             envelope = {"message": plain_words(reply)}
         envelope = envelope if isinstance(envelope, dict) else {}
-        hide = self._hider(secrets)
+        pairs = (self.platform_keys, self.gateway_keys)
+        sent = {*secrets, *(key for pair in pairs if pair for key in (pair.secret_id, pair.secret_key))}
+
+        def hide(said: str) -> str:
+            return shown_line(said, sent)
+
         request_id = text(envelope.get("requestId")) or reply.headers.get("x-request-id")
         request_id = request_id and hide(request_id)[:100]
         # An error outranks everything, whatever the status; by its presence, since an empty one is an error too.
@@ -311,19 +316,6 @@ class Gateway:
             status=reply.status,
             request_id=request_id,
         )
-
-    def _hider(self, secrets: Iterable[str]) -> Callable[[str], str]:
-        """Return what blanks the keys that were sent and the signatures of addresses, where an answer repeats them."""
-        pairs = (self.platform_keys, self.gateway_keys)
-        keys = {*secrets, *(key for pair in pairs if pair for key in (pair.secret_id, pair.secret_key))}
-        longest_first = sorted(filter(None, keys), key=len, reverse=True)
-
-        def hide(said: str) -> str:
-            for key in longest_first:
-                said = said.replace(key, "***")
-            return shown_line(said)
-
-        return hide
 
 
 def read_job(raw: JsonObject, action: str) -> Job:

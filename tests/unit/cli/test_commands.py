@@ -273,6 +273,14 @@ def test_jobs_wait_ends_with_the_job_and_get_shows_its_manifest(cli, job):
     assert job_id in cli("jobs", "get", job_id).out
 
 
+def test_jobs_wait_asks_nothing_more_about_a_job_that_is_final(emulator, cli, job):
+    job_id = job()
+    assert cli("jobs", "wait", job_id, "--poll-interval", "0.3", "-o", "json").json["state"] == "COMPLETED"
+    described = [request["action"] for request in emulator.ledger()["requests"]].count("GetJob")
+    assert cli("jobs", "wait", job_id, "-o", "json").json["state"] == "COMPLETED"
+    assert [request["action"] for request in emulator.ledger()["requests"]].count("GetJob") == described + 1
+
+
 def test_jobs_wait_tells_how_the_job_ended(emulator, cli, job):
     emulator.outcome("musicTagV2", "ERROR")
     assert cli("jobs", "wait", job(), "--poll-interval", "0.3").code == 1

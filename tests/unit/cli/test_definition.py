@@ -44,12 +44,12 @@ print(*sorted(set(sys.modules) - before))
 """
 
 
-def test_the_definition_loads_nothing_but_itself():
+def test_the_definition_loads_nothing_but_itself_and_names():
     """Airflow loads it on every ``airflow`` command."""
     done = subprocess.run([sys.executable, "-c", LOADED], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    package = "airflow_provider_mediax"
-    assert set(done.stdout.split()) - {package} == {f"{package}.cli", f"{package}.cli.definition"}
+    own = {"cli", "cli.definition", "hooks", "hooks.registry"}
+    assert {name.removeprefix("airflow_provider_mediax").lstrip(".") for name in done.stdout.split()} - {""} == own
 
 
 def test_airflow_is_told_where_the_commands_are():
@@ -92,16 +92,20 @@ def test_a_wrong_command_line_ends_with_2(arguments, capsys):
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_every_option_is_described_with_its_default(name):
+def test_every_option_is_described_with_default_and_choices(name):
     assert f"\n## `{name}`\n" in PAGE
     section = PAGE.split(f"\n## `{name}`\n")[1].split("\n## ")[0]
     rows = dict(re.findall(r"^\| (`[^|]+`) \|([^|]*)\|", section, re.MULTILINE))
     described = {flags: default.strip() for flags, default in rows.items() if flags.startswith(("`-", "`<"))}
+    meanings = dict(re.findall(r"^\| (`[^|]+`) \|[^|]*\|([^|]*)\|", section, re.MULTILINE))
     expected = {}
     for argument in COMMANDS[name].args:
         flags = sorted(argument.flags, key=len, reverse=True)
         shown = flags if flags[0].startswith("-") else [f"<{flags[0].upper()}>"]
-        expected[", ".join(f"`{flag}`" for flag in shown)] = argument.kwargs.get("default")
+        named = ", ".join(f"`{flag}`" for flag in shown)
+        expected[named] = argument.kwargs.get("default")
+        for choice in argument.kwargs.get("choices") or ():
+            assert f"`{choice}`" in meanings[named], named
     assert set(described) == set(expected)
     for flags, default in expected.items():
         if default is not None:
