@@ -20,6 +20,7 @@ from airflow_provider_mediax.client.sync import SyncClient
 from airflow_provider_mediax.hooks.connection import DEFAULT_CONN_ID, MediaxConnection
 from airflow_provider_mediax.hooks.cos import CosHook
 from airflow_provider_mediax.hooks.outputs import check_outputs
+from airflow_provider_mediax.jobs.manifest import Manifest
 from airflow_provider_mediax.jobs.stored import Owner, manifest, too_large
 from airflow_provider_mediax.jobs.watcher import Opened
 from airflow_provider_mediax.protocol.exchange import Flow, JsonObject
@@ -198,7 +199,7 @@ class JobHook(BaseHook, Generic[S]):
         _thread.start_new_thread(carry_out, ())
         return outcome.result(seconds)
 
-    def manifest(self, job: Job, owner: Owner | None, *, reattached: bool) -> JsonObject:
+    def manifest(self, job: Job, owner: Owner | None, *, reattached: bool) -> Manifest:
         """
         Describe a job; a result too large for XCom is written beside the job's files and replaced by its address.
 

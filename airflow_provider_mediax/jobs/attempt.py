@@ -28,6 +28,7 @@ from airflow_provider_mediax.exceptions import (
 )
 from airflow_provider_mediax.jobs.cancellation import cancel_flow, describe_outcome
 from airflow_provider_mediax.jobs.ending import require_success
+from airflow_provider_mediax.jobs.manifest import Manifest
 from airflow_provider_mediax.jobs.ownership import Acquisition, Identity, Log, Owned, RecordStore
 from airflow_provider_mediax.jobs.schedule import durations_of
 from airflow_provider_mediax.jobs.stored import (
@@ -40,7 +41,7 @@ from airflow_provider_mediax.jobs.stored import (
     Unreadable,
 )
 from airflow_provider_mediax.jobs.waiting import Wait, absolute_deadline, wait_flow
-from airflow_provider_mediax.protocol.exchange import Flow, JsonObject
+from airflow_provider_mediax.protocol.exchange import Flow
 from airflow_provider_mediax.protocol.job import Job, JobState
 from airflow_provider_mediax.protocol.service import JobService, R
 
@@ -70,7 +71,7 @@ class ServiceHook(Protocol[R]):
     def run_apart(self, flow: Flow[T], seconds: float) -> T:
         """Carry a flow out within ``seconds``, with a session of its own."""
 
-    def manifest(self, job: Job, owner: Owner | None, *, reattached: bool) -> JsonObject:
+    def manifest(self, job: Job, owner: Owner | None, *, reattached: bool) -> Manifest:
         """Describe a job."""
 
     def check_outputs(self, job: Job) -> None:
@@ -179,7 +180,7 @@ class Attempt(Generic[R]):
         self._given_up = False
         self._replaced: list[str] = []
 
-    def begin(self, *, resumed: bool = False) -> JsonObject | Deferral:
+    def begin(self, *, resumed: bool = False) -> Manifest | Deferral:
         """
         Get the job, and wait for it.
 
@@ -199,7 +200,7 @@ class Attempt(Generic[R]):
                 self._replaced.append(owned.job.id)
                 self._log.warning("Job %s is replaced, as retry_failed_jobs says: %s", owned.job.id, error.what)
 
-    def resume(self, event: object) -> JsonObject | Deferral:
+    def resume(self, event: object) -> Manifest | Deferral:
         """
         Go on after a trigger's event.
 
@@ -267,7 +268,7 @@ class Attempt(Generic[R]):
             self._observed = (job.id, job.state_name)
             self._log.info(job.summary)
 
-    def _follow(self, owned: Owned) -> JsonObject | Deferral:
+    def _follow(self, owned: Owned) -> Manifest | Deferral:
         """Wait for a job that was acquired."""
         job = owned.job
         self._held = job.id
@@ -320,7 +321,7 @@ class Attempt(Generic[R]):
         except MediaxError as error:
             raise error.about(marker=acquisition.marker) from error.__cause__
 
-    def _go_on(self, pending: Pending, job: Job) -> JsonObject | Deferral:
+    def _go_on(self, pending: Pending, job: Job) -> Manifest | Deferral:
         """Return the manifest of a job that is final, or wait for it in the triggerer or here."""
         if not job.state.final:
             if self._terms.deferrable:
@@ -330,7 +331,7 @@ class Attempt(Generic[R]):
             job = self._wait_here(pending, job)
         return self._collect(pending, job)
 
-    def _collect(self, pending: Pending, job: Job) -> JsonObject:
+    def _collect(self, pending: Pending, job: Job) -> Manifest:
         try:
             if job.state is JobState.CANCELED and self._given_up:
                 raise WaitTimeout("This attempt canceled the job, which had not started, when it had to end")
@@ -343,7 +344,7 @@ class Attempt(Generic[R]):
         self._held = None
         return manifest
 
-    def _verify(self, job: Job, manifest: JsonObject) -> None:
+    def _verify(self, job: Job, manifest: Manifest) -> None:
         try:
             self._hook.check_outputs(job)
         except ResultMissing:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow_provider_mediax import exceptions
 from airflow_provider_mediax.exceptions import BadRequest, MediaxError
+from airflow_provider_mediax.jobs.manifest import Manifest
 from airflow_provider_mediax.protocol.exchange import JsonObject
 from airflow_provider_mediax.protocol.json_body import text
 from airflow_provider_mediax.protocol.rows import Place
@@ -271,7 +272,7 @@ def error_from(facts: object) -> MediaxError | None:
     )
 
 
-def manifest(service: JobService[Any], job: Job, owner: Owner | None, *, reattached: bool) -> JsonObject:
+def manifest(service: JobService[Any], job: Job, owner: Owner | None, *, reattached: bool) -> Manifest:
     """
     Describe a job by what the service says of it and what the connection knows.
 
@@ -286,12 +287,19 @@ def manifest(service: JobService[Any], job: Job, owner: Owner | None, *, reattac
         "marker": job.marker,
         "state": job.state_name,
         "reattached": reattached,
-        "owner": asdict(owner) if owner else None,
+        "owner": {
+            "dag_id": owner.dag_id,
+            "run_id": owner.run_id,
+            "task_id": owner.task_id,
+            "map_index": owner.map_index,
+        }
+        if owner
+        else None,
         "input": view.input,
         "created_at": _iso(job.created_at),
         "started_at": _iso(job.started_at),
         "completed_at": _iso(job.completed_at),
-        "place": view.place._asdict(),
+        "place": {"content_id": view.place.content_id, "bucket": view.place.bucket, "region": view.place.region},
         "result": view.result,
         "files": view.files,
     }

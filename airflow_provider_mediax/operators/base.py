@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from airflow_provider_mediax.client.stop import StopSignal
     from airflow_provider_mediax.hooks.base import JobHook
     from airflow_provider_mediax.jobs.attempt import Attempt, Deferral, TaskInstance, Terms
+    from airflow_provider_mediax.jobs.manifest import Manifest
     from airflow_provider_mediax.jobs.stored import Owner
-    from airflow_provider_mediax.protocol.exchange import JsonObject
     from airflow_provider_mediax.protocol.service import JobRequest
 
 H = TypeVar("H", bound="JobHook[Any]")
@@ -131,7 +131,7 @@ class JobOperator(BaseOperator, Generic[H]):
     def make_hook(self) -> H:
         """Return the service's hook, with this task's stop signal."""
 
-    def execute(self, context: Context) -> Any:
+    def execute(self, context: Context) -> Manifest:
         """
         Get the job, wait for it and return its manifest.
 
@@ -140,7 +140,7 @@ class JobOperator(BaseOperator, Generic[H]):
         with self._failing_well():
             return self._carried_out(context, lambda attempt: attempt.begin())
 
-    def resume(self, context: Context, event: Mapping[str, Any] | None = None) -> Any:
+    def resume(self, context: Context, event: Mapping[str, Any] | None = None) -> Manifest:
         """Go on after the trigger's event, which is a hint: the job itself decides."""
         return self._carried_out(context, lambda attempt: attempt.resume(event))
 
@@ -168,7 +168,7 @@ class JobOperator(BaseOperator, Generic[H]):
         with explained(self.log, retry_failed=retry_failed, collect=COLLECT):
             yield
 
-    def _carried_out(self, context: Context, step: Callable[[Attempt[Any]], JsonObject | Deferral]) -> Any:
+    def _carried_out(self, context: Context, step: Callable[[Attempt[Any]], Manifest | Deferral]) -> Manifest:
         from airflow_provider_mediax.jobs.attempt import Deferral
 
         with self._opened(context) as (hook, attempt):

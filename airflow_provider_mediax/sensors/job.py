@@ -12,8 +12,8 @@ from airflow_provider_mediax.sensors.base import WaitingSensor
 if TYPE_CHECKING:
     from airflow_provider_mediax.exceptions import MediaxError
     from airflow_provider_mediax.hooks.base import JobHook
+    from airflow_provider_mediax.jobs.manifest import Manifest
     from airflow_provider_mediax.jobs.stored import Owner
-    from airflow_provider_mediax.protocol.exchange import JsonObject
     from airflow_provider_mediax.protocol.job import Job
     from airflow_provider_mediax.triggers.job import JobTrigger
 
@@ -49,7 +49,7 @@ class JobSensor(WaitingSensor):
         place = place_in(given) if isinstance(given, Mapping) else None
         return (place.bucket, place.region) if place else (None, None)
 
-    def look(self) -> JsonObject | None:
+    def look(self) -> Manifest | None:
         """Return the manifest of a job that has succeeded, None for one that is still open."""
         from airflow_provider_mediax.jobs.ending import require_success
 

@@ -96,11 +96,11 @@ class MusicTag(Capability):
         """
         Read tags under any of the four wrappers seen (contradiction 1); an absent or empty dimension is left out.
 
-        The remains of an older tagger, ``audioTagger``, stay raw.
+        The remains of an older tagger, ``audioTagger``, stay raw, as does anything else.
         """
-        if not content.keys() & {"musigTagV2", "musicTagV2"}:
+        outer = content.get("musigTagV2") or content.get("musicTagV2") or {}
+        if not isinstance(outer, dict) or not (outer or content.keys() <= {"musigTagV2", "musicTagV2"}):
             return content
-        outer = member(content, "musigTagV2") or member(content, "musicTagV2")
         tags = member(outer, "musicTagV2") or outer
         return {
             dimension: {"label": label, "prob": as_number(answer.get("prob"))}
@@ -142,7 +142,14 @@ class MusicAsr(Capability):
 
     @classmethod
     def view(cls, content: JsonObject) -> JsonObject:
-        """Read lyrics; a silent song may come as ``[]`` or without the member. Times are taken as seconds."""
+        """
+        Read lyrics; a silent song may come as ``[]`` or without anything. Times are taken as seconds.
+
+        Anything else stays raw.
+        """
+        found = content.get("musicASR", "" if content else [])
+        if isinstance(found, str):
+            return content
         return {
             "lines": [
                 {
@@ -151,7 +158,7 @@ class MusicAsr(Capability):
                     "end": as_number(line.get("endTime")),
                     "confidence": as_number(line.get("conf")),
                 }
-                for line in objects(content.get("musicASR"))
+                for line in objects(found)
             ]
         }
 
