@@ -62,6 +62,14 @@ from airflow_provider_mediax.protocol.mediax.capabilities import MusicBeat, Musi
         (arguments.as_optional_bool, 0, False),
         (arguments.as_texts, {"mood", "bgm", "vocal"}, ["bgm", "mood", "vocal"]),
         (arguments.as_text, "[Live].mp3", "[Live].mp3"),
+        (arguments.as_text, 2**63 - 1, "9223372036854775807"),
+        (arguments.as_text, 1 - 2**63, "-9223372036854775807"),
+        (arguments.as_seconds, 0.5, 0.5),
+        (arguments.as_int, "0" * 399 + "7", 7),
+        (arguments.as_object, '\n {"a": 1}\n', {"a": 1}),
+        (arguments.as_objects, "({'a': 1},)", [{"a": 1}]),
+        (arguments.as_texts, " ['a']", ["a"]),
+        (arguments.as_texts, "(1)", "(1)"),  # the name of a file, for example
     ],
 )
 def test_rendered_text_gets_its_type(read, given, expected):
@@ -107,6 +115,9 @@ def test_rendered_text_gets_its_type(read, given, expected):
         (arguments.as_int, [3]),
         (arguments.as_text, True),
         (arguments.as_text, 10**400),
+        (arguments.as_text, 2**63),
+        (arguments.as_text, -(2**63)),
+        (arguments.as_int, "0" * 400 + "7"),
         (arguments.as_text, b"a"),
         (arguments.as_texts, [1]),
         (arguments.as_texts, {"a": 1}),
@@ -138,6 +149,33 @@ def test_rendered_text_gets_its_type(read, given, expected):
 def test_what_has_no_such_type_is_refused_by_name(read, given):
     with pytest.raises(BadRequest, match=r"^the_field=.* is refused: it must be"):
         read("the_field", given)
+
+
+@pytest.mark.parametrize(
+    ("read", "given", "shown", "rule"),
+    [
+        (arguments.as_float, "fast", "'fast'", "it must be a number."),
+        (arguments.as_int, "many", "'many'", "it must be a whole number."),
+        (arguments.as_int, 3.5, "3.5", "it must be a whole number."),
+        (arguments.as_seconds, 0, "0", "it must be a positive number of seconds, at most ten years."),
+        (
+            arguments.as_seconds,
+            timedelta(0),
+            "'0:00:00'",
+            "it must be a positive number of seconds, at most ten years.",
+        ),
+        (arguments.as_text, ["x"], "['x']", "it must be text."),
+        (arguments.as_text, 2**63, "9223372036854775808", "it must be text."),
+        (arguments.as_texts, 3, "3", "it must be text or a list of texts."),
+        (arguments.as_object, "text", "'text'", "it must be an object."),
+        (arguments.as_objects, "{}", "'{}'", "it must be a list of objects."),
+        (lambda name, value: arguments.as_addresses(name, value, "c"), [], "[]", "it must be a key or a list of keys."),
+    ],
+)
+def test_a_refusal_names_the_field_its_value_and_the_rule(read, given, shown, rule):
+    with pytest.raises(BadRequest) as refused:
+        read("field", given)
+    assert refused.value.what == f"field={shown} is refused: {rule}"
 
 
 def test_a_word_outside_the_choices_is_refused():
@@ -188,6 +226,15 @@ class TestIdempotencyKey:
         with pytest.raises(BadRequest, match=r"^idempotency_key=.* is refused: "):
             arguments.as_idempotency_key(value)
 
+    @pytest.mark.parametrize(
+        ("value", "rule"),
+        [("", "it must not be empty."), ("[]", "this is what a template makes of a value that is missing.")],
+    )
+    def test_the_refusal_says_why_and_what_to_do(self, value, rule):
+        with pytest.raises(BadRequest) as refused:
+            arguments.as_idempotency_key(value)
+        assert refused.value.what == f"idempotency_key={value!r} is refused: {rule} Leave it out, or give a key."
+
     @pytest.mark.parametrize("value", ["none", "a b", "[1]", "nan-1", "{}x", "天", "a/../b", "\n1"])
     def test_any_other_text_is_a_key_as_it_stands(self, value):
         assert arguments.as_idempotency_key(value) == value
@@ -231,6 +278,7 @@ class TestAddresses:
             ([PATH, "b"], ["cos://music-1/in/a b.mp3", "b"]),
             ("['cos://mine@music-1/a', 'b']", ["cos://music-1/a", "b"]),
             ("[Live] a.mp3", ["[Live] a.mp3"]),
+            ({"b", 1, "a"}, ["1", "a", "b"]),
         ],
     )
     def test_several_addresses_are_read_one_by_one(self, value, expected):

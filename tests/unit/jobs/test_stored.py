@@ -5,25 +5,33 @@ from __future__ import annotations
 import contextlib
 import copy
 import json
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_mediax.exceptions import BadRequest, MediaxError
+from airflow_provider_mediax.exceptions import BadRequest, MediaxError, Unavailable
 from airflow_provider_mediax.jobs.stored import (
+    INLINE_LIMIT,
     SCHEMA,
     UNREADABLE_EVENT,
     JobEvent,
+    Owner,
     Pending,
     Record,
     Unreadable,
     error_from,
+    manifest,
     owner_in,
     read_manifest,
+    too_large,
 )
+from airflow_provider_mediax.protocol.job import Job, JobState
+from airflow_provider_mediax.protocol.rows import Place
 from airflow_provider_mediax.results import rows
 from airflow_provider_mediax.sensors.job import MediaxJobSensor
 from airflow_provider_mediax.triggers.cos import CosKeyEvent, CosKeyTrigger
@@ -203,6 +211,80 @@ async def test_a_job_trigger_with_a_damaged_argument_says_nothing_and_cancels_no
 def test_an_error_of_a_class_that_is_not_known_is_a_passing_fault():
     assert type(error_from({"class": "OfALaterVersion", "status": 418})).__name__ == "Unavailable"
     assert type(error_from({"class": "annotations"})).__name__ == "Unavailable"
+
+
+def test_an_event_tells_states_and_class_and_facts_of_an_error():
+    facts = {"job_id": "job-1", "marker": "mx1-a", "request_id": "r-1", "status": 503, "code": "SlowDown"}
+    read = JobEvent.read(JobEvent("error", {"job-1": "Running"}, Unavailable("secret", **facts)).payload(), "job-1")
+    assert (read.status, read.states, type(read.error), read.error.facts()) == (
+        "error",
+        {"job-1": "Running"},
+        Unavailable,
+        facts,
+    )
+    assert read.error.what == "Waiting was given up after an error (Unavailable; the log of the trigger says more)"
+
+
+OWNER = Owner(dag_id="d", run_id="r", task_id="t", map_index=3)
+
+
+@pytest.mark.parametrize("owner", [OWNER, None])
+def test_a_manifest_says_all_that_is_known_of_a_job(owner):
+    class Service:
+        name = "a service"
+
+        def view(self, job):
+            place = Place(content_id="c", bucket="b-1", region="r")
+            return SimpleNamespace(capability="beat", input="cos://b-1/a", place=place, result={"n": 1}, files=["f"])
+
+    noon = datetime(2026, 11, 21, 12, 0, 5, 700_000, tzinfo=timezone(timedelta(hours=8)))
+    moments = {"created_at": noon, "completed_at": noon}
+    job = Job(id="job-1", state=JobState.SUCCEEDED, state_name="Success", marker="mx1-a", **moments)
+    made = manifest(Service(), job, owner, reattached=True)
+    assert made == {
+        "schema": 1,
+        "service": "a service",
+        "capability": "beat",
+        "job_id": "job-1",
+        "marker": "mx1-a",
+        "state": "Success",
+        "reattached": True,
+        "owner": {"dag_id": "d", "run_id": "r", "task_id": "t", "map_index": 3} if owner else None,
+        "input": "cos://b-1/a",
+        "created_at": "2026-11-21T04:00:05Z",
+        "started_at": None,
+        "completed_at": "2026-11-21T04:00:05Z",
+        "place": {"content_id": "c", "bucket": "b-1", "region": "r"},
+        "result": {"n": 1},
+        "files": ["f"],
+    }
+    assert owner_in(read_manifest("job_id", made)) == owner
+    assert owner_in({"owner": {"dag_id": "d"}}) is owner_in({"owner": "d"}) is None
+
+
+@pytest.mark.parametrize(
+    ("given", "shown", "reason"),
+    [
+        ("job-1", "'job-1'", "it is a str, not an object"),
+        (
+            {"schema": 1, "job_id": "j", "result": {}},
+            "['job_id', 'result', 'schema']",
+            "its capability is missing or damaged",
+        ),
+    ],
+)
+def test_what_is_no_manifest_is_refused_with_argument_value_and_reason(given, shown, reason):
+    with pytest.raises(BadRequest) as refused:
+        read_manifest("manifests", given)
+    rule = "it must be what an operator or a sensor of a job returned, but"
+    assert refused.value.what == f"manifests={shown} is refused: {rule} {reason}."
+
+
+def test_a_result_travels_in_the_manifest_up_to_48_kilobytes():
+    room = INLINE_LIMIT - len('{"a": ""}')
+    assert INLINE_LIMIT == 49_152
+    assert not too_large({"a": "é" * (room // 2) + "x" * (room % 2)})
+    assert too_large({"a": "é" * (room // 2) + "x" * (room % 2 + 1)})
 
 
 def test_an_event_is_stored_without_the_words_of_an_error():

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 
 import pytest
 
+from airflow_provider_mediax.client.clock import steady
 from airflow_provider_mediax.client.pacing import Pacing
-from airflow_provider_mediax.exceptions import MediaxError, Unavailable
+from airflow_provider_mediax.exceptions import MediaxError, ProtocolError, Unavailable
 from airflow_provider_mediax.jobs import watcher as watcher_module
 from airflow_provider_mediax.jobs.waiting import Outcome, Wait
 from airflow_provider_mediax.jobs.watcher import Open, Opened, Watcher, watcher_for
@@ -213,6 +215,15 @@ async def test_triggers_of_one_connection_share_a_watcher_and_others_do_not(clie
     one = watcher_for(("mediax", "a", None, None), client.open, "a")
     assert watcher_for(("mediax", "a", None, None), client.open, "a") is one
     assert watcher_for(("mediax", "b", None, None), client.open, "b") is not one
+
+
+async def test_the_log_names_the_connection_of_a_watcher(client, caplog):
+    client.errors = [ZeroDivisionError("x")]
+    watcher = watcher_for(("mediax", "a", None, None), client.open, "mediax at a")
+    wait = Wait(job_ids=["a"], deadline=steady() + 3600, poll_interval=0.02, started=steady())
+    async with contextlib.aclosing(watcher.watch(wait)) as told:
+        assert isinstance(await anext(told), ProtocolError)
+    assert "The watcher of mediax at a failed" in caplog.text
 
 
 @in_virtual_time

@@ -351,7 +351,7 @@ async def test_a_job_that_the_service_does_not_know_is_named_alone():
 
 
 @in_virtual_time
-async def test_a_fault_of_the_loop_is_borne_and_stays_out_of_the_waits_error(monkeypatch):
+async def test_a_fault_of_the_loop_is_borne_and_stays_out_of_the_waits_error(monkeypatch, caplog):
     cloud = Cloud()
     waits = Waits(cloud)
 
@@ -362,8 +362,8 @@ async def test_a_fault_of_the_loop_is_borne_and_stays_out_of_the_waits_error(mon
         broken.setattr(waits.watcher, "_start_polls", fail)
         waits.begin("a")
         await asyncio.sleep(30)
-    assert waits.failures("a")
-    assert "s3cret" not in str(waits.failures("a")[0])
+    assert waits.failures("a")[0].what == "The watcher failed with ZeroDivisionError; see the triggerer's log"
+    assert "The watcher of test failed" in caplog.text
     await waits.all_succeed()
 
 
@@ -464,6 +464,19 @@ async def test_polls_that_end_one_after_the_other_do_not_cost_a_turn_each(monkey
     assert len(cloud.requests) > 1000
     assert len(turns) <= 10 / watcher_module.TURN + 2
     await waits.leave(*waits.tasks)
+
+
+@in_virtual_time
+async def test_a_kill_beside_polls_uses_their_session_and_leaves_it_to_them():
+    cloud = Cloud()
+    waits = Waits(cloud)
+    waits.begin("a")
+    await asyncio.sleep(10)
+    assert list(await waits.watcher.run(lambda service: service.describe(["b"]))) == ["b"]
+    await asyncio.sleep(30)
+    assert len(cloud.look_ups) == 1
+    assert not cloud.clients[0].closed.is_set()
+    await waits.all_succeed()
 
 
 @pytest.mark.parametrize("interval", [5e-324, 1e-305])

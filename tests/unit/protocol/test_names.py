@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -359,7 +360,7 @@ def test_a_request_that_a_hooks_user_builds_is_refused_by_name(make: Any, named:
 def test_a_job_timeout_is_a_positive_number_of_at_most_ten_years(make: Any, timeout: Any) -> None:
     with pytest.raises(BadRequest, match=r"^job_timeout=.* is refused: "):
         make(job_timeout=timeout)
-    assert make(job_timeout=names.MOST_SECONDS)
+    assert [make(job_timeout=seconds).job_timeout for seconds in (1, names.MOST_SECONDS)] == [1, names.MOST_SECONDS]
 
 
 class TestOwnAddress:
@@ -413,6 +414,11 @@ def test_a_word_that_is_like_a_choice_is_answered_with_that_choice(value: Any, m
     assert found == (f" Did you mean {meant}?" if meant else "")
 
 
+@pytest.mark.parametrize(("length", "looked_at"), [(40, True), (41, False)])
+def test_a_text_that_is_longer_than_any_choice_is_compared_with_none(length: int, looked_at: bool) -> None:
+    assert bool(names.suggestion("x" * length, ("x" * 40,))) is looked_at
+
+
 @pytest.mark.parametrize(
     ("value", "shown"),
     [
@@ -424,6 +430,10 @@ def test_a_word_that_is_like_a_choice_is_answered_with_that_choice(value: Any, m
         (list(range(30)), list(range(20))),
         ({"a": {"b": object}}, {"a": {"b": "type"}}),
         ({1: None}, {"1": None}),
+        ({"a": {"b": {"c": {"d": 1}}}}, {"a": {"b": {"c": "dict"}}}),
+        ({("x",): 1}, {"tuple": 1}),
+        (dict.fromkeys(range(30), 0), {str(number): 0 for number in range(20)}),
+        ("in/a?b=5", "in/a?b=5"),
     ],
 )
 def test_of_a_refused_value_no_more_is_shown_than_can_be_read(value: Any, shown: Any) -> None:
@@ -434,6 +444,54 @@ def test_of_a_refused_value_no_more_is_shown_than_can_be_read(value: Any, shown:
 def test_an_address_without_a_host_and_port_of_the_web_is_none(address: str) -> None:
     assert names.broken("callback", address)
     assert not names.broken("callback", "https://host:8443/a?b=c")
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "rule"),
+    [
+        ("path", "in?a=1/", "it must name a file, without a slash at the end."),
+        ("output_prefix", "a/b", "it is the beginning of a file's name, so it holds no slash."),
+        ("cos_bucket", "music", "it must read like music-1250000000, the APPID included."),
+        ("callback", "host", "it must be an http:// or https:// address."),
+        ("callback", "https://h/a b", "it must be an address without spaces."),
+        ("callback", 7, "it must be text."),
+        ("ci_callback", "host", "it must be an http:// or https:// address, or 'no'."),
+        ("url", "cos://music/a", "its bucket must read like music-1250000000, the APPID included."),
+    ],
+)
+def test_a_refusal_names_the_field_its_value_and_the_rule(field: str, value: object, rule: str) -> None:
+    with pytest.raises(BadRequest) as refused:
+        names.check(field, value)
+    assert refused.value.what == f"{field}={value!r} is refused: {rule}"
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ({1: 2}, "p=1 is refused: the keys of an object must be text."),
+        ({"a": {None: 1}}, "p.a=None is refused: the keys of an object must be text."),
+        ({"\udfff": 1}, r"p='\udfff' is refused: a key holds half a character."),
+        ({"a": "\ud800"}, r"p.a='\ud800' is refused: it holds half a character."),
+        ({"a": [float("nan")]}, "p.a=nan is refused: numbers must be finite."),
+        ({"a": 2**63}, "p.a=9223372036854775808 is refused: whole numbers must fit into 64 bits."),
+        ({"a": -(2**63) - 1}, "p.a=-9223372036854775809 is refused: whole numbers must fit into 64 bits."),
+        ({"a": {"b": {"c": {"d": {"e": float("inf")}}}}}, "p.a.b.c.d=inf is refused: numbers must be finite."),
+        (
+            {"a": MappingProxyType({})},
+            "p.a='mappingproxy' is refused: it must be JSON: objects, lists, text, numbers, true, false or null.",
+        ),
+        (nested(5000), "p='dict' is refused: it is nested too deep or holds too much."),
+    ],
+    ids=range(10),
+)
+def test_a_refused_object_names_the_place_the_value_and_the_rule(value: object, said: str) -> None:
+    with pytest.raises(BadRequest) as refused:
+        names.check_json("p", value)
+    assert refused.value.what == said
+
+
+def test_json_may_hold_the_largest_numbers_of_64_bits() -> None:
+    names.check_json("p", MappingProxyType({"a": [2**63 - 1, -(2**63)]}))
 
 
 def test_json_may_be_as_deep_and_as_large_as_the_limits_say() -> None:

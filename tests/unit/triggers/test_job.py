@@ -151,6 +151,15 @@ class TestReports:
         client.service.turn(ids[1], JobState.SUCCEEDED, "Success")
         assert (await made(job_ids=ids).wait())["states"][ids[1]] == "Success"
 
+    async def test_nothing_before_as_many_have_ended_as_it_waits_for(self, client, made):
+        ids = [client.service.add("m") for _ in range(3)]
+        client.service.turn(ids[0], JobState.SUCCEEDED, "Success")
+        waiting = asyncio.create_task(made(job_ids=ids, finish_at=2, deadline=time.time() + 3600).wait())
+        await client.carried_out.wait()
+        client.service.turn(ids[2], JobState.FAILED, "Failed")
+        states = (await waiting)["states"]
+        assert [states[job_id] for job_id in (ids[0], ids[2])] == ["Success", "Failed"]
+
     async def test_where_it_looks(self, client, made):
         trigger = made()
         client.service.turn("job-1", JobState.SUCCEEDED, "Success")
@@ -193,6 +202,13 @@ class TestCancels:
         await trigger.on_kill()
         assert client.service.calls == []
         assert trigger.kept.lines[0][0] == "warning"
+
+    @pytest.mark.parametrize("options", [{"cancel_on_kill": False}, {}])
+    async def test_nothing_without_naming_the_jobs_that_it_leaves(self, made, states, options):
+        states["task"] = "deferred"
+        trigger = made(job_ids=["job-1", "job-2"], **options)
+        await trigger.on_kill()
+        assert "job-1, job-2" in trigger.kept.text
 
     async def test_what_has_started_goes_on_and_the_log_says_so(self, client, made):
         trigger = made()

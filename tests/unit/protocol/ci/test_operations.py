@@ -119,6 +119,11 @@ class TestSubmit:
         assert [call.action for call in calls] == ["SubmitJob", "ListQueues", "SubmitJob"]
         assert b"<QueueId>p2</QueueId>" in calls[2].body
 
+    def test_without_a_queue_of_that_name_the_first_one_is_taken(self):
+        queues = answer(*(f"<QueueList><QueueId>p{number}</QueueId><Name>x</Name></QueueList>" for number in (7, 8)))
+        _, calls = drive(submitted(ci(), request(), MARKER), error("QueueNotFound"), queues, answer(job_xml("j1")))
+        assert b"<QueueId>p7</QueueId>" in calls[2].body
+
     def test_a_queue_that_was_given_is_not_replaced(self):
         with pytest.raises(BadRequest) as refused:
             drive(submitted(ci(), request(queue_id="p9"), MARKER), error("QueueNotFound"))
