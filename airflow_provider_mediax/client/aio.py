@@ -7,6 +7,7 @@ import importlib
 import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
 
 from airflow_provider_mediax.client.answer import ACCEPT_ENCODING, Body
 from airflow_provider_mediax.client.pacing import Pacing
@@ -116,9 +117,16 @@ class AsyncClient:
         call, progress = step.call, _Progress()
         if not names_host(call.url):
             raise TransportFailure("the host cannot be looked up by that name", sent=False)
-        proxy = self._transport.proxy_for(call.url)
         session = await self._ready()
         import aiohttp
+
+        proxy = self._transport.proxy_for(call.url)
+        headers = dict(step.headers)
+        login: dict[str, str] = {}
+        if proxy is not None and proxy.authorization:
+            # A tunnel is asked for with headers of its own; without one, the proxy reads the request's.
+            tunnel = urlsplit(call.url).scheme == "https"
+            (login if tunnel else headers)["Proxy-Authorization"] = proxy.authorization
 
         steps = aiohttp.ClientTimeout(
             total=None,  # aiohttp rounds it up to whole seconds and does not say how far the request came
@@ -133,10 +141,11 @@ class AsyncClient:
                     call.method,
                     call.url,
                     data=call.body,
-                    headers=dict(step.headers),
+                    headers=headers,
                     timeout=steps,
                     allow_redirects=False,
-                    proxy=proxy,
+                    proxy=None if proxy is None else proxy.address,
+                    proxy_headers=login,
                     trace_request_ctx=progress,
                 ) as response,
             ):
@@ -161,6 +170,7 @@ class AsyncClient:
 
 def _prepare(transport: Transport) -> None:
     importlib.import_module("aiohttp")
+    importlib.import_module("requests.utils")
     tls_context(transport.verify)
 
 

@@ -158,7 +158,7 @@ class _Adapter(HTTPAdapter):
             parts = parts._replace(scheme=self._endpoint.scheme, netloc=self._endpoint.netloc)
             request.url = parts.geturl()
         proxy = self._transport.proxy_for(parts.geturl())
-        kwargs["proxies"] = {parts.scheme: proxy} if proxy else {}
+        kwargs["proxies"] = {parts.scheme: proxy.full} if proxy else {}
         response = super().send(request, *args, **kwargs)
         if request.method == "HEAD":
             response.content  # noqa: B018 - nobody reads an answer without a body, and its connection would stay taken
