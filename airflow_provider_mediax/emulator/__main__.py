@@ -13,6 +13,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from airflow_provider_mediax.emulator.shared.settings import Settings
+
 _EXTRA = ("librosa", "soundfile", "numpy")
 
 
@@ -33,8 +35,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # Imported here, because the analysis processes import this module and need none of it.
     from airflow_provider_mediax.emulator.server import serve
 
+    settings = Settings(
+        max_records=options.max_records, max_object_mib=options.max_object_mib, local_network=options.local_network
+    )
     try:
-        asyncio.run(serve(options.host, options.port, options.ready_file, options.follow_stdin))
+        asyncio.run(serve(options.host, options.port, options.ready_file, options.follow_stdin, settings))
     except OSError as error:
         sys.stderr.write(f"The emulator cannot listen on {options.host}:{options.port}: {error.strerror or error}\n")
         return 1
@@ -50,8 +55,31 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--port", type=int, default=8480, help="0 takes a free one (%(default)s)")
     parser.add_argument("--ready-file", type=Path, help="written with address and connection once it listens")
     parser.add_argument("--follow-stdin", action="store_true", help="also stop when the pipe at standard input closes")
+    parser.add_argument(
+        "--max-records",
+        type=_positive,
+        default=Settings().max_records,
+        help="requests, callbacks, cancels, and jobs of each service that are kept (%(default)s)",
+    )
+    parser.add_argument(
+        "--max-object-mib",
+        type=_positive,
+        default=Settings().max_object_mib,
+        help="MiB of all objects and uploaded parts; what does not fit is refused (%(default)s)",
+    )
+    parser.add_argument(
+        "--local-network",
+        action="store_true",
+        help="let inputs and callbacks go to private addresses, not to loopback and public ones alone",
+    )
     parser.add_argument("--log-level", choices=("debug", "info", "warning", "error"), default="warning")
     return parser
+
+
+def _positive(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and int(text) > 0):
+        raise argparse.ArgumentTypeError(f"{text} is not a positive number")
+    return int(text)
 
 
 def _loopback(host: str) -> str:

@@ -25,7 +25,7 @@ class Emulator:
     def __init__(self, world: World, analysis: Analysis) -> None:
         self._world = world
         self._cos = CosEndpoint(world)
-        self._mediax = MediaxEndpoint(world, Fetcher(self._cos, world.store), analysis)
+        self._mediax = MediaxEndpoint(world, Fetcher(self._cos, world.store, world.outgoing), analysis)
         self._ci = CiEndpoint(world, analysis)
         self._control = Control(world, self._mediax, self._ci)
 

@@ -21,7 +21,7 @@ from airflow_provider_mediax.emulator.shared.accounts import BUCKET, PRESET, Cus
 from airflow_provider_mediax.emulator.shared.browsers import is_loopback
 from airflow_provider_mediax.emulator.shared.faults import ACTIONS, JOB_ACTIONS, KINDS, Fault, Storm
 from airflow_provider_mediax.emulator.shared.jobs import EmulatedJob
-from airflow_provider_mediax.emulator.shared.objects import NoSuchKey
+from airflow_provider_mediax.emulator.shared.objects import NoSuchKey, StoreFull
 from airflow_provider_mediax.emulator.shared.plan import OUTCOMES, SYNONYMS
 from airflow_provider_mediax.emulator.shared.spoiling import HOW, Spoiling
 from airflow_provider_mediax.emulator.shared.wire import JsonObject, RequestTarget
@@ -30,6 +30,7 @@ from airflow_provider_mediax.emulator.shared.world import World
 PREFIX = "/_emulator/"
 
 _OBJECTS = "objects/"
+_MOST = 100_000  # times that one request decides about
 
 
 class BadControl(Exception):
@@ -69,13 +70,14 @@ class Control:
     :param world: what the services share.
     :param mediax: whose jobs and voices are controlled.
     :param ci: whose jobs, queue and preconditions are controlled.
+    :ivar routes: what answers, by method and path.
     """
 
     def __init__(self, world: World, mediax: MediaxEndpoint, ci: CiEndpoint) -> None:
         self._world = world
         self._mediax = mediax
         self._ci = ci
-        self._routes: dict[tuple[str, str], Callable[[JsonObject], Awaitable[object]]] = {
+        self.routes: dict[tuple[str, str], Callable[[JsonObject], Awaitable[object]]] = {
             ("GET", "health"): self._health,
             ("GET", "connection"): self._connection,
             ("GET", "ledger"): self._ledger,
@@ -106,13 +108,15 @@ class Control:
         try:
             if name.startswith(_OBJECTS) and len(name) > len(_OBJECTS):
                 return await self._object(request, name.removeprefix(_OBJECTS))
-            route = self._routes.get((request.method, name))
+            route = self.routes.get((request.method, name))
             if route is None:
-                known = ", ".join(sorted(f"{method} {path}" for method, path in self._routes))
+                known = ", ".join(sorted(f"{method} {path}" for method, path in self.routes))
                 return _error(404, f"there is no {request.method} {name}; there are {known}, objects/{{key}}")
             return web.json_response(await route(await _body(request)))
         except BadControl as error:
             return _error(400, str(error))
+        except StoreFull as error:
+            return _error(507, str(error))
 
     async def _health(self, _: JsonObject) -> object:
         return {"status": "ok"}
@@ -281,8 +285,8 @@ def _seconds(body: JsonObject, name: str, default: float | None = None) -> float
 
 def _count(body: JsonObject, name: str) -> int:
     value = body.get(name, 1)
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise BadControl(f"{name} must be a positive integer")
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= _MOST:
+        raise BadControl(f"{name} must be an integer from 1 to {_MOST}")
     return value
 
 

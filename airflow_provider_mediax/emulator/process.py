@@ -40,12 +40,13 @@ class MediaxEmulator:
         self._opener: OpenerDirector = build_opener(ProxyHandler({}))
 
     @classmethod
-    def start(cls, *, port: int = 0, log_level: str = "warning", timeout: float = 60.0) -> Self:
+    def start(cls, *options: str, port: int = 0, log_level: str = "warning", timeout: float = 60.0) -> Self:
         """
         Start an emulator and wait until it listens.
 
         It ends with :meth:`stop`, and by itself when this process is gone.
 
+        :param options: further ones of the command line, such as ``"--local-network"``.
         :param port: 0 takes a free one.
         :param timeout: seconds to wait.
         :raises EmulatorError: it ended or did not listen in time; with what it printed.
@@ -53,9 +54,9 @@ class MediaxEmulator:
         output = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
         with tempfile.TemporaryDirectory(prefix="mediax-emulator-") as folder:
             ready_file = Path(folder) / "ready.json"
-            options = ("--port", str(port), "--ready-file", str(ready_file), "--log-level", log_level, "--follow-stdin")
+            own = ("--port", str(port), "--ready-file", str(ready_file), "--log-level", log_level, "--follow-stdin")
             process = subprocess.Popen(  # noqa: S603 - this interpreter and fixed options
-                [sys.executable, "-m", "airflow_provider_mediax.emulator", *options],
+                [sys.executable, "-m", "airflow_provider_mediax.emulator", *own, *options],
                 stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=subprocess.STDOUT,

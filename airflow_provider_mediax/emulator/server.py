@@ -14,13 +14,14 @@ from aiohttp import web
 from airflow_provider_mediax.emulator.app import Emulator
 from airflow_provider_mediax.emulator.control import PREFIX, connection_of
 from airflow_provider_mediax.emulator.shared.accounts import BUCKET, REGION
+from airflow_provider_mediax.emulator.shared.settings import Settings
 from airflow_provider_mediax.emulator.shared.world import World
 from airflow_provider_mediax.emulator.sound.pool import Analysis
 
 _GRACE = 0.5  # seconds that open requests get when the emulator ends
 
 
-async def serve(host: str, port: int, ready_file: Path | None, follow_stdin: bool) -> None:
+async def serve(host: str, port: int, ready_file: Path | None, follow_stdin: bool, settings: Settings) -> None:
     """
     Listen until SIGTERM or SIGINT.
 
@@ -28,6 +29,7 @@ async def serve(host: str, port: int, ready_file: Path | None, follow_stdin: boo
     :param port: 0 takes a free one.
     :param ready_file: where url, cos_endpoint, connection and pid are written once the socket listens.
     :param follow_stdin: also end when standard input is closed, that is, when the process that opened it is gone.
+    :param settings: bounds of the emulator.
     :raises OSError: the port is taken.
     """
     stopping = asyncio.Event()
@@ -37,7 +39,7 @@ async def serve(host: str, port: int, ready_file: Path | None, follow_stdin: boo
     if follow_stdin:
         loop.add_reader(sys.stdin.fileno(), _read_end, stopping)
     analysis = Analysis()
-    world = World()
+    world = World(settings)
     emulator = Emulator(world, analysis)
     runner = web.AppRunner(emulator.application(), access_log=None, shutdown_timeout=_GRACE)
     try:

@@ -92,7 +92,9 @@ class CiEndpoint:
         self.missing: set[str] = set()
         self.templates = Templates()
         self.queues = Queues()
-        self.jobs: JobBoard[CiJob] = JobBoard(world.clock, world.plan, LIFECYCLE, self._separate, self._notify)
+        self.jobs: JobBoard[CiJob] = JobBoard(
+            world.clock, world.plan, world.settings.max_records, LIFECYCLE, self._separate, self._notify
+        )
         self._answers: dict[str, Callable[[_Asked], Tree | None]] = {
             "SubmitCiJob": self._submit,
             "ListCiJobs": self._list,
@@ -303,7 +305,7 @@ class CiEndpoint:
             job.stems.append(StemFile(key, md5, len(stem.data), stem.facts))
 
     async def _notify(self, job: CiJob) -> None:
-        await notify(job, self._world.ledger, self._world.clock)
+        await notify(job, self._world)
 
 
 _WITHOUT_REQUEST_ID = ("SubmitCiJob", "ListCiJobs", "DescribeCiJobs")

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from airflow_provider_mediax.emulator.ci.audio import AudioSettings, read_settings
 from airflow_provider_mediax.emulator.ci.errors import CiError, invalid
 from airflow_provider_mediax.emulator.ci.wire import Tree, Value, page_of, read_request, time_text
+from airflow_provider_mediax.emulator.shared.settings import FEW
 
 _REQUEST = ("Tag", "Name", "AudioMode", "AudioConfig")
 _NAME = re.compile(r"[A-Za-z0-9_*\-\u4e00-\u9fff]{1,64}")
@@ -68,7 +69,7 @@ class Templates:
         """
         Create a template, or change the one with that id.
 
-        :raises CiError: the request is wrong, the name is taken or the id unknown.
+        :raises CiError: the request is wrong, the name is taken or the id unknown, or there are enough templates.
         """
         old = None if template_id is None else self.get(bucket, template_id)
         request = read_request(body, _REQUEST)
@@ -80,6 +81,8 @@ class Templates:
         settings = read_settings(request)
         if any(each.name == name and each != old for each in self._of(bucket)):
             raise CiError("TemplateNameDuplicate", f"There is a template with the name {name}.")
+        if old is None and len(self._templates) >= FEW:
+            raise invalid(f"The emulator keeps at most {FEW} templates.")
         template = SavedTemplate(
             id=old.id if old else f"t{uuid.uuid4().hex}",
             bucket=bucket,

@@ -10,6 +10,7 @@ from __future__ import annotations
 STATUS = {
     "AccessDenied": 403,
     "BadDigest": 400,
+    "EmulatorFull": 400,
     "EntityTooSmall": 400,
     "ExpiredToken": 403,
     "InvalidAccessKeyId": 403,

@@ -45,7 +45,7 @@ def initiated(bucket: Bucket, upload: Upload) -> web.Response:
     return xml_answer(root)
 
 
-def store_part(upload: Upload, query: Mapping[str, str], data: bytes, now: float) -> StoredObject:
+def store_part(bucket: Bucket, upload: Upload, query: Mapping[str, str], data: bytes, now: float) -> StoredObject:
     """
     Keep a part, replacing an older one with its number.
 
@@ -55,7 +55,7 @@ def store_part(upload: Upload, query: Mapping[str, str], data: bytes, now: float
     if not 1 <= place <= _LAST_NUMBER:
         raise CosError("InvalidArgument", f"partNumber must be from 1 to {_LAST_NUMBER}")
     part = StoredObject.of(data, now)
-    upload.parts[place] = part
+    bucket.put_part(upload, place, part)
     return part
 
 

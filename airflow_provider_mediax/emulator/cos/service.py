@@ -27,7 +27,7 @@ from airflow_provider_mediax.emulator.cos.errors import CosError
 from airflow_provider_mediax.emulator.cos.multipart import upload_named
 from airflow_provider_mediax.emulator.shared.faults import Refusal
 from airflow_provider_mediax.emulator.shared.ledger import RequestRecord
-from airflow_provider_mediax.emulator.shared.objects import Bucket, NoSuchKey, StoredObject
+from airflow_provider_mediax.emulator.shared.objects import Bucket, NoSuchKey, StoredObject, StoreFull
 from airflow_provider_mediax.emulator.shared.q_sign import SignatureRefusal, signer_of
 from airflow_provider_mediax.emulator.shared.wire import RequestTarget, Undecodable, decode_path, request_id
 from airflow_provider_mediax.emulator.shared.world import World
@@ -131,6 +131,9 @@ class CosEndpoint:
                 return self._act(target, body, record.action)
             except CosError as error:
                 return error_answer(target, error.status, error.code, error.message)
+            except StoreFull as error:
+                full = CosError("EmulatorFull", str(error))
+                return error_answer(target, full.status, full.code, full.message)
 
         def refuse(refusal: Refusal) -> web.Response:
             match refusal.status:
@@ -242,17 +245,15 @@ class CosEndpoint:
     def _upload_part(self, asked: _Asked) -> web.Response:
         upload = upload_named(asked.bucket, asked.key, asked.query)
         check_md5(asked.target.headers, asked.body)
-        part = cos_multipart.store_part(upload, asked.query, asked.body, self._world.clock.now())
+        part = cos_multipart.store_part(asked.bucket, upload, asked.query, asked.body, self._world.clock.now())
         return web.Response(headers={"ETag": part.etag})
 
     def _copy_part(self, asked: _Asked) -> web.Response:
         upload, source = upload_named(asked.bucket, asked.key, asked.query), self._source(asked)
         part = range_of(asked.target.headers.get(f"{_COPY_SOURCE}-range", ""), len(source.data))
         start, end = part or (0, len(source.data))
-        return _copied(
-            "CopyPartResult",
-            cos_multipart.store_part(upload, asked.query, source.data[start:end], self._world.clock.now()),
-        )
+        data, now = source.data[start:end], self._world.clock.now()
+        return _copied("CopyPartResult", cos_multipart.store_part(asked.bucket, upload, asked.query, data, now))
 
     def _list_parts(self, asked: _Asked) -> web.Response:
         upload = upload_named(asked.bucket, asked.key, asked.query)
@@ -263,7 +264,7 @@ class CosEndpoint:
         return cos_multipart.complete(asked.bucket, upload, asked.body, self._world.clock.now())
 
     def _abort_upload(self, asked: _Asked) -> web.Response:
-        del asked.bucket.uploads[upload_named(asked.bucket, asked.key, asked.query).id]
+        asked.bucket.abort(upload_named(asked.bucket, asked.key, asked.query))
         return web.Response(status=204)
 
 

@@ -14,6 +14,7 @@ from airflow_provider_mediax.emulator.cos.service import CosEndpoint, bucket_of
 from airflow_provider_mediax.emulator.shared.accounts import Customer
 from airflow_provider_mediax.emulator.shared.jobs import WorkFailed
 from airflow_provider_mediax.emulator.shared.objects import NoSuchKey, ObjectStore
+from airflow_provider_mediax.emulator.shared.outgoing import LocalNetwork, Outgoing
 from airflow_provider_mediax.emulator.shared.wire import JsonObject, RequestTarget, Undecodable, decode_path
 
 SIZE_LIMIT = 512 * 1024 * 1024
@@ -46,11 +47,13 @@ class Fetcher:
 
     :param cos: answers addresses on COS hosts, which never leave this process.
     :param store: where repositories are.
+    :param outgoing: asks other hosts.
     """
 
-    def __init__(self, cos: CosEndpoint, store: ObjectStore) -> None:
+    def __init__(self, cos: CosEndpoint, store: ObjectStore, outgoing: Outgoing) -> None:
         self._cos = cos
         self._store = store
+        self._outgoing = outgoing
 
     async def fetch(self, account: Customer, wanted: JsonObject) -> Input:
         """
@@ -91,13 +94,13 @@ class Fetcher:
             except Undecodable:
                 raise WorkFailed("the input address cannot be read") from None
         else:
-            data = await _download(url)
+            data = await _download(url, self._outgoing)
         return Input(_stem(path), data)
 
 
-async def _download(url: str) -> bytes:
+async def _download(url: str, outgoing: Outgoing) -> bytes:
     try:
-        async with aiohttp.ClientSession(timeout=_TIMEOUT) as session, session.get(url) as answer:
+        async with outgoing.request("GET", url, _TIMEOUT) as answer:
             if answer.status != 200:
                 raise WorkFailed(f"the input answered {answer.status}")
             parts, size = [], 0
@@ -107,6 +110,8 @@ async def _download(url: str) -> bytes:
                     raise WorkFailed(f"the input is larger than {SIZE_LIMIT} bytes")
                 parts.append(chunk)
             return b"".join(parts)
+    except LocalNetwork:
+        raise WorkFailed("the input address belongs to a local network") from None
     except (aiohttp.ClientError, TimeoutError, ValueError) as error:
         # Only the class: the text may hold the whole address with its signature.
         raise WorkFailed(f"the input cannot be downloaded ({type(error).__name__})") from None

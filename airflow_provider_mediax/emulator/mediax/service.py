@@ -24,6 +24,7 @@ from airflow_provider_mediax.emulator.shared.callbacks import call_back
 from airflow_provider_mediax.emulator.shared.faults import Refusal
 from airflow_provider_mediax.emulator.shared.jobs import JobBoard, WorkFailed
 from airflow_provider_mediax.emulator.shared.ledger import RequestRecord
+from airflow_provider_mediax.emulator.shared.objects import StoreFull
 from airflow_provider_mediax.emulator.shared.wire import JsonObject, RequestTarget
 from airflow_provider_mediax.emulator.shared.world import World
 from airflow_provider_mediax.emulator.sound.pool import Analysis
@@ -54,7 +55,9 @@ class MediaxEndpoint:
         self._analysis = analysis
         self.register_delay = 0.0
         self.voices = Voices()
-        self.jobs: JobBoard[MediaxJob] = JobBoard(world.clock, world.plan, LIFECYCLE, self._compute, self._notify)
+        self.jobs: JobBoard[MediaxJob] = JobBoard(
+            world.clock, world.plan, world.settings.max_records, LIFECYCLE, self._compute, self._notify
+        )
 
     async def reset(self) -> None:
         """Stop and forget all jobs and voices."""
@@ -89,7 +92,7 @@ class MediaxEndpoint:
             return self._call(signer, _ACTIONS[target.path], body, record)
         except GatewayRefusal as refusal:
             return _gateway_error(401, str(refusal))
-        except Refused as refusal:
+        except (Refused, StoreFull) as refusal:
             return _refused(str(refusal), body)
 
     async def _register(self, body: JsonObject | None) -> web.Response:
@@ -186,7 +189,7 @@ class MediaxEndpoint:
         url = job.request.get("callback")
         if isinstance(url, str) and url:
             body = json.dumps(job.as_read()).encode()
-            await call_back(url, body, "application/json", job.id, self._world.ledger, self._world.clock)
+            await call_back(url, body, "application/json", job.id, self._world)
 
 
 def _parse(raw: bytes) -> JsonObject | None:

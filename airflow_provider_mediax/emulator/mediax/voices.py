@@ -9,6 +9,7 @@ from airflow_provider_mediax.emulator.mediax.create_request import descriptor_of
 from airflow_provider_mediax.emulator.mediax.errors import Refused
 from airflow_provider_mediax.emulator.mediax.jobs import MediaxJob
 from airflow_provider_mediax.emulator.shared.accounts import Customer
+from airflow_provider_mediax.emulator.shared.settings import FEW
 from airflow_provider_mediax.emulator.shared.wire import JsonObject
 
 LIMIT = 100
@@ -16,7 +17,11 @@ LIMIT = 100
 
 
 class Voices:
-    """The voices of every account, oldest first. A second training under the same name replaces the first."""
+    """
+    The voices of every account, oldest first; beyond a thousand the oldest is forgotten.
+
+    A second training under the same name replaces the first.
+    """
 
     def __init__(self) -> None:
         self.reset()
@@ -32,7 +37,10 @@ class Voices:
             if isinstance(capability, CloningAnswer) and not capability.writes(parameters):
                 name = str(parameters["modelName"])
                 voice: JsonObject = {"name": name, "createdAt": str(now_ms)}
-                self._trained[job.account.platform_id][capability.model_type, name] = voice
+                mine = self._trained[job.account.platform_id]
+                mine[capability.model_type, name] = voice
+                if len(mine) > FEW:
+                    del mine[next(iter(mine))]
 
     def list(self, account: Customer, request: JsonObject) -> JsonObject:
         """

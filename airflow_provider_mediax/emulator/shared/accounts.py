@@ -7,6 +7,8 @@ import math
 import uuid
 from dataclasses import dataclass, replace
 
+from airflow_provider_mediax.emulator.shared.settings import FEW
+
 GATEWAY_SOURCE = "1000000001_emulator"
 GATEWAY_SECRET_ID = "emu-gateway-id"
 GATEWAY_SECRET_KEY = "emu-gateway-key-not-a-secret"
@@ -60,7 +62,7 @@ PRESET = Customer(
 
 
 class RegistrationRefused(Exception):
-    """The COS pair of a registration contradicts an earlier one."""
+    """The COS pair of a registration contradicts an earlier one, or there are enough accounts."""
 
 
 class Accounts:
@@ -124,8 +126,11 @@ class Accounts:
         """
         Add an account with fresh keys.
 
-        :raises RegistrationRefused: the key id is known with another key, or the bucket with another key id or region.
+        :raises RegistrationRefused: the key id is known with another key, or the bucket with another key id or region,
+            or there are enough accounts.
         """
+        if len(self._accounts) > FEW:
+            raise RegistrationRefused(f"The emulator keeps at most {FEW} registered accounts.")
         known = self.cos_key(cos_secret_id)
         if known is not None and known != cos_secret_key:
             raise RegistrationRefused("cosConfig.secretKey does not belong to cosConfig.secretId")

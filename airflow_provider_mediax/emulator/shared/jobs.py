@@ -15,6 +15,7 @@ from typing import ClassVar, Generic, TypeVar
 
 from airflow_provider_mediax.emulator.shared.accounts import Customer
 from airflow_provider_mediax.emulator.shared.clock import Clock
+from airflow_provider_mediax.emulator.shared.objects import StoreFull
 from airflow_provider_mediax.emulator.shared.plan import Plan, Span
 from airflow_provider_mediax.emulator.shared.spoiling import Writer
 from airflow_provider_mediax.emulator.shared.wire import JsonObject
@@ -127,6 +128,7 @@ class JobBoard(Generic[J]):
     """
     All jobs of one service.
 
+    :param limit: how many jobs are kept; the oldest is stopped and forgotten, whatever its state.
     :param life: the states of the service.
     :param work: what a job does while it is running; raises :class:`WorkFailed`.
     :param notify: called once for every job that ends in a state that a callback tells about.
@@ -136,12 +138,14 @@ class JobBoard(Generic[J]):
         self,
         clock: Clock,
         plan: Plan,
+        limit: int,
         life: Lifecycle,
         work: Callable[[J], Awaitable[None]],
         notify: Callable[[J], Awaitable[None]],
     ) -> None:
         self._clock = clock
         self._plan = plan
+        self._limit = limit
         self._life = life
         self._work = work
         self._notify = notify
@@ -165,6 +169,8 @@ class JobBoard(Generic[J]):
         self._count += 1
         job.number, job.created, job.phase = self._count, self._clock.now(), self._life.waiting
         job.files = Writer(self._clock, self._plan.next_spoiling(job.capability))
+        if len(self._jobs) == self._limit:
+            self._forget(next(iter(self._jobs.values())))
         self._jobs[job.id] = job
         for key in self._keys(job):
             self._listed[key][job.id] = job
@@ -197,6 +203,15 @@ class JobBoard(Generic[J]):
     def _keys(self, job: J) -> set[tuple[str, str | None]]:
         return {(job.owner, None), (job.owner, job.marker)}
 
+    def _forget(self, job: J) -> None:
+        del self._jobs[job.id]
+        for key in self._keys(job):
+            del self._listed[key][job.id]
+            if not self._listed[key]:
+                del self._listed[key]
+        if task := self._tasks.get(job.id):
+            task.cancel()
+
     def _settle(self, job: J, task: asyncio.Task[None]) -> None:
         self._tasks.pop(job.id, None)
         if not task.cancelled() and (error := task.exception()) is not None:
@@ -211,6 +226,8 @@ class JobBoard(Generic[J]):
             self._fail(job, WorkFailed(f"the job took longer than its timeout of {job.timeout:g} s"))
         except WorkFailed as failure:
             self._fail(job, failure)
+        except StoreFull as error:
+            self._fail(job, WorkFailed(str(error)))
         if job.phase in self._life.reported:
             await self._notify(job)
 

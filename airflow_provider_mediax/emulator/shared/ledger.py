@@ -7,9 +7,6 @@ from dataclasses import asdict, dataclass, field
 
 from airflow_provider_mediax.emulator.shared.wire import JsonObject, RequestTarget
 
-KEPT = 100_000
-"""Requests, callbacks and cancels that are kept, each; older ones are forgotten."""
-
 
 @dataclass(slots=True)
 class RequestRecord:
@@ -75,12 +72,16 @@ _SECRET_HEADERS = ("authorization", "x-cos-security-token", "x-ci-security-token
 
 
 class Ledger:
-    """Bounded records of requests, callbacks and cancels. Bodies are never kept."""
+    """
+    Records of requests, callbacks and cancels. Bodies are never kept.
 
-    def __init__(self) -> None:
-        self._requests: deque[RequestRecord] = deque(maxlen=KEPT)
-        self._callbacks: deque[CallbackRecord] = deque(maxlen=KEPT)
-        self._cancels: deque[CancelRecord] = deque(maxlen=KEPT)
+    :param limit: how many of each are kept; older ones are forgotten.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._requests: deque[RequestRecord] = deque(maxlen=limit)
+        self._callbacks: deque[CallbackRecord] = deque(maxlen=limit)
+        self._cancels: deque[CancelRecord] = deque(maxlen=limit)
 
     def reset(self) -> None:
         """Forget everything."""

@@ -40,6 +40,7 @@ class Upload:
 
     :param initiated: epoch seconds.
     :ivar parts: by number.
+    :ivar itself: what the upload counts without any part.
     """
 
     id: str
@@ -48,6 +49,7 @@ class Upload:
     content_type: str
     metadata: dict[str, str]
     parts: dict[int, StoredObject] = field(default_factory=dict)
+    itself: StoredObject = field(default_factory=lambda: StoredObject.of(b"", 0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,33 +69,85 @@ class NoSuchKey(LookupError):
     """The bucket has no such object."""
 
 
+class StoreFull(Exception):
+    """The emulator keeps no more; the text says what to do."""
+
+
+class Space:
+    """
+    How much all buckets hold together. An object or part counts its bytes and one KiB for the rest.
+
+    :param limit_mib: MiB that they may hold.
+    """
+
+    def __init__(self, limit_mib: int) -> None:
+        self._limit_mib = limit_mib
+        self._used = 0
+
+    def exchange(self, old: StoredObject | None, new: StoredObject | None) -> None:
+        """
+        Count that one object takes the place of another; None is none.
+
+        :raises StoreFull: there is no room for the new one.
+        """
+        grown = sum(sign * (len(each.data) + 1024) for sign, each in ((-1, old), (1, new)) if each is not None)
+        if grown > 0 and self._used + grown > self._limit_mib * 1024 * 1024:
+            raise StoreFull(
+                f"The emulator keeps at most {self._limit_mib} MiB of objects; start it with a larger --max-object-mib."
+            )
+        self._used += grown
+
+
 class Bucket:
     """
     Objects by key.
 
     :param region: the only region under which the bucket answers.
+    :param space: shared with the other buckets.
     :ivar uploads: unfinished ones by id, oldest first.
     """
 
-    def __init__(self, name: str, region: str) -> None:
+    def __init__(self, name: str, region: str, space: Space) -> None:
         self.name = name
         self.region = region
+        self._space = space
         self.uploads: dict[str, Upload] = {}
         self._objects: dict[str, StoredObject] = {}
 
     def put(
         self, key: str, data: bytes, now: float, content_type: str = "", metadata: dict[str, str] | None = None
     ) -> StoredObject:
-        """Write an object, replacing an older one; ``now`` is in epoch seconds."""
+        """
+        Write an object, replacing an older one; ``now`` is in epoch seconds.
+
+        :raises StoreFull: there is no room for it.
+        """
         stored = StoredObject.of(data, now, content_type, metadata)
+        self._space.exchange(self._objects.get(key), stored)
         self._objects[key] = stored
         return stored
 
     def begin_upload(self, key: str, now: float, content_type: str, metadata: dict[str, str]) -> Upload:
         """Begin an upload in parts."""
         upload = Upload(uuid.uuid4().hex, key, now, content_type, metadata)
+        self._space.exchange(None, upload.itself)
         self.uploads[upload.id] = upload
         return upload
+
+    def put_part(self, upload: Upload, number: int, part: StoredObject) -> None:
+        """
+        Keep a part, replacing an older one.
+
+        :raises StoreFull: there is no room for it.
+        """
+        self._space.exchange(upload.parts.get(number), part)
+        upload.parts[number] = part
+
+    def abort(self, upload: Upload) -> None:
+        """Forget an upload and its parts."""
+        del self.uploads[upload.id]
+        for held in (upload.itself, *upload.parts.values()):
+            self._space.exchange(held, None)
 
     def put_parts(self, upload: Upload, parts: Sequence[StoredObject], now: float) -> StoredObject:
         """Write the object of an upload and forget the upload. Its ETag is that of the parts, and their number."""
@@ -101,8 +155,9 @@ class Bucket:
         etag = f"{hashlib.md5(digests, usedforsecurity=False).hexdigest()}-{len(parts)}"
         data = b"".join(part.data for part in parts)
         stored = StoredObject.of(data, now, upload.content_type, upload.metadata, etag)
+        self.abort(upload)  # first, since the object fits where its parts have been
+        self._space.exchange(self._objects.get(upload.key), stored)
         self._objects[upload.key] = stored
-        del self.uploads[upload.id]
         return stored
 
     def get(self, key: str) -> StoredObject:
@@ -117,7 +172,7 @@ class Bucket:
 
     def delete(self, key: str) -> None:
         """Remove an object, if there is one."""
-        self._objects.pop(key, None)
+        self._space.exchange(self._objects.pop(key, None), None)
 
     def keys(self) -> list[str]:
         """Return all keys in the order of their UTF-8 bytes."""
@@ -150,18 +205,24 @@ class Bucket:
 
 
 class ObjectStore:
-    """All buckets of one emulator."""
+    """
+    All buckets of one emulator.
 
-    def __init__(self) -> None:
-        self._buckets: dict[str, Bucket] = {}
+    :param limit_mib: MiB that they may hold together.
+    """
+
+    def __init__(self, limit_mib: int) -> None:
+        self._limit_mib = limit_mib
+        self.reset()
 
     def reset(self) -> None:
         """Forget every bucket."""
-        self._buckets.clear()
+        self._buckets: dict[str, Bucket] = {}
+        self._space = Space(self._limit_mib)
 
     def create(self, name: str, region: str) -> Bucket:
         """Return the bucket, made if there is none."""
-        return self._buckets.setdefault(name, Bucket(name, region))
+        return self._buckets.setdefault(name, Bucket(name, region, self._space))
 
     def find(self, name: str, region: str) -> Bucket | None:
         """Return the bucket if it is in that region."""

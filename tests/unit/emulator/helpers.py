@@ -112,13 +112,19 @@ def clicks(bpm: float, seconds: float, rate: int = 22050, channels: int = 1) -> 
 
 
 class Receiver(HTTPServer):
-    """An address on loopback that keeps what is posted to it (JSON decoded in ``posted``) and serves ``files``."""
+    """
+    An address on loopback that keeps what is posted to it, and the paths that are asked for.
+
+    JSON is decoded in ``posted``; ``files`` are served by their paths, and ``moved`` ones are redirected.
+    """
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.posted: list[dict[str, Any]] = []
         self.bodies: list[tuple[str, bytes]] = []
         self.files: dict[str, bytes] = {}
+        self.moved: dict[str, str] = {}
+        self.asked: list[str] = []
         self.url = f"http://127.0.0.1:{self.server_port}"
 
 
@@ -137,7 +143,11 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(404 if content is None else 200, content or b"")
 
     def _answer(self, status: int, body: bytes) -> None:
-        self.send_response(status)
+        self.server.asked.append(self.path)
+        target = self.server.moved.get(self.path)
+        self.send_response(302 if target else status)
+        if target:
+            self.send_header("Location", target)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)

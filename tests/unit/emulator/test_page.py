@@ -4,9 +4,18 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import cast
 
+import pytest
+
+from airflow_provider_mediax.emulator.__main__ import main
+from airflow_provider_mediax.emulator.ci.service import CiEndpoint
+from airflow_provider_mediax.emulator.control import Control
 from airflow_provider_mediax.emulator.mediax.capabilities import ANSWERS
+from airflow_provider_mediax.emulator.mediax.service import MediaxEndpoint
 from airflow_provider_mediax.emulator.shared.faults import ACTIONS, KINDS, Fault
+from airflow_provider_mediax.emulator.shared.settings import Settings
+from airflow_provider_mediax.emulator.shared.world import World
 
 PAGE = (Path(__file__).resolve().parents[3] / "docs" / "emulator.md").read_text(encoding="utf-8")
 
@@ -30,6 +39,24 @@ def column(heading: str, place: int) -> list[str]:
 
 def test_every_capability_has_its_row() -> None:
     assert sorted(column("| capability | result |", 0)) == sorted(ANSWERS)
+
+
+def test_every_option_of_the_command_line_has_its_row(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    options = set(re.findall(r"^  (--[a-z-]+)", capsys.readouterr().out, re.MULTILINE))
+    assert {words(row, 0)[0].split()[0] for row in rows("| option | default |")} == options
+    defaults = {words(row, 0)[0]: words(row, 1) for row in rows("| option | default |")}
+    assert defaults["--max-records"] == [str(Settings().max_records)]
+    assert defaults["--max-object-mib"] == [str(Settings().max_object_mib)]
+
+
+def test_every_request_of_the_control_interface_has_its_row() -> None:
+    world = World(Settings())
+    known = Control(world, cast("MediaxEndpoint", None), cast("CiEndpoint", None)).routes
+    listed = {tuple(words(row, 0)[0].split()) for row in rows("| request | body | effect |")}
+    objects = ("PUT",)  # the row of three methods on one object, which is no fixed path
+    assert listed - {objects} == set(known)
 
 
 def test_every_action_of_a_service_has_its_row() -> None:
