@@ -47,6 +47,7 @@ class AsyncClient:
     def __init__(self, transport: Transport, pacing: Pacing) -> None:
         self.pacing = pacing
         self._transport = transport
+        self._proxies: dict[str, str | None] = {}
         self._session: aiohttp.ClientSession | None = None
         self._running = 0
         self._closing = False
@@ -114,9 +115,7 @@ class AsyncClient:
         :raises TransportFailure: whatever happens instead of an answer within the bound.
         """
         call, progress = step.call, _Progress()
-        if not names_host(call.url):
-            raise TransportFailure("the host cannot be looked up by that name", sent=False)
-        proxy = self._transport.proxy_for(call.url)
+        proxy = self._proxy_for(call.url)
         session = await self._ready()
         import aiohttp
 
@@ -149,6 +148,19 @@ class AsyncClient:
             raise too_late(sent=progress.connected) from None
         except Exception as error:  # noqa: BLE001 - a hostile answer may raise anything in a library
             raise TransportFailure(type(error).__name__, sent=progress.connected) from None
+
+    def _proxy_for(self, url: str) -> str | None:
+        """
+        Return the proxy on the way to a host, looked for once in a session: the environment has eight names for it.
+
+        :raises TransportFailure: there can be no such host.
+        """
+        origin = "/".join(url.split("/", 3)[:3])
+        if origin not in self._proxies:
+            if not names_host(url):
+                raise TransportFailure("the host cannot be looked up by that name", sent=False)
+            self._proxies[origin] = self._transport.proxy_for(url)
+        return self._proxies[origin]
 
     async def _ready(self) -> aiohttp.ClientSession:
         if self._session is None:
