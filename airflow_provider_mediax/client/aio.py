@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from airflow_provider_mediax.client.answer import ACCEPT_ENCODING, Body
 from airflow_provider_mediax.client.pacing import Pacing
 from airflow_provider_mediax.client.retry import PATIENT, Patience, Send, TransportFailure, attempts, too_late
-from airflow_provider_mediax.client.transport import IDLE_SECONDS, USER_AGENT, Transport, names_host, tls_context
+from airflow_provider_mediax.client.transport import IDLE_SECONDS, USER_AGENT, Proxy, Transport, names_host, tls_context
 from airflow_provider_mediax.exceptions import MediaxError, Unreachable
 from airflow_provider_mediax.protocol.exchange import Flow, Reply
 
@@ -48,6 +48,7 @@ class AsyncClient:
     def __init__(self, transport: Transport, pacing: Pacing) -> None:
         self.pacing = pacing
         self._transport = transport
+        self._proxies: dict[str, Proxy | None] = {}
         self._session: aiohttp.ClientSession | None = None
         self._running = 0
         self._closing = False
@@ -115,12 +116,11 @@ class AsyncClient:
         :raises TransportFailure: whatever happens instead of an answer within the bound.
         """
         call, progress = step.call, _Progress()
-        if not names_host(call.url):
-            raise TransportFailure("the host cannot be looked up by that name", sent=False)
+        self._check_host(call.url)
         session = await self._ready()
         import aiohttp
 
-        proxy = self._transport.proxy_for(call.url)
+        proxy = self._proxy_for(call.url)
         headers = dict(step.headers)
         login: dict[str, str] = {}
         if proxy is not None and proxy.authorization:
@@ -159,6 +159,22 @@ class AsyncClient:
         except Exception as error:  # noqa: BLE001 - a hostile answer may raise anything in a library
             raise TransportFailure(type(error).__name__, sent=progress.connected) from None
 
+    def _check_host(self, url: str) -> None:
+        """
+        Look at a host's name once in a session.
+
+        :raises TransportFailure: there can be no such host.
+        """
+        if _origin(url) not in self._proxies and not names_host(url):
+            raise TransportFailure("the host cannot be looked up by that name", sent=False)
+
+    def _proxy_for(self, url: str) -> Proxy | None:
+        """Return the proxy on the way to a host, looked for once in a session: the environment has many names for it."""
+        origin = _origin(url)
+        if origin not in self._proxies:
+            self._proxies[origin] = self._transport.proxy_for(url)
+        return self._proxies[origin]
+
     async def _ready(self) -> aiohttp.ClientSession:
         if self._session is None:
             # Half a second of importing and of reading certificates, for which the event loop must not stand still.
@@ -166,6 +182,10 @@ class AsyncClient:
         if self._session is None:  # unless another call was faster
             self._session = _new_session(self._transport)
         return self._session
+
+
+def _origin(url: str) -> str:
+    return "/".join(url.split("/", 3)[:3])
 
 
 def _prepare(transport: Transport) -> None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 MAX_DEPTH = 100
 """Deepest nesting of an answer: far above any answer seen, far below where reading it would exhaust the stack."""
 
+_NODES = frozenset((dict, list))
 _ESCAPE = re.compile(r"\\(?:u[dD][89abAB]\w\w\\u[dD][c-fC-F]\w\w|u[dD][89a-fA-F][0-9a-fA-F]{2}|u0000|.)", re.DOTALL)
 
 
@@ -75,13 +76,13 @@ def _finite(written: str) -> float:
 
 
 def _too_deep(value: object) -> bool:
-    level = [value]
+    level: list[Any] = [value] if isinstance(value, (dict, list)) else []
     for _ in range(MAX_DEPTH):
         level = [
             inner
             for outer in level
-            if isinstance(outer, (dict, list))
             for inner in (outer.values() if isinstance(outer, dict) else outer)
+            if type(inner) in _NODES
         ]
         if not level:
             return False

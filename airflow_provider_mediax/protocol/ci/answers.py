@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -203,8 +204,14 @@ def read_time(value: object) -> datetime | None:
 
     :return: in UTC, so that it can be shown in any zone.
     """
+    return _moment(text(value) or "-")
+
+
+@functools.lru_cache(maxsize=4096)
+def _moment(said: str) -> datetime | None:
+    """Read one moment; every poll of a job says the same again."""
     try:
-        moment = datetime.fromisoformat(text(value) or "-")
+        moment = datetime.fromisoformat(said)
         moment = (moment if moment.tzinfo else moment.replace(tzinfo=SERVICE_ZONE)).astimezone(UTC)
     except (ValueError, OverflowError):
         return None

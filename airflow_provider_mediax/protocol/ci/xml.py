@@ -38,6 +38,7 @@ REPEATABLE: Mapping[str, frozenset[str]] = MappingProxyType(
 )
 """Which children of which node can repeat (sections 5.2, 6, 7, 8 and 9.2)."""
 
+_NONE: frozenset[str] = frozenset()
 _NOT_IN_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _PROLOG = re.compile(r"(?:\s++|<\?.*?\?>|<!--.*?-->)*+", re.DOTALL)
 
@@ -70,7 +71,7 @@ def read_xml(body: bytes, where: str) -> tuple[str, JsonObject]:
             raise ValueError("a document type declaration")
         root = ET.fromstring(decoded)  # noqa: S314 - without a document type there are no entities to expand
         name = _local(root.tag)
-        content = with_lists(name, _plain(root, MAX_DEPTH))
+        content = _plain(root, name, MAX_DEPTH)
     except (ET.ParseError, ValueError) as error:
         raise ProtocolError(f"{where} is not readable XML ({len(body)} bytes, {type(error).__name__})") from None
     return name, content if isinstance(content, dict) else {}
@@ -120,17 +121,33 @@ def _element(name: str, node: XmlNode) -> str:
     return f"<{name}>{escape(said, {chr(13): '&#13;'})}</{name}>"
 
 
-def _plain(element: ET.Element, depth: int) -> object:
-    if depth == 0:
+def _plain(element: ET.Element, name: str, depth: int) -> object:
+    """Return a node as plain JSON in one walk: a describe has hundreds of nodes, and is read for every poll."""
+    if depth == 0 or (depth == 1 and len(element)):
         raise ValueError("nested too deep")
     if not len(element):
-        said = element.text or ""
-        return said if said.strip() else ""
-    found: dict[str, list[object]] = {}
+        return _said(element)
+    repeatable = REPEATABLE.get(name, _NONE)
+    found: JsonObject = {}
     for child in element:
-        found.setdefault(_local(child.tag), []).append(_plain(child, depth - 1))
-    return {name: values[0] if len(values) == 1 else values for name, values in found.items()}
+        tag = _local(child.tag)
+        value = _plain(child, tag, depth - 1) if len(child) else _said(child)
+        if tag not in found:
+            found[tag] = [value] if tag in repeatable else value
+        elif isinstance(found[tag], list):
+            found[tag].append(value)
+        else:
+            found[tag] = [found[tag], value]
+    for tag in repeatable & found.keys():
+        if found[tag] == [""]:
+            found[tag] = []
+    return found
+
+
+def _said(leaf: ET.Element) -> str:
+    said = leaf.text
+    return said if said and not said.isspace() else ""
 
 
 def _local(tag: str) -> str:
-    return tag.rpartition("}")[2]
+    return tag.rpartition("}")[2] if tag[0] == "{" else tag

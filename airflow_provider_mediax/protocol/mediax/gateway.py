@@ -7,6 +7,7 @@ One JSON endpoint takes every operation as ``POST``; the body's ``action`` selec
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 import hmac
 import json
@@ -57,6 +58,8 @@ REGISTER_TIMEOUT = 180.0
 MODELS_LIMIT = 100
 """Voices that one ListModels may ask for (section 5.4)."""
 
+_JSON = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
 MARKER_LIMIT = 64
 """``customId`` must be shorter than this (section 10)."""
 
@@ -85,17 +88,25 @@ class GatewayKeys:
 
     def sign(self, now: float) -> Mapping[str, str]:
         """Make the headers of one attempt (section 3.1); ``now`` is the gateway's time in epoch seconds."""
-        date = formatdate(now, usegmt=True)
-        to_sign = f"date: {date}\nsource: {self.source}"
-        digest = hmac.new(self.secret_key.encode(), to_sign.encode(), hashlib.sha1).digest()
-        signature = base64.b64encode(digest).decode()
-        return {
+        return _signed(self, int(now))
+
+
+@functools.lru_cache(maxsize=4)
+def _signed(keys: GatewayKeys, second: int) -> Mapping[str, str]:
+    """Sign a date, which has whole seconds: one signature serves every call of its second."""
+    date = formatdate(second, usegmt=True)
+    to_sign = f"date: {date}\nsource: {keys.source}"
+    digest = hmac.new(keys.secret_key.encode(), to_sign.encode(), hashlib.sha1).digest()
+    signature = base64.b64encode(digest).decode()
+    return MappingProxyType(
+        {
             "Date": date,
-            "Source": self.source,
+            "Source": keys.source,
             "Authorization": (
-                f'hmac id="{self.secret_id}", algorithm="hmac-sha1", headers="date source", signature="{signature}"'
+                f'hmac id="{keys.secret_id}", algorithm="hmac-sha1", headers="date source", signature="{signature}"'
             ),
         }
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,7 +277,7 @@ class Gateway:
 
     def _post(self, path: str, action: str, body: JsonObject, **options: Any) -> Call:
         try:
-            encoded = json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+            encoded = _JSON.encode(body).encode()
         except (TypeError, ValueError, RecursionError) as error:
             # The text of the error may hold a part of the body, so only its class is named.
             raise BadRequest(f"{action} cannot be sent, it is no JSON ({type(error).__name__})", advice="") from None
@@ -296,6 +307,11 @@ class Gateway:
                 raise
             envelope = {"message": plain_words(reply)}
         envelope = envelope if isinstance(envelope, dict) else {}
+        # An error outranks everything, whatever the status; by its presence, since an empty one is an error too.
+        refused = reply.status >= 300 or "errorResponse" in envelope
+        for name in members:
+            if not refused and isinstance(found := envelope.get(name), dict):
+                return found
         pairs = (self.platform_keys, self.gateway_keys)
         sent = {*secrets, *(key for pair in pairs if pair for key in (pair.secret_id, pair.secret_key))}
 
@@ -304,12 +320,8 @@ class Gateway:
 
         request_id = text(envelope.get("requestId")) or reply.headers.get("x-request-id")
         request_id = request_id and hide(request_id)[:100]
-        # An error outranks everything, whatever the status; by its presence, since an empty one is an error too.
-        if reply.status >= 300 or "errorResponse" in envelope:
+        if refused:
             raise _refusal(action, reply, envelope, request_id, hide)
-        for name in members:
-            if isinstance(found := envelope.get(name), dict):
-                return found
         found_names = hide(", ".join(sorted(envelope)))[:500] or "none"
         raise ProtocolError(
             f"The answer to {action} holds no {members[0]} (its members: {found_names})",

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import hmac
 import itertools
 from collections import Counter
 from typing import ClassVar
+from xml.etree import ElementTree
 
 import pytest
 
@@ -13,7 +15,12 @@ from airflow_provider_mediax.jobs import watcher as watcher_module
 from airflow_provider_mediax.jobs.schedule import Evenly
 from airflow_provider_mediax.jobs.waiting import Wait
 from airflow_provider_mediax.jobs.watcher import Watcher
+from airflow_provider_mediax.protocol.ci import xml
+from airflow_provider_mediax.protocol.ci.operations import CloudInfinite
+from airflow_provider_mediax.protocol.cos_signature import CosKeys
+from airflow_provider_mediax.protocol.exchange import Reply
 from airflow_provider_mediax.protocol.job import JobState
+from airflow_provider_mediax.protocol.mediax import gateway
 from tests.unit.jobs.cloud import Cloud
 from tests.unit.jobs.virtual_time import in_virtual_time, now
 
@@ -129,3 +136,28 @@ async def test_waits_that_have_left_are_not_kept_until_their_deadline():
         for wait in waits:
             [news async for news in watcher.watch(wait)]
     assert len(watcher._deadlines) <= 65
+
+
+async def test_one_signature_serves_every_call_of_its_second(monkeypatch):
+    keys = gateway.GatewayKeys(source="s", secret_id="id", secret_key="a key of this test")
+    signed = []
+    monkeypatch.setattr(gateway.hmac, "new", lambda *given, own=hmac.new: (signed.append(given), own(*given))[1])
+    for call in range(500):
+        assert "Authorization" in keys.sign(1_800_000_000 + call / 100)
+    assert len(signed) == 5
+
+
+async def test_an_answer_about_ten_jobs_is_parsed_once(monkeypatch):
+    parsed = []
+    monkeypatch.setattr(
+        xml.ET, "fromstring", lambda text, own=ElementTree.fromstring: (parsed.append(text), own(text))[1]
+    )
+    ids = [f"a{number:031d}" for number in range(10)]
+    jobs = "".join(f"<JobsDetail><JobId>{job_id}</JobId><State>Running</State></JobsDetail>" for job_id in ids)
+    bucket = CloudInfinite(bucket="b-1250000000", region="ap-guangzhou", keys=CosKeys(secret_id="id", secret_key="key"))
+    flow = bucket.describe(ids)
+    next(flow)
+    with pytest.raises(StopIteration) as end:
+        flow.send(Reply(200, {}, f"<Response>{jobs}</Response>".encode()))
+    assert list(end.value.value) == ids
+    assert len(parsed) == 1
