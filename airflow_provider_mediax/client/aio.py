@@ -169,7 +169,7 @@ class AsyncClient:
             raise TransportFailure("the host cannot be looked up by that name", sent=False)
 
     def _proxy_for(self, url: str) -> Proxy | None:
-        """Return the proxy on the way to a host, looked for once in a session: the environment has many names for it."""
+        """Return the proxy on the way to a host, looked for once in a session."""
         origin = _origin(url)
         if origin not in self._proxies:
             self._proxies[origin] = self._transport.proxy_for(url)
