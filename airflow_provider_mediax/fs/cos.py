@@ -8,21 +8,22 @@ can get into fsspec's instance cache, into pickles or into ``to_json``.
 from __future__ import annotations
 
 import contextlib
+import errno
 import glob
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
-from itertools import compress
+from itertools import islice
 from typing import Any
 
-from fsspec import AbstractFileSystem  # type: ignore[import-untyped]
 from fsspec.callbacks import DEFAULT_CALLBACK  # type: ignore[import-untyped]
 from fsspec.core import has_magic  # type: ignore[import-untyped]
 from fsspec.implementations.local import make_path_posix, trailing_sep  # type: ignore[import-untyped]
-from fsspec.utils import isfilelike, other_paths, stringify_path, tokenize  # type: ignore[import-untyped]
+from fsspec.utils import isfilelike, stringify_path, tokenize  # type: ignore[import-untyped]
 
-from airflow_provider_mediax.exceptions import BadRequest
-from airflow_provider_mediax.fs.cos_file import CosFile, missing
+from airflow_provider_mediax.exceptions import NotFound
+from airflow_provider_mediax.fs.cos_file import CosFile, file_error
+from airflow_provider_mediax.fs.names import LocalNames, NamesFirst, check_inside
 from airflow_provider_mediax.hooks.connection import DEFAULT_CONN_ID
 from airflow_provider_mediax.hooks.cos import CosHook
 from airflow_provider_mediax.hooks.cos_objects import CosObject
@@ -41,7 +42,7 @@ def get_fs(conn_id: str | None, storage_options: Mapping[str, Any] | None = None
     return CosFileSystem(conn_id=conn_id or DEFAULT_CONN_ID, **(storage_options or {}))
 
 
-class CosFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec is not typed
+class CosFileSystem(NamesFirst):
     """
     Objects in COS by their paths ``bucket-appid/key``.
 
@@ -49,8 +50,9 @@ class CosFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec is not 
     need not be made and vanish with their last object. Listings are never cached.
 
     A path under which an object or a folder exists is that one, also with ``*``, ``?`` or ``[`` in it. Any other path
-    with these characters is a pattern for ``glob`` and for what reads (``copy``, ``get``, ``cat``, ``expand_path``).
-    What deletes (``rm``, ``mv``) takes no patterns, because a name that has just been deleted looks like one.
+    with these characters is a pattern for ``glob`` and for what reads (``copy``, ``get``, ``put``, ``cat``,
+    ``expand_path``); names of local files are taken the same way. What deletes (``rm``, ``mv``) takes no patterns,
+    because a name that has just been deleted looks like one.
 
     :param conn_id: connection of type ``mediax``, looked up when it is first needed.
     :param region: region of the buckets; default: the connection's.
@@ -93,12 +95,11 @@ class CosFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec is not 
         """
         hook, key = self._place(path)
         if key:
-            with contextlib.suppress(FileNotFoundError), missing(path):
+            with contextlib.suppress(NotFound):
                 return _file(hook.head(key), hook.bucket)
-        with missing(path):
-            if hook.has_prefix(f"{key}/" if key else "") or not key:
-                return _folder(hook.bucket, key)
-        raise FileNotFoundError(path)
+        if hook.has_prefix(f"{key}/" if key else "") or not key:
+            return _folder(hook.bucket, key)
+        raise file_error(errno.ENOENT, path)
 
     def ls(self, path: str, detail: bool = True, **kwargs: Any) -> list[Any]:
         """
@@ -108,12 +109,11 @@ class CosFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec is not 
         """
         hook, key = self._place(path)
         prefix = f"{key}/" if key else ""
-        with missing(path):
-            found = [
-                _folder(hook.bucket, entry.rstrip("/")) if isinstance(entry, str) else _file(entry, hook.bucket)
-                for entry in hook.iter_folder(prefix)
-                if isinstance(entry, str) or entry.key != prefix
-            ]
+        found = [
+            _folder(hook.bucket, entry.rstrip("/")) if isinstance(entry, str) else _file(entry, hook.bucket)
+            for entry in hook.iter_folder(prefix)
+            if (entry != f"{prefix}/" if isinstance(entry, str) else entry.key != prefix)
+        ]
         if not found and key:
             found = [entry for entry in (self.info(path),) if entry["type"] == "file"]
         return found if detail else [entry["name"] for entry in found]
@@ -125,13 +125,12 @@ class CosFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec is not 
         hook, key = self._place(path)
         root = f"{hook.bucket}/{key}".rstrip("/")
         found: dict[str, dict[str, Any]] = {}
-        with missing(path):
-            for entry in hook.iter_objects(f"{key}/" if key else ""):
-                name = f"{hook.bucket}/{entry.key}"
-                if not name.endswith("/"):
-                    found[name] = _file(entry, hook.bucket)
-                while withdirs and (name := name.rpartition("/")[0]) != root and name not in found:
-                    found[name] = _folder(*name.split("/", 1))
+        for entry in hook.iter_objects(f"{key}/" if key else ""):
+            name = f"{hook.bucket}/{entry.key}"
+            if not name.endswith("/"):
+                found[name] = _file(entry, hook.bucket)
+            while withdirs and (name := name.rpartition("/")[0]) != root and name not in found:
+                found[name] = _folder(*name.split("/", 1))
         if withdirs and found:
             found[root] = _folder(hook.bucket, key)
         if not found and self.isfile(path):
@@ -152,7 +151,7 @@ class CosFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec is not 
         return self._is(path, "file")
 
     def isdir(self, path: str) -> bool:
-        """Tell whether any key begins with the path and a slash."""
+        """Tell whether there is a folder of that name, and no object: an object comes first."""
         return self._is(path, "directory")
 
     def glob(self, path: str, maxdepth: int | None = None, **kwargs: Any) -> Any:
@@ -161,46 +160,19 @@ class CosFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec is not 
 
         A folder in it that exists under its name, whatever characters that has, is that folder.
         """
-        *folders, last = stringify_path(path).removeprefix("cos://").split("/")
+        return self.glob_below("", stringify_path(path).removeprefix("cos://"), maxdepth=maxdepth, **kwargs)
+
+    def glob_below(self, folder: str, pattern: str, maxdepth: int | None = None, **kwargs: Any) -> Any:
+        """Find what a pattern names in a folder whose path is a name, also if nothing exists under it."""
+        start: list[str] = self._strip_protocol(folder).split("/") if folder else []
+        *folders, last = [*start, *pattern.split("/")]
         read = list(folders)
-        for depth, folder in enumerate(folders):
-            if has_magic(folder):
-                if not self.isdir("/".join(folders[: depth + 1])):
+        for depth, part in enumerate(folders):
+            if has_magic(part):
+                if depth >= len(start) and not self.isdir("/".join(folders[: depth + 1])):
                     break
-                read[depth] = glob.escape(folder)
+                read[depth] = glob.escape(part)
         return super().glob("/".join([*read, last]), maxdepth=maxdepth, **kwargs)
-
-    def expand_path(
-        self,
-        path: Any,
-        recursive: bool = False,
-        maxdepth: int | None = None,
-        assume_literal: bool = False,
-        **kwargs: Any,
-    ) -> list[str]:
-        """
-        Return the objects and folders that paths stand for, sorted.
-
-        :param recursive: also everything below them.
-        :param maxdepth: levels below them, at least 1.
-        :param assume_literal: take no path for a pattern.
-        :raises FileNotFoundError: there is nothing; without ``recursive``, a path that is no pattern is not looked up.
-        """
-        if maxdepth is not None and maxdepth < 1:
-            raise ValueError("maxdepth must be at least 1")
-        found: set[str] = set()
-        for name in map(self._strip_protocol, [path] if isinstance(path, (str, os.PathLike)) else path):
-            if not assume_literal and has_magic(name) and not self.exists(name):
-                with contextlib.suppress(FileNotFoundError):
-                    found.update(super().expand_path([name], recursive, maxdepth, **kwargs))
-                continue
-            if recursive:
-                found.update(self.find(name, maxdepth=maxdepth, withdirs=True, **kwargs))
-            if name not in found and (not recursive or self.exists(name)):
-                found.add(name)
-        if not found:
-            raise FileNotFoundError(path)
-        return sorted(found)
 
     def copy(
         self,
@@ -211,10 +183,17 @@ class CosFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec is not 
         on_error: str | None = None,
         **kwargs: Any,
     ) -> None:
-        """Copy objects and, with ``recursive``, folders inside COS."""
-        if self._is_name(path1) and isinstance(path2, str):
-            path1, path2 = self._pairs(path1, path2, recursive, maxdepth, inside=self._is_folder(path2))
-        super().copy(path1, path2, recursive=recursive, maxdepth=maxdepth, on_error=on_error, **kwargs)
+        """
+        Copy objects and, with ``recursive``, folders inside COS.
+
+        :param on_error: ``ignore`` leaves out what is missing; default: ``raise``, also with ``recursive``.
+        """
+        sources, targets = stringify_path(path1), stringify_path(path2)
+        if isinstance(targets, str):
+            inside = self._is_folder(targets)
+            targets = self._strip_protocol(targets)
+            sources, targets = self.pairs(sources, targets, recursive=recursive, maxdepth=maxdepth, inside=inside)
+        super().copy(sources, targets, on_error=on_error or "raise", **kwargs)
 
     def get(
         self,
@@ -230,12 +209,33 @@ class CosFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec is not 
 
         :raises ValueError: a key with ``..`` in it would land outside the folder.
         """
-        if self._is_name(rpath) and isinstance(lpath, str):
-            root = make_path_posix(lpath)
-            inside = trailing_sep(lpath) or os.path.isdir(root)
-            rpath, lpath = self._pairs(rpath, root, recursive, maxdepth, inside=inside)
-            _check_inside(root, lpath)
-        super().get(rpath, lpath, recursive=recursive, callback=callback, maxdepth=maxdepth, **kwargs)
+        sources, targets = stringify_path(rpath), stringify_path(lpath)
+        if isinstance(targets, str):
+            root = make_path_posix(targets)
+            inside = trailing_sep(targets) or os.path.isdir(root)
+            sources, targets = self.pairs(sources, root, recursive=recursive, maxdepth=maxdepth, inside=inside)
+            check_inside(root, targets)
+        super().get(sources, targets, callback=callback, **kwargs)
+
+    def put(
+        self,
+        lpath: Any,
+        rpath: Any,
+        recursive: bool = False,
+        callback: Any = DEFAULT_CALLBACK,
+        maxdepth: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Upload files and, with ``recursive``, folders."""
+        sources, targets = stringify_path(lpath), stringify_path(rpath)
+        if isinstance(targets, str):
+            if isinstance(sources, str):
+                sources = make_path_posix(sources)
+            inside = self._is_folder(targets)
+            targets = self._strip_protocol(targets)
+            local = LocalNames()
+            sources, targets = local.pairs(sources, targets, recursive=recursive, maxdepth=maxdepth, inside=inside)
+        super().put(sources, targets, callback=callback, **kwargs)
 
     def mv(self, path1: Any, path2: Any, recursive: bool = False, maxdepth: int | None = None, **kwargs: Any) -> None:
         """
@@ -244,27 +244,59 @@ class CosFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec is not 
         :raises PermissionError: a whole bucket is meant.
         :raises FileNotFoundError: there is nothing of that name; no path is taken for a pattern.
         :raises IsADirectoryError: it is a folder, and ``recursive`` is not set.
-        :raises ValueError: a folder would be moved into itself.
+        :raises ValueError: a folder would be moved into itself, or two objects to one name.
         """
         self._refuse_buckets(path1)
-        if isinstance(path1, list) and isinstance(path2, list):
-            sources, targets = self._strip_protocol(path1), self._strip_protocol(path2)
+        sources, targets = stringify_path(path1), stringify_path(path2)
+        if isinstance(targets, str):
+            inside = self._is_folder(targets)
+            targets = self._strip_protocol(targets)
+            sources, targets = self.pairs(
+                sources, targets, recursive=recursive, maxdepth=maxdepth, inside=inside, assume_literal=True
+            )
         else:
-            inside = isinstance(path2, str) and self._is_folder(path2)
-            sources, targets = self._pairs(path1, self._strip_protocol(path2), recursive, maxdepth, inside=inside)
+            sources, targets = self._strip_protocol(sources), self._strip_protocol(targets)
         if not sources:
-            raise IsADirectoryError(path1)
+            raise file_error(errno.EISDIR, path1)
         if sources == targets:
             return
         if set(sources) & set(targets):
             raise ValueError(f"{path1} cannot be moved into itself: {path2}")
-        super().copy(sources, targets, on_error="raise")
+        if len(set(targets)) < len(targets):
+            raise ValueError(f"Objects of the same name would be moved over each other: {path1} to {path2}")
+        for source, target in zip(sources, targets, strict=True):
+            if not self._copied(source, target) and not recursive:
+                raise file_error(errno.EISDIR, source)
         self._delete(sources, folders=recursive)
+
+    def cat(self, path: Any, recursive: bool = False, on_error: str = "raise", **kwargs: Any) -> Any:
+        """
+        Read objects: one of that name as bytes, several as a dict by their paths.
+
+        Folders that are found by ``recursive`` or by a pattern are left out.
+
+        :param on_error: ``raise``, ``omit``, or ``return`` the error in place of the content.
+        """
+        named = [self._strip_protocol(one) for one in (path if isinstance(path, list) else [path])]
+        names = self.expand_path(path, recursive=recursive)
+        if not isinstance(path, list) and names == named:
+            return self.cat_file(names[0], **kwargs)
+        contents: dict[str, Any] = {}
+        for name in names:
+            try:
+                contents[name] = self.cat_file(name, **kwargs)
+            except Exception as error:
+                if isinstance(error, IsADirectoryError) and (recursive or name not in named):
+                    continue
+                if on_error == "raise":
+                    raise
+                if on_error == "return":
+                    contents[name] = error
+        return contents
 
     def cat_file(self, path: str, start: int | None = None, end: int | None = None, **kwargs: Any) -> bytes:
         """Read an object, or the bytes from ``start`` to ``end``; negative ones count from its end."""
-        hook, key = self._object(path)
-        with missing(path):
+        with self._reading(path) as (hook, key):
             if start is None and end is None:
                 return hook.read_bytes(key)
             found = hook.head(key)
@@ -280,17 +312,17 @@ class CosFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec is not 
     def get_file(
         self, rpath: str, lpath: Any = None, callback: Any = DEFAULT_CALLBACK, outfile: Any = None, **kwargs: Any
     ) -> None:
-        """Download an object; a file appears whole and checked, or not at all."""
+        """Download an object; a file appears whole and checked, or not at all. Of a folder, make one."""
         if outfile is not None or isfilelike(lpath):
             super().get_file(rpath, lpath, callback=callback, outfile=outfile, **kwargs)
-        elif self.isdir(rpath):
+            return
+        hook, key = self._place(rpath)
+        os.makedirs(os.path.dirname(os.path.abspath(lpath)), exist_ok=True)
+        if not key or self.isdir(rpath):
             os.makedirs(lpath, exist_ok=True)
-        else:
-            hook, key = self._object(rpath)
-            os.makedirs(os.path.dirname(os.path.abspath(lpath)), exist_ok=True)
-            with missing(rpath):
-                hook.download_file(key, lpath)
-            callback.absolute_update(os.path.getsize(lpath))
+            return
+        hook.download_file(key, lpath)
+        callback.absolute_update(os.path.getsize(lpath))
 
     def put_file(
         self, lpath: str, rpath: str, callback: Any = DEFAULT_CALLBACK, mode: str = "overwrite", **kwargs: Any
@@ -304,21 +336,26 @@ class CosFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec is not 
         callback.absolute_update(os.path.getsize(lpath))
 
     def cp_file(self, path1: str, path2: str, **kwargs: Any) -> None:
-        """Copy an object inside COS."""
-        source, key = self._object(path1)
-        target, name = self._object(path2)
-        try:
-            target.copy(f"cos://{source.bucket}/{key}", name)
-        except BadRequest as error:
-            if error.status != 404:
-                raise
-            if not source.has_prefix(f"{key}/"):  # a folder needs no copy of its own
-                raise FileNotFoundError(path1) from error
+        """Copy an object inside COS; a folder needs no copy of its own."""
+        self._copied(path1, path2)
 
     def rm_file(self, path: str) -> None:
         """Delete an object; a missing one is no error."""
         hook, key = self._object(path)
         hook.delete(key)
+
+    def rmdir(self, path: str) -> None:
+        """
+        Delete the object of an empty folder that was made in the console; a missing one is no error.
+
+        :raises PermissionError: a whole bucket is meant.
+        :raises OSError: the folder is not empty (``ENOTEMPTY``).
+        """
+        self._refuse_buckets(path)
+        hook, key = self._place(path)
+        if [found for found in islice(hook.iter_objects(f"{key}/"), 2) if found.key != f"{key}/"]:
+            raise file_error(errno.ENOTEMPTY, path)
+        hook.delete(f"{key}/")
 
     def rm(self, path: Any, recursive: bool = False, maxdepth: int | None = None) -> None:
         """
@@ -328,16 +365,16 @@ class CosFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec is not 
             those that are missing are no error, as long as one of them is there.
         :raises PermissionError: a whole bucket is meant.
         :raises FileNotFoundError: there is nothing of that name; no path is taken for a pattern.
+        :raises IsADirectoryError: it is one folder, and ``recursive`` is not set.
         """
         self._refuse_buckets(path)
-        several = isinstance(path, list)
         try:
+            if not recursive and not isinstance(path, list) and self.info(path)["type"] == "directory":
+                raise file_error(errno.EISDIR, path)
             names = self.expand_path(path, recursive=recursive, maxdepth=maxdepth, assume_literal=True)
-        except FileNotFoundError:
-            names = []
-        if not names or not (several or recursive or self.exists(path)):
+        except FileNotFoundError as error:
             hint = " (to delete what a pattern names, pass what glob returns)" if has_magic(str(path)) else ""
-            raise FileNotFoundError(f"{path}{hint}")
+            raise file_error(errno.ENOENT, path, f"{error.strerror}{hint}") from None
         self._delete(names, folders=recursive)
 
     def created(self, path: str) -> datetime:
@@ -346,8 +383,7 @@ class CosFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec is not 
 
     def modified(self, path: str) -> datetime:
         """Return when the object was written."""
-        hook, key = self._object(path)
-        with missing(path):
+        with self._reading(path) as (hook, key):
             return hook.head(key).modified
 
     def checksum(self, path: str) -> int:
@@ -356,8 +392,7 @@ class CosFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec is not 
 
     def ukey(self, path: str) -> str:
         """Return the ETag without its quotes."""
-        hook, key = self._object(path)
-        with missing(path):
+        with self._reading(path) as (hook, key):
             return hook.head(key).etag.strip('"')
 
     def sign(self, path: str, expiration: int = 100, **kwargs: Any) -> str:
@@ -370,7 +405,7 @@ class CosFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec is not 
             # The error by which fsspec's filesystems refuse a mode that their store does not have.
             raise NotImplementedError("An object cannot be appended to: it can be read, or written as a whole")
         self._free(path, mode == "xb")
-        return CosFile(self, self._strip_protocol(path), mode, block_size=block_size, **kwargs)
+        return CosFile(self, self._strip_protocol(path), mode.replace("x", "w"), block_size=block_size, **kwargs)
 
     def _hook(self, bucket: str) -> CosHook:
         # Airflow keeps filesystems for the life of a process, and a fork must not share its parent's sockets.
@@ -381,14 +416,14 @@ class CosFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec is not 
 
     def _place(self, path: str) -> tuple[CosHook, str]:
         bucket, _, key = self._strip_protocol(path).partition("/")
-        if not bucket:
-            raise ValueError("cos:// needs a bucket: cos://bucket-appid/key")
+        if not bucket or has_magic(bucket):
+            raise ValueError(f"cos:// needs a bucket, which is no pattern: cos://bucket-appid/key, not {path!r}")
         return self._hook(bucket), key
 
     def _object(self, path: str) -> tuple[CosHook, str]:
         hook, key = self._place(path)
         if not key:
-            raise IsADirectoryError(path)
+            raise file_error(errno.EISDIR, path)
         return hook, key
 
     def _is(self, path: str, kind: str) -> bool:
@@ -397,34 +432,41 @@ class CosFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec is not 
         except FileNotFoundError:
             return False
 
-    def _is_name(self, path: Any) -> bool:
-        """Tell whether what looks like a pattern is the name of an object or a folder."""
-        return isinstance(path, str) and has_magic(path) and self.exists(path)
-
     def _is_folder(self, target: str) -> bool:
         """Tell whether what is copied goes below a target, and not to the target itself."""
         return target.endswith("/") or self.isdir(target)
 
-    def _pairs(
-        self, path: Any, target: Any, recursive: bool, maxdepth: int | None, *, inside: bool
-    ) -> tuple[list[str], list[str]]:
-        """
-        Pair what lies under names with where it goes, as fsspec does for names that do not look like patterns.
+    @contextlib.contextmanager
+    def _reading(self, path: str) -> Iterator[tuple[CosHook, str]]:
+        """Give the place of an object that is read; a folder in its place is named as such."""
+        hook, key = self._object(path)
+        try:
+            yield hook, key
+        except NotFound:
+            if hook.has_prefix(f"{key}/"):
+                raise file_error(errno.EISDIR, path) from None
+            raise
 
-        :param inside: whether the target is a folder to put it in.
-        """
-        one = isinstance(path, (str, os.PathLike))
-        sources = self.expand_path(path, recursive=recursive, maxdepth=maxdepth, assume_literal=True)
-        below = one and inside and not stringify_path(path).endswith("/")
-        targets = other_paths(sources, target, exists=below, flatten=not one)
-        if one and (not recursive or maxdepth is not None):
-            kept = [not self.isdir(name) for name in sources]
-            return list(compress(sources, kept)), list(compress(targets, kept))
-        return sources, targets
+    def _copied(self, path1: str, path2: str) -> bool:
+        """Copy an object, and tell whether there was one and not a folder."""
+        source, key = self._place(path1)
+        target, name = self._place(path2)
+        if key and name:
+            try:
+                target.copy(f"cos://{source.bucket}/{key}", name)
+            except NotFound:
+                if not source.has_prefix(f"{key}/"):
+                    raise
+            else:
+                return True
+        elif key and self.isfile(path1):
+            raise file_error(errno.EISDIR, path2)
+        return False
 
     def _refuse_buckets(self, path: Any) -> None:
-        if any("/" not in self._strip_protocol(one) for one in (path if isinstance(path, list) else [path])):
-            raise PermissionError("cos:// does not empty whole buckets")
+        for one in path if isinstance(path, list) else [path]:
+            if "/" not in self._strip_protocol(one):
+                raise file_error(errno.EPERM, one, "cos:// does not empty whole buckets")
 
     def _delete(self, names: Iterable[str], *, folders: bool) -> None:
         """
@@ -445,15 +487,7 @@ class CosFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec is not 
 
     def _free(self, path: str, wanted: bool) -> None:
         if wanted and self.exists(path):
-            raise FileExistsError(path)
-
-
-def _check_inside(root: str, paths: Iterable[str]) -> None:
-    """Refuse paths that lead out of a local folder."""
-    top = os.path.abspath(root)
-    for path in paths:
-        if os.path.commonpath([top, os.path.abspath(path)]) != top:
-            raise ValueError(f"{path!r} is outside of {root!r}")
+            raise file_error(errno.EEXIST, path)
 
 
 def _file(found: CosObject, bucket: str) -> dict[str, Any]:

@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
+import errno
+import os
 from typing import Any
 
 from fsspec.spec import AbstractBufferedFile  # type: ignore[import-untyped]
+from fsspec.utils import stringify_path  # type: ignore[import-untyped]
 
-from airflow_provider_mediax.exceptions import BadRequest
 from airflow_provider_mediax.hooks.cos import CosHook
 from airflow_provider_mediax.hooks.cos_files import SMALLEST_PART, MultipartUpload
 
 
-@contextlib.contextmanager
-def missing(path: str) -> Iterator[None]:
-    """Say that an object is missing the way that users of files expect it."""
-    try:
-        yield
-    except BadRequest as error:
-        if error.status == 404:
-            raise FileNotFoundError(path) from error
-        raise
+def file_error(code: int, path: Any, what: str | None = None) -> OSError:
+    """
+    Return the error that users of files expect, with ``errno`` and ``filename``.
+
+    :param code: one of ``errno``, which chooses the class.
+    """
+    text = stringify_path(path)
+    return OSError(code, what or os.strerror(code), text if "://" in str(text) else f"cos://{text}")
 
 
 class CosFile(AbstractBufferedFile):  # type: ignore[misc]  # fsspec is not typed
@@ -33,8 +32,9 @@ class CosFile(AbstractBufferedFile):  # type: ignore[misc]  # fsspec is not type
 
     :param fs: the ``CosFileSystem`` that opens it.
     :param path: ``bucket-appid/key``.
-    :param mode: ``rb``, ``wb`` or ``xb``.
-    :param block_size: bytes that are read or written by one request; written ones at least 1 MiB.
+    :param mode: ``rb`` or ``wb``.
+    :param block_size: bytes that are read or written by one request; written ones at least 1 MiB. None
+        takes 8 MiB, as do 0 and -1, which Airflow passes on from Python's ``buffering``.
     """
 
     DEFAULT_BLOCK_SIZE = 8 * 1024 * 1024
@@ -47,11 +47,20 @@ class CosFile(AbstractBufferedFile):  # type: ignore[misc]  # fsspec is not type
         self._upload: MultipartUpload | None = None
         self._parts = 0
         self._rest: bytes | None = None
-        super().__init__(fs, path, mode, block_size=block_size, **kwargs)
+        super().__init__(fs, path, mode, block_size=None if block_size in (0, -1) else block_size, **kwargs)
         if mode != "rb":
             self.blocksize = max(self.blocksize, SMALLEST_PART)
         elif self.details["type"] != "file":
-            raise IsADirectoryError(path)
+            raise file_error(errno.EISDIR, path)
+
+    def seekable(self) -> bool:
+        """
+        Tell whether any place can be read; of a file that is written, whether it is at its beginning.
+
+        ``io.TextIOWrapper`` asks that before it writes, and leaves the byte order mark of UTF-16 and UTF-32 out if the
+        answer is no. To seek while writing is an error all the same.
+        """
+        return bool(self.readable() or (self.writable() and self.tell() == 0))
 
     def commit(self) -> None:
         """Let the object appear."""
@@ -98,5 +107,4 @@ class CosFile(AbstractBufferedFile):  # type: ignore[misc]  # fsspec is not type
             self.blocksize *= 2
 
     def _fetch_range(self, start: int, end: int) -> bytes:
-        with missing(self.path):
-            return self._hook.read_range(self._key, start, min(end, self.size), etag=self.details["ETag"])
+        return self._hook.read_range(self._key, start, min(end, self.size), etag=self.details["ETag"])

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 from fsspec import get_filesystem_class  # type: ignore[import-untyped]
 from upath import UPath
 
@@ -10,6 +13,20 @@ get_filesystem_class("cos")
 
 
 class CosPath(UPath):
-    """A path of :class:`~airflow_provider_mediax.fs.cos.CosFileSystem`, which needs nothing that other paths do not."""
+    """A path of :class:`~airflow_provider_mediax.fs.cos.CosFileSystem`: itself a name, whatever characters it has."""
 
     __slots__ = ()
+
+    def glob(self, pattern: str, **options: Any) -> Iterator[CosPath]:
+        """
+        Yield what a pattern names below this path.
+
+        :param pattern: relative to this path, which is no part of it, also if nothing exists there.
+        :param options: those of ``UPath.glob``, which have no effect here either.
+        """
+        for name in self.fs.glob_below(self.path, pattern):
+            yield self.joinpath(name.removeprefix(f"{self.fs._strip_protocol(self.path)}/"))
+
+    def rglob(self, pattern: str, **options: Any) -> Iterator[CosPath]:
+        """Yield what a pattern names at any depth below this path."""
+        return self.glob(f"**/{pattern}", **options)

@@ -7,12 +7,15 @@ as a pattern.
 
 from __future__ import annotations
 
+import errno
 import inspect
 from importlib.metadata import version
+from pathlib import PurePosixPath
 
 import pytest
 from airflow.sdk import ObjectStoragePath
 
+from airflow_provider_mediax.exceptions import BadRequest
 from airflow_provider_mediax.fs.cos import CosFileSystem
 from airflow_provider_mediax.hooks.cos import CosHook
 
@@ -21,12 +24,6 @@ NAMES = {"t/Album [Live]": "t/Album L", "t/Why?": "t/Why!", "t/5* hits": "t/5 be
 """Names, and for each another one that it matches as a pattern."""
 
 TRACKS = ("01.wav", "cd 2/[bonus].wav", "cd 2/b.wav")
-
-
-@pytest.fixture
-def fs(mediax_emulator, monkeypatch):
-    monkeypatch.setenv("AIRFLOW_CONN_MEDIAX_DEFAULT", mediax_emulator.connection_json())
-    return CosFileSystem(skip_instance_cache=True)
 
 
 @pytest.fixture(params=NAMES)
@@ -44,12 +41,6 @@ def track(request, fs, mediax_emulator):
     for name in (request.param, NAMES[request.param]):
         mediax_emulator.put_object(name, name.encode())
     return f"{BUCKET}/{request.param}"
-
-
-@pytest.fixture
-def objects(mediax_emulator):
-    """Return a function that returns all objects with their contents."""
-    return lambda: {key: mediax_emulator.get_object(key).decode() for key in mediax_emulator.object_keys()}
 
 
 def key_of(path: str) -> str:
@@ -134,8 +125,19 @@ def test_removing_an_object_removes_that_object_alone(fs, track, objects, verb):
 
 def test_rmdir_of_the_filesystem_removes_no_object(fs, folder, objects):
     before = objects()
-    fs.rmdir(folder)
+    with pytest.raises(OSError, match="not empty") as caught:
+        fs.rmdir(folder)
+    assert (caught.value.errno, caught.value.filename) == (errno.ENOTEMPTY, f"cos://{folder}")
     assert objects() == before
+    fs.mkdir(f"{BUCKET}/new")
+    fs.rmdir(f"{BUCKET}/new")
+
+
+def test_rmdir_removes_an_empty_folder_made_in_the_console(fs, mediax_emulator, objects):
+    for key in ("new/", "new", "other/"):
+        mediax_emulator.put_object(key, b"")
+    fs.rmdir(f"{BUCKET}/new")
+    assert set(objects()) == {"new", "other/"}
 
 
 @pytest.mark.parametrize("verb", ["copy", "cp"])
@@ -264,6 +266,131 @@ def test_uploading_to_a_name_uploads_to_that_name(fs, folder, tmp_path, objects,
     getattr(fs, verb)(str(tmp_path / "disc"), f"{folder}/", recursive=True)
     changed = {f"{key_of(folder)}/01.wav": "new", f"{key_of(folder)}/disc/a.wav": "new"}
     assert objects() == before | changed
+
+
+@pytest.fixture
+def local(tmp_path):
+    """Local files and folders with such names, each beside another that it would match."""
+    for name in ("[x].txt", "x.txt", "a*", "ab", "why?", "why!", "d[1]/[f]", "d[1]/sub/g*", "d1/other"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(name)
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", ["[x].txt", "a*", "why?", "x.txt"])
+@pytest.mark.parametrize("verb", ["put", "upload"])
+def test_uploading_a_local_name_uploads_that_file_alone(fs, local, objects, verb, name):
+    getattr(fs, verb)(str(local / name), f"{BUCKET}/new")
+    getattr(fs, verb)(str(local / name), f"{BUCKET}/into/")
+    getattr(fs, verb)(local / name, f"{BUCKET}/path")
+    getattr(fs, verb)([str(local / name)], f"{BUCKET}/list/")
+    getattr(fs, verb)([str(local / name)], [f"{BUCKET}/pair"])
+    assert set(objects()) == {"new", f"into/{name}", "path", f"list/{name}", "pair"}
+    assert set(objects().values()) == {name}
+
+
+def test_uploading_a_local_folder_uploads_that_folder_alone(fs, local, objects):
+    folder = str(local / "d[1]")
+    fs.put(folder, f"{BUCKET}/nothing")
+    fs.put(folder, f"{BUCKET}/new", recursive=True)
+    fs.put(folder, f"{BUCKET}/new", recursive=True)
+    fs.put(f"{folder}/", f"{BUCKET}/slash", recursive=True)
+    fs.put(folder, f"{BUCKET}/flat", recursive=True, maxdepth=1)
+    tree = {"[f]": "d[1]/[f]", "sub/g*": "d[1]/sub/g*"}
+    expected = {f"{top}/{name}": text for top in ("new", "new/d[1]", "slash") for name, text in tree.items()}
+    assert objects() == expected | {"flat/[f]": "d[1]/[f]"}
+
+
+def test_a_local_pattern_is_one_where_nothing_is_named_so(fs, local, objects):
+    fs.put(str(local / "*.txt"), f"{BUCKET}/up/")
+    fs.put([str(local / "d?" / "*"), str(local / "no*"), str(local / "a*")], f"{BUCKET}/list/")
+    assert objects() == {"up/[x].txt": "[x].txt", "up/x.txt": "x.txt", "list/other": "d1/other", "list/a*": "a*"}
+    with pytest.raises(FileNotFoundError):
+        fs.put(str(local / "no*"), f"{BUCKET}/up/")
+
+
+def test_a_path_object_means_what_its_text_means(fs, local, mediax_emulator, objects):
+    mediax_emulator.put_object("t/[x]", b"t/[x]")
+    fs.get(PurePosixPath(f"{BUCKET}/t/[x]"), local / "got")
+    assert (local / "got").read_text() == "t/[x]"
+    fs.copy(PurePosixPath(f"{BUCKET}/t/[x]"), PurePosixPath(f"{BUCKET}/copy"))
+    fs.mv(PurePosixPath(f"{BUCKET}/copy"), PurePosixPath(f"{BUCKET}/moved"))
+    assert fs.cat(PurePosixPath(f"{BUCKET}/moved")) == b"t/[x]"
+    assert objects() == {"t/[x]": "t/[x]", "moved": "t/[x]"}
+
+
+@pytest.mark.parametrize("source", ["t", "t/", "t/*", "t/**", ["t"]], ids=str)
+def test_no_key_leads_a_download_out_of_its_folder(fs, mediax_emulator, tmp_path, source):
+    for key in ("t/..", "t/../../up", "t/ok"):
+        mediax_emulator.put_object(key, b"")
+    (tmp_path / "in").mkdir()
+    several = isinstance(source, list)
+    path = [f"{BUCKET}/{one}" for one in source] if several else f"{BUCKET}/{source}"
+    with pytest.raises((ValueError, BadRequest)):
+        fs.get(path, str(tmp_path / "in" / "deep"), recursive=True)
+    assert [name for name in local_files(tmp_path) if not name.startswith("in/deep")] == []
+
+
+def test_dots_inside_of_names_are_part_of_them(fs, mediax_emulator, tmp_path):
+    for key in ("t/a..b/c", "t/...", "t/..d"):
+        mediax_emulator.put_object(key, key.encode())
+    fs.get(f"{BUCKET}/t", str(tmp_path / "in"), recursive=True)
+    assert local_files(tmp_path / "in") == {"a..b/c": "t/a..b/c", "...": "t/...", "..d": "t/..d"}
+
+
+def test_a_move_never_lets_one_object_take_anothers_place(fs, mediax_emulator, objects):
+    for key in ("one/a", "two/a"):
+        mediax_emulator.put_object(key, key.encode())
+    for paths, targets in [
+        ([f"{BUCKET}/one/a", f"{BUCKET}/two/a"], f"{BUCKET}/all/"),
+        ([f"{BUCKET}/one/a", f"{BUCKET}/two/a"], [f"{BUCKET}/a", f"{BUCKET}/a"]),
+    ]:
+        with pytest.raises(ValueError, match="over each other"):
+            fs.mv(paths, targets)
+    assert objects() == {"one/a": "one/a", "two/a": "two/a"}
+
+
+def test_several_names_are_names_and_patterns_are_patterns(fs, mediax_emulator, objects, tmp_path):
+    for key in ("t/a*", "t/ab", "t/b1", "t/b2", "t/[x]/c", "t/x/d"):
+        mediax_emulator.put_object(key, key.encode())
+    paths = [f"{BUCKET}/t/a*", f"{BUCKET}/t/b?", f"{BUCKET}/t/[x]/c"]
+    four = {"a*": "t/a*", "b1": "t/b1", "b2": "t/b2", "c": "t/[x]/c"}
+    fs.get(paths, f"{tmp_path}/")
+    assert local_files(tmp_path) == four
+    fs.copy(paths, f"{BUCKET}/copy/")
+    assert {key: text for key, text in objects().items() if key.startswith("copy/")} == {
+        f"copy/{name}": text for name, text in four.items()
+    }
+    assert sorted(content.decode() for content in fs.cat(paths).values()) == sorted(four.values())
+
+
+def test_cat_of_a_folder_reads_what_is_in_it(fs, folder):
+    tracks = {f"{folder}/{track}": f"{key_of(folder)}/{track}".encode() for track in TRACKS}
+    assert fs.cat(folder, recursive=True) == tracks
+    assert fs.cat(f"{folder}/*") == {f"{folder}/{TRACKS[0]}": tracks[f"{folder}/{TRACKS[0]}"]}
+    assert fs.cat([folder], recursive=True) == tracks
+    several = fs.cat([f"{folder}/{TRACKS[0]}", f"{folder}/missing"], on_error="return")
+    assert isinstance(several.pop(f"{folder}/missing"), FileNotFoundError)
+    assert several == {f"{folder}/{TRACKS[0]}": tracks[f"{folder}/{TRACKS[0]}"]}
+    assert fs.cat([f"{folder}/missing", folder], on_error="omit") == {}
+
+
+def test_folders_are_copied_to_the_top_of_a_bucket_and_from_it(fs, mediax_emulator, objects):
+    mediax_emulator.put_object("t/a", b"t/a")
+    fs.copy(f"{BUCKET}/t/", BUCKET, recursive=True)
+    assert objects() == {"t/a": "t/a", "a": "t/a"}
+    fs.copy(f"{BUCKET}/", f"{BUCKET}/all", recursive=True)
+    assert set(objects()) == {"t/a", "a", "all/t/a", "all/a"}
+
+
+def test_a_folder_without_a_name_is_found_and_never_listed_in_itself(fs, mediax_emulator):
+    for key in ("p//a", "p/b"):
+        mediax_emulator.put_object(key, b"")
+    assert fs.ls(f"{BUCKET}/p", detail=False) == [f"{BUCKET}/p/b"]
+    assert list(fs.walk(f"{BUCKET}/p")) == [(f"{BUCKET}/p", [], ["b"])]
+    assert fs.find(f"{BUCKET}/p") == [f"{BUCKET}/p//a", f"{BUCKET}/p/b"]
+    fs.rm(f"{BUCKET}/p", recursive=True)
+    assert mediax_emulator.object_keys() == []
 
 
 def test_reading_a_name_reads_that_object(fs, track):

@@ -1,0 +1,20 @@
+"""A filesystem on the emulator's bucket."""
+
+from __future__ import annotations
+
+import pytest
+
+from airflow_provider_mediax.fs.cos import CosFileSystem
+
+
+@pytest.fixture
+def fs(mediax_emulator, monkeypatch):
+    for name in ("MEDIAX_DEFAULT", "MUSIC"):
+        monkeypatch.setenv(f"AIRFLOW_CONN_{name}", mediax_emulator.connection_json())
+    return CosFileSystem(skip_instance_cache=True)
+
+
+@pytest.fixture
+def objects(mediax_emulator):
+    """Return a function that returns all objects with their contents."""
+    return lambda: {key: mediax_emulator.get_object(key).decode() for key in mediax_emulator.object_keys()}
