@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import pydoc
 import re
 import runpy
@@ -18,13 +19,13 @@ from airflow_provider_mediax.operators.base import JobOperator
 from airflow_provider_mediax.operators.voice_separation import VoiceSeparationOperator
 from airflow_provider_mediax.protocol.ci import answers
 from airflow_provider_mediax.protocol.ci import requests as ci_requests
-from airflow_provider_mediax.protocol.mediax.capabilities import listening, making
+from airflow_provider_mediax.protocol.mediax.capabilities import CAPABILITIES, listening, making
 from airflow_provider_mediax.protocol.mediax.capabilities.base import Table
+from airflow_provider_mediax.protocol.rows import COMMON
 from airflow_provider_mediax.provider_info import get_provider_info
+from airflow_provider_mediax.results import Manifest, Owner, Place, schema
 from airflow_provider_mediax.sensors.cos import CosKeySensor
 from airflow_provider_mediax.sensors.job import CloudInfiniteJobSensor, MediaxJobSensor
-from tests.capability_cases import CASES, label
-from tests.unit.protocol.helpers import rows_of
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
@@ -222,11 +223,53 @@ def test_every_error_is_described():
     assert [kind.__name__ for kind in ERRORS if f"| `{kind.__name__}` |" not in page] == ["MediaxError"]
 
 
-@pytest.mark.parametrize("case", CASES, ids=label)
-def test_every_column_of_the_rows_is_described(case):
-    """tests/unit/test_every_capability.py shows that these are the columns."""
-    section = sections(DOCS / "results.md", "##")[case.name]
-    assert re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE) == list(case.row)
+def columns_of(section: str) -> list[str]:
+    """Return the rows of the tables whose columns are a column's name, type and meaning."""
+    return re.findall(r"^\| `\w+` \| (?:text|integer|number) \| .+ \|$", section, re.MULTILINE)
+
+
+def as_described(columns):
+    return [f"| `{column.name}` | {column.type} | {column.meaning} |" for column in columns]
+
+
+@pytest.mark.parametrize("capability", [*CAPABILITIES, "VoiceSeparate"])
+def test_the_columns_of_the_rows_are_described_as_schema_says_them(capability):
+    section = sections(DOCS / "results.md", "##")[capability]
+    own = schema(capability).columns[len(COMMON) :]
+    assert own
+    assert columns_of(section) == as_described(own)
+
+
+def test_the_columns_that_all_rows_begin_with_are_described_as_schema_says_them():
+    before_the_sections = sections(DOCS / "results.md", "##")[""]
+    assert columns_of(before_the_sections) == as_described(schema("musicASR").columns[: len(COMMON)])
+
+
+def test_every_member_of_the_manifest_is_described_in_its_order():
+    section = (DOCS / "operators.md").read_text(encoding="utf-8").split("\n## The manifest\n")[1].split("\n## ")[0]
+    cells = re.findall(r"^\| (`.+?) \|", section, re.MULTILINE)
+    described = [name for cell in cells for name in re.findall(r"`(\w+)`", cell)]
+    assert described == list(Manifest.__annotations__)
+
+
+def test_the_readme_shows_a_manifest_with_all_its_members():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    (shown,) = (
+        read for block in re.findall(r"```json\n(.*?)```", readme, re.DOTALL) if "job_id" in (read := json.loads(block))
+    )
+    assert list(shown) == list(Manifest.__annotations__)
+    assert [list(shown[name]) for name in ("owner", "place")] == [
+        list(Owner.__annotations__),
+        list(Place.__annotations__),
+    ]
+
+
+def test_the_table_of_operators_says_what_each_leaves():
+    page = sections(DOCS / "operators.md", "##")[""]
+    rows = dict(re.findall(r"^\| `(\w+)` \| .+ \| (.+) \|$", page, re.MULTILINE))
+    assert set(rows) == {kind.__name__ for kind in (*OPERATORS, VoiceSeparationOperator)}
+    leaves_files = {kind.__name__: kind.computes.writes_files for kind in OPERATORS if hasattr(kind, "computes")}
+    assert {name: "file" in rows[name] for name in leaves_files} == leaves_files
 
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.__name__)
@@ -251,10 +294,3 @@ def test_every_code_of_cloud_infinite_that_has_advice_is_described_with_its_erro
     described = {code.strip("` "): kind for codes, kind in rows for code in codes.split(",")}
     known = {code: kind.__name__ for code, (kind, _) in answers._CODES.items()}
     assert described == known
-
-
-def test_every_column_of_the_stems_is_described():
-    section = (DOCS / "results.md").read_text(encoding="utf-8").split("## `VoiceSeparate`")[1].split("\n## ")[0]
-    (row,) = rows_of("VoiceSeparate", {"stems": {"voice": "cos://bucket-1/voice.wav"}}, "cloud_infinite")
-    own = [column for column in row if column not in ("capability", "schema_version")]
-    assert re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE) == own
