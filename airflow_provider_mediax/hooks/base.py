@@ -192,7 +192,7 @@ class JobHook(BaseHook, Generic[S]):
             try:
                 with SyncClient(transport, pacing) as client:
                     outcome.set_result(client.run(flow, ONE_TRY))
-            except BaseException as error:  # noqa: BLE001 - handed over to whoever waits
+            except BaseException as error:  # noqa: BLE001 - handed over to the thread that waits
                 outcome.set_exception(error)
 
         # Not threading.Thread: its start takes a lock that the interrupted code may hold.
