@@ -25,14 +25,14 @@ from airflow_provider_mediax.jobs.stored import Owner, manifest, too_large
 from airflow_provider_mediax.jobs.watcher import Opened
 from airflow_provider_mediax.protocol.exchange import Flow, JsonObject
 from airflow_provider_mediax.protocol.job import Job, JobList
-from airflow_provider_mediax.protocol.service import JobService
+from airflow_provider_mediax.protocol.service import JobService, R
 from airflow_provider_mediax.protocol.urls import cos_address
 
 S = TypeVar("S", bound=JobService[Any])
 T = TypeVar("T")
 
 
-def pacing_of(service: JobService[Any], connection: MediaxConnection) -> Pacing:
+def pacing_of(service: JobService[R], connection: MediaxConnection) -> Pacing:
     """Return this process's pacing for the account of a service."""
     return shared_pacing(service.name, *service.account, connection.requests_per_second)
 

@@ -59,7 +59,7 @@ class JobTrigger(OneEventTrigger):
     :param conn_id: connection of type ``mediax``.
     :param capability: kind of the jobs, by which is learned when to ask; None if it is not known.
     :param job_ids: what to wait for.
-    :param custom_ids: marker of each job, for logs and errors.
+    :param custom_ids: marker of each job, for a person who finds the trigger in the database.
     :param bucket: the bucket that the jobs belong to, where the service has jobs by bucket.
     :param region: the region of that bucket.
     :param deadline: epoch seconds; unmoved by restarts.
