@@ -215,7 +215,7 @@ def _listed(value: object) -> object:
 
 
 def _is_storage_path(value: object) -> bool:
-    """Tell whether it is an ``ObjectStoragePath``; whoever has one has imported it, so nothing is loaded for it."""
+    """Tell whether it is an ``ObjectStoragePath``, without importing that class for everything else."""
     return any(kind.__name__ == "ObjectStoragePath" for kind in type(value).__mro__)
 
 

@@ -57,7 +57,7 @@ def _found(
     """
     Return the orphans, and why there may be more.
 
-    Whoever seems to be nobody's is looked up in the database once more: jobs that share an ``idempotency_key`` may be
+    A job without an owner is looked up in the database once more: jobs that share an ``idempotency_key`` may be
     owned by tasks of other runs, and tasks go on while the services are asked.
     """
     begun = [trace.run_after for trace in traces if trace.run_after is not None]

@@ -172,7 +172,7 @@ def _registered(target: Target, registration: Registration) -> JsonObject:
         try:
             with SyncClient(settings.transport, pacing) as client:
                 answer.set_result(client.run(gateway.register(registration), ONE_TRY))
-        except BaseException as error:  # noqa: BLE001 - handed over to whoever waits
+        except BaseException as error:  # noqa: BLE001 - handed over to the thread that waits
             answer.set_exception(error)
 
     threading.Thread(target=carry_out, daemon=True).start()

@@ -25,14 +25,14 @@ from airflow_provider_mediax.jobs.stored import Owner, manifest, too_large
 from airflow_provider_mediax.jobs.watcher import Opened
 from airflow_provider_mediax.protocol.exchange import Flow, JsonObject
 from airflow_provider_mediax.protocol.job import Job, JobList
-from airflow_provider_mediax.protocol.service import JobService
+from airflow_provider_mediax.protocol.service import JobService, R
 from airflow_provider_mediax.protocol.urls import cos_address
 
 S = TypeVar("S", bound=JobService[Any])
 T = TypeVar("T")
 
 
-def pacing_of(service: JobService[Any], connection: MediaxConnection) -> Pacing:
+def pacing_of(service: JobService[R], connection: MediaxConnection) -> Pacing:
     """Return this process's pacing for the account of a service."""
     return shared_pacing(service.name, *service.account, connection.requests_per_second)
 
@@ -192,7 +192,7 @@ class JobHook(BaseHook, Generic[S]):
             try:
                 with SyncClient(transport, pacing) as client:
                     outcome.set_result(client.run(flow, ONE_TRY))
-            except BaseException as error:  # noqa: BLE001 - handed over to whoever waits
+            except BaseException as error:  # noqa: BLE001 - handed over to the thread that waits
                 outcome.set_exception(error)
 
         # Not threading.Thread: its start takes a lock that the interrupted code may hold.

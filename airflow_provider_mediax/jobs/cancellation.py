@@ -9,11 +9,11 @@ from airflow_provider_mediax.exceptions import MediaxError
 from airflow_provider_mediax.jobs.waiting import batches
 from airflow_provider_mediax.protocol.exchange import Flow
 from airflow_provider_mediax.protocol.job import Job
-from airflow_provider_mediax.protocol.service import JobService
+from airflow_provider_mediax.protocol.service import JobService, R
 
 
 def cancel_flow(
-    service: JobService[Any], job_ids: Sequence[str], on_trouble: Callable[[MediaxError], Any]
+    service: JobService[R], job_ids: Sequence[str], on_trouble: Callable[[MediaxError], Any]
 ) -> Flow[list[Job]]:
     """
     Cancel jobs and return what they are afterwards; those that the service would not describe are left out.

@@ -251,7 +251,7 @@ class JobEvent:
 
 
 UNREADABLE_EVENT = JobEvent("unreadable")
-"""Whoever gets it waits on: it ends nothing."""
+"""The task that gets it goes on waiting: it ends nothing."""
 
 
 def error_facts(error: MediaxError | None) -> JsonObject | None:
@@ -422,4 +422,4 @@ _MANIFEST_MEMBERS: Mapping[str, Callable[[object], object]] = {
     "files": lambda value: read_texts(value or []),
     "owner": lambda value: read_object(value or {}),
 }
-"""What a manifest must hold for whoever reads it."""
+"""What a manifest must hold, or its reader refuses it."""

@@ -49,7 +49,7 @@ class Outcome:
 
     :param states: the service's word for each job's state, as far as it is known.
     :param error: why it was given up.
-    :param jobs: the last answer about each job, by id, for whoever is in the same process; never stored.
+    :param jobs: the last answer about each job, by id; for code in the same process, never stored.
     """
 
     status: Status
@@ -109,7 +109,7 @@ class Pace:
         # Not by what is learned: it says when an answer is worth the question, and here there was none.
         pause = unlearned_gap(now - self.begun, self.poll_interval, self.rng())
         if isinstance(error, Throttled):
-            # Being told to wait is no failure; being told to wait for longer than there is time, ends the wait.
+            # A pause that the service asks for is no failure; one that is longer than the time left ends the wait.
             self.due = now + max(wish, pause) * (1 + JITTER * self.rng())
             return now + wish <= self.deadline
         self._failures += 1
@@ -119,7 +119,7 @@ class Pace:
 
     def held(self, until: float, now: float) -> bool:
         """
-        Ask nothing before ``until``, because the service has told others so; and tell whether there is time for that.
+        Ask nothing before ``until``, as the service answered another call; and tell whether there is time for that.
 
         It is no failure. Who waits for the same moment does not ask in the same moment.
         """

@@ -73,7 +73,7 @@ class Opened:
     client: AsyncClient
 
 
-News: TypeAlias = Job | MediaxError | Outcome
+WaitUpdate: TypeAlias = Job | MediaxError | Outcome
 """A job whose state has changed, a failure that is borne, or the end."""
 
 Open: TypeAlias = Callable[[], Awaitable[Opened]]
@@ -106,10 +106,10 @@ class _Shared:
 @dataclass(eq=False, slots=True)
 class _Waiter:
     """
-    A wait, and what its trigger has not been given yet.
+    A wait, and where it stands.
 
-    :ivar news: likewise, in order.
-    :ivar heard: is set when there is news; None while nobody waits for any.
+    :ivar updates: what its trigger has not been given yet, in order.
+    :ivar heard: is set when there is an update; None while nobody waits for one.
     :ivar place: number of its entry in the heap that it stands in; entries with another number are void.
     :ivar to_ask: ids that this round of questions has not reached yet; a dict for its order.
     :ivar polls: those under way for this wait; a round ends with the last of them.
@@ -117,26 +117,26 @@ class _Waiter:
     """
 
     wait: Wait
-    news: list[News] = field(default_factory=list)
+    updates: list[WaitUpdate] = field(default_factory=list)
     heard: asyncio.Future[None] | None = None
     place: int = 0
     to_ask: dict[str, None] = field(default_factory=dict)
     polls: set[_Poll] = field(default_factory=set)
     alone: bool = False
 
-    def tell(self, news: News) -> None:
-        self.news.append(news)
+    def tell(self, update: WaitUpdate) -> None:
+        self.updates.append(update)
         if self.heard is not None and not self.heard.done():
             self.heard.set_result(None)
 
-    async def next_news(self) -> News:
-        if not self.news:
+    async def next_update(self) -> WaitUpdate:
+        if not self.updates:
             self.heard = asyncio.get_running_loop().create_future()
             try:
                 await self.heard
             finally:
                 self.heard = None
-        return self.news.pop(0)
+        return self.updates.pop(0)
 
     def due(self, together: bool) -> float:
         """
@@ -216,7 +216,7 @@ class Watcher:
         self._held_until = -math.inf
         self._held_by: Throttled | None = None
 
-    async def watch(self, wait: Wait) -> AsyncGenerator[News]:
+    async def watch(self, wait: Wait) -> AsyncGenerator[WaitUpdate]:
         """Yield what happens and, last, the outcome."""
         waiter = _Waiter(wait)
         self._enter(waiter)
@@ -226,9 +226,9 @@ class Watcher:
             )
         try:
             while True:
-                news = await waiter.next_news()
-                yield news
-                if isinstance(news, Outcome):
+                update = await waiter.next_update()
+                yield update
+                if isinstance(update, Outcome):
                     return
         finally:
             self._leave(waiter)
@@ -240,7 +240,7 @@ class Watcher:
         :param make_flow: is given the service.
         """
         shared = self._shared or await self._lookup.answer()
-        # A task of its own, so that whoever closes the client can wait for it.
+        # A task of its own, so that a client can be closed after its last user.
         task = asyncio.create_task(shared.run(make_flow))
         shared.users.add(task)
         task.add_done_callback(shared.users.discard)
@@ -263,7 +263,7 @@ class Watcher:
                 await self._changed_within(self._pause())
                 await asyncio.sleep(TURN)
         finally:
-            # Before the first await, so that whoever comes while this loop ends starts a new one.
+            # Before the first await, so that a wait that begins while this loop ends starts a new one.
             shared, self._shared, self._loop_task = self._shared, None, None
             for poll in self._polls:
                 poll.task.cancel()
@@ -328,7 +328,7 @@ class Watcher:
         return outcome is not None
 
     def _hold(self, error: Throttled, now: float) -> None:
-        """Put off what is due: the service has told another poll when it may be asked again."""
+        """Put off what is due: the service answered another poll that it must not be asked before a moment."""
         while (waiter := self._ready.pop()) is not None:
             waiter.to_ask.clear()
             if (outcome := waiter.wait.on_hold(error, self._held_until, now)) is not None:

@@ -2,7 +2,8 @@
 The base of every job operator: the Airflow side of ``jobs.attempt``.
 
 It coerces the rendered arguments, opens the hook, defers to the trigger, keeps notes as XComs, and lets errors leave
-the task as Airflow should take them.
+the task as Airflow should take them. Airflow parses a DAG file every 30 s: what only a running task needs is therefore
+imported inside functions, here and in the modules of operators and sensors.
 """
 
 from __future__ import annotations

@@ -84,9 +84,9 @@ def presigned_query(
     """
     Return the query of a presigned address: the same fields, each value encoded, and the parameters that they sign.
 
-    The result lets whoever holds it in, so it is as secret as a key until it expires.
+    Everybody who has the result can open the object, so it is as secret as a key until it expires.
 
-    :param headers: signed headers, which whoever uses the address must send as well.
+    :param headers: signed headers, which a request to the address must send as well.
     :param token_name: how the host calls the token; ``x-ci-security-token`` on the CI host.
     """
     if keys.token:

@@ -81,7 +81,7 @@ class OneEventTrigger(BaseTrigger):
 
     @abstractmethod
     def silence(self) -> dict[str, Any]:
-        """Return the payload that says nothing, so that whoever resumes waits on."""
+        """Return the payload that says nothing, so that the resumed task goes on waiting."""
 
     @abstractmethod
     async def wait(self) -> dict[str, Any]:

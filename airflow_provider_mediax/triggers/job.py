@@ -59,9 +59,9 @@ class JobTrigger(OneEventTrigger):
     :param conn_id: connection of type ``mediax``.
     :param capability: kind of the jobs, by which is learned when to ask; None if it is not known.
     :param job_ids: what to wait for.
-    :param custom_ids: marker of each job, for logs and errors.
-    :param bucket: the bucket that CI jobs belong to.
-    :param region: the region that CI jobs run in.
+    :param custom_ids: marker of each job, for a person who finds the trigger in the database.
+    :param bucket: the bucket that the jobs belong to, where the service has jobs by bucket.
+    :param region: the region of that bucket.
     :param deadline: epoch seconds; unmoved by restarts.
     :param poll_interval: seconds between two questions at least.
     :param finish_at: number of final jobs that ends the wait.
@@ -184,12 +184,12 @@ class JobTrigger(OneEventTrigger):
             schedule=durations_of(self.service, self.capability),
         )
         self.log.info("Waiting for %s", ", ".join(self.job_ids))
-        async with contextlib.aclosing(self._watcher.watch(wait)) as told_so_far:
-            async for news in told_so_far:
-                if isinstance(news, Outcome):
-                    return news
-                if isinstance(news, Job):
-                    self.log.info(news.summary)
+        async with contextlib.aclosing(self._watcher.watch(wait)) as updates:
+            async for update in updates:
+                if isinstance(update, Outcome):
+                    return update
+                if isinstance(update, Job):
+                    self.log.info(update.summary)
                 else:
-                    self.log.warning("Asking for the job failed, trying again: %s", news.what)
+                    self.log.warning("Asking for the job failed, trying again: %s", update.what)
         raise RuntimeError("the watcher ended without an outcome")

@@ -31,7 +31,7 @@ class WaitingTask(Protocol):
 
 
 async def see_through(work: Coroutine[Any, Any, None]) -> None:
-    """Wait for something that goes on to its end even if whoever waits is canceled."""
+    """Wait for something that goes on to its end even if the caller is canceled."""
     task = asyncio.get_running_loop().create_task(work)
     _under_way.add(task)
     task.add_done_callback(_under_way.discard)
@@ -40,7 +40,7 @@ async def see_through(work: Coroutine[Any, Any, None]) -> None:
 
 async def is_over(task: WaitingTask) -> bool:
     """
-    Tell whether the task has ended or is gone; any other state, also none, leaves the job to whoever comes next.
+    Tell whether the task has ended or is gone; any other state, also none, leaves the job to the next attempt.
 
     :raises TimeoutError: Airflow does not answer in time.
     """

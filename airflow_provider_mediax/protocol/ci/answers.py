@@ -222,8 +222,8 @@ def read_separation(job: Job, bucket: str, region: str) -> ResultView:
     """
     Read what a finished job wrote (section 6): ``{"stems": {role: address}}`` and the files.
 
-    Which file is which stem is told by the names that were asked for, never by their order. A file that fits none of
-    them is ``unknown``, the next one ``unknown_2``. A job that is not finished, or whose answer names no files,
+    Which file is which stem follows from the names that were asked for, never from their order. A file that fits none
+    is ``unknown``, the next one ``unknown_2``. A job that is not finished, or whose answer names no files,
     has no stems; :func:`expected_stems` says which ones it should have.
 
     :param bucket: bucket of the host, where the job names none.

@@ -177,7 +177,7 @@ class CloudInfinite:
         reply = yield self._call(action, "GET", "/jobs", {name: said for name, said in query.items() if said})
         content = self._read(action, reply)
         jobs, all_read = read_jobs(content, f"The answer to {action}")
-        # How the last page is told is undocumented: no token, an empty one, or a page without jobs.
+        # How a last page looks is undocumented: no token, an empty one, or a page without jobs.
         empty = not jobs and all_read
         return JobPage(jobs, None if empty else text(content.get("NextToken")), all_read)
 

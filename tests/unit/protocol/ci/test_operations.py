@@ -368,6 +368,27 @@ class TestTemplates:
         _, (call,) = drive(ci().create_template("人声_分离-1*", "IsAudio", AudioConfig()), reply)
         assert "人声_分离-1*" in call.body.decode()
 
+    def listed(self, mode: str = "IsAudio") -> Reply:
+        encoding = f"<AudioMode>{mode}</AudioMode><AudioConfig><Codec>mp3</Codec></AudioConfig>"
+        template = f"<TemplateId>t1</TemplateId><Name>vs</Name><VoiceSeparate>{encoding}</VoiceSeparate>"
+        return answer(f"<TotalCount>1</TotalCount><TemplateList>{template}</TemplateList>")
+
+    def test_one_that_another_task_created_in_between_is_taken(self):
+        ensured, calls = drive(
+            ci().ensure_template("vs", "IsAudio", AudioConfig()), answer(), error("TemplateNameRepeat"), self.listed()
+        )
+        assert ensured.id == "t1"
+        assert [call.method for call in calls] == ["GET", "POST", "GET"]
+
+    def test_one_that_could_not_be_created_is_the_first_error(self):
+        with pytest.raises(BadRequest, match="no") as caught:
+            drive(ci().ensure_template("vs", "IsAudio", AudioConfig()), answer(), error("InvalidArgument"), answer())
+        assert caught.value.code == "InvalidArgument"
+
+    def test_one_of_that_name_that_does_something_else_is_refused(self):
+        with pytest.raises(BadRequest, match="t1 has this name"):
+            drive(ci().ensure_template("vs", "IsAudio", AudioConfig()), self.listed("MusicMode"))
+
     def test_unknown_ids_and_other_tags_are_absent(self):
         reply = xml(published("template_list_by_ids_response.xml").decode())
         assert drive(ci().get_templates(ids=["a", "b", "C"]), reply)[0] == []

@@ -1,0 +1,10 @@
+"""The separation that the tests of the hooks ask for."""
+
+from __future__ import annotations
+
+from airflow_provider_mediax.protocol.ci.requests import AudioConfig, VoiceSeparationRequest
+
+
+def separation(**options) -> VoiceSeparationRequest:
+    defaults = {"source": "a.wav", "mode": "IsAudio", "audio": AudioConfig(codec="wav"), "outputs": {"voice": "v.wav"}}
+    return VoiceSeparationRequest(**{**defaults, **options})
