@@ -13,9 +13,10 @@ CAPS_OLD := 'fastapi<0.118' 'cadwyn<6'
 VENV := .venv
 VENV_OLD := .venv-3.1
 VENV_NEXT := .venv-3.4
+VENV_LOWEST := .venv-lowest
 
 .DEFAULT_GOAL := help
-.PHONY: help venv venv-3.1 venv-3.4 test test-full lint types unit integration integration-3.1 \
+.PHONY: help venv venv-3.1 venv-3.4 test test-full lint types unit unit-pythons unit-lowest integration integration-3.1 \
 	integration-3.4 test-system mutants demo bench constraints build clean
 
 help:  ## list the targets
@@ -54,8 +55,13 @@ $(VENV)/.installed $(VENV_OLD)/.installed $(VENV_NEXT)/.installed: pyproject.tom
 	$(call install,$(@D),--constraint $(filter constraints/%,$^) --editable '.[dev]')
 	$(call compile,$(@D))
 
+# The lowest Airflow is the oldest. Only uv can resolve to the lowest; what libraries of libraries take is the newest.
+$(VENV_LOWEST)/.installed: pyproject.toml
+	$(call install,$(@D),--resolution lowest-direct --editable '.[dev]' $(CAPS_OLD))
+	$(call compile,$(@D))
+
 test-full: FULL := --full
-test-full: test  ## the same with every case of each kind, not only one
+test-full: test unit-pythons unit-lowest  ## the same with every case of each kind, all Pythons, and the oldest libraries
 
 test: lint types unit integration integration-3.1 integration-3.4 demo test-system  ## everything that CI runs
 
@@ -73,6 +79,13 @@ types: venv  ## types of the package, strictly
 
 unit: venv  ## tests without a running DAG
 	$(VENV)/bin/python $(PYTEST) --cov --cov-report=term:skip-covered tests/unit tests/model
+
+unit-pythons: venv  ## unit tests on every other Python from 3.11 to 3.13 that this machine has
+	@for found in $$($(VENV)/bin/python scripts/find_pythons.py); do \
+		$(MAKE) unit VENV=.venv-py$${found%%=*} PYTHON=$${found#*=} || exit 1; done
+
+unit-lowest: $(VENV_LOWEST)/.installed  ## unit tests with the lowest version of every library that pyproject.toml allows
+	$(VENV_LOWEST)/bin/python $(PYTEST) tests/unit
 
 integration: venv  ## DAGs run by dag.test() on the newest Airflow
 	$(VENV)/bin/python $(PYTEST) tests/integration
@@ -132,5 +145,5 @@ build: venv  ## wheel and source archive in dist/
 	$(VENV)/bin/python -m hatchling build
 
 clean:  ## remove environments, archives and caches
-	rm -rf $(VENV) $(VENV_OLD) $(VENV_NEXT) $(VENV_MUTANTS) .venv-resolve mutants dist build .demo .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VENV_OLD) $(VENV_NEXT) $(VENV_LOWEST) $(VENV_MUTANTS) .venv-py* .venv-resolve mutants dist build .demo .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

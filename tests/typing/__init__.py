@@ -1,0 +1,1 @@
+"""What a DAG file is typed as; mypy reads it, nothing runs it."""
