@@ -9,6 +9,7 @@ fsspec's own tests of a filesystem, all of them, against the emulator.
 from __future__ import annotations
 
 import pytest
+from fsspec.implementations.local import LocalFileSystem  # type: ignore[import-untyped]
 from fsspec.tests import abstract  # type: ignore[import-untyped]
 
 BUCKET = "music-1250000000"
@@ -20,6 +21,11 @@ class CosFixtures(abstract.AbstractFixtures):
     @pytest.fixture
     def fs(self, fs):
         return fs
+
+    @pytest.fixture
+    def local_fs(self):
+        """As in the suite, which up to 2025 had it in a form that pytest warns of."""
+        return LocalFileSystem(auto_mkdir=True)
 
     @pytest.fixture
     def fs_path(self):
