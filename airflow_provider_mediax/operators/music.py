@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from airflow_provider_mediax.arguments import as_object, as_objects, is_absent
 from airflow_provider_mediax.operators.music_base import FileMediaxOperator, MediaxOperator, TextMediaxOperator
-from airflow_provider_mediax.protocol.mediax import capabilities
+from airflow_provider_mediax.protocol.mediax.capabilities import listening, making
 from airflow_provider_mediax.protocol.names import exactly_one, refused
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class MusicTagOperator(MediaxOperator):
     :param tag_types: ``all``, or some of vocal, language, mood, genre, scene, bgm, intensity.
     """
 
-    computes = capabilities.MusicTag
+    computes = listening.MusicTag
 
     def __init__(self, *, tag_types: str | Sequence[str] = "all", **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -92,7 +92,7 @@ class MusicAsrOperator(MediaxOperator):
     :param confidence: 0 to 1; only lines above it are returned.
     """
 
-    computes = capabilities.MusicAsr
+    computes = listening.MusicAsr
 
     def __init__(self, *, confidence: float = 0.2, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -109,7 +109,7 @@ class MusicBeatOperator(FileMediaxOperator):
     :param split_num: meaning not seen; the access guide sends 3. None leaves it out.
     """
 
-    computes = capabilities.MusicBeat
+    computes = listening.MusicBeat
 
     def __init__(
         self,
@@ -130,13 +130,13 @@ class MusicBeatOperator(FileMediaxOperator):
 class MusicHighlightOperator(MediaxOperator):
     """Choruses of a track (section 9.2)."""
 
-    computes = capabilities.MusicHighlight
+    computes = listening.MusicHighlight
 
 
 class MusicStructureOperator(MediaxOperator):
     """Sections of a pop song (section 9.3)."""
 
-    computes = capabilities.MusicStructure
+    computes = listening.MusicStructure
 
 
 class MusicRecognitionOperator(MediaxOperator):
@@ -146,7 +146,7 @@ class MusicRecognitionOperator(MediaxOperator):
     :param output_num: 1 to 5 candidates.
     """
 
-    computes = capabilities.MusicRecognition
+    computes = listening.MusicRecognition
 
     def __init__(self, *, output_num: int = 1, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -156,7 +156,7 @@ class MusicRecognitionOperator(MediaxOperator):
 class SkipMusicIntroOperator(MediaxOperator):
     """Where the intro of a track ends (section 9.8)."""
 
-    computes = capabilities.SkipMusicIntro
+    computes = listening.SkipMusicIntro
 
 
 class MusicSeparationOperator(FileMediaxOperator):
@@ -166,7 +166,7 @@ class MusicSeparationOperator(FileMediaxOperator):
     :param method: ``TWO_STEMS``, ``FOUR_STEMS`` or ``FIVE_STEMS``, or its number.
     """
 
-    computes = capabilities.MusicSeparation
+    computes = listening.MusicSeparation
 
     def __init__(self, *, method: str | int = "TWO_STEMS", **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -181,7 +181,7 @@ class VocalMidiOperator(FileMediaxOperator):
     :param output_type: ``MIDI`` or ``JSON``, or its number.
     """
 
-    computes = capabilities.VocalMidi
+    computes = listening.VocalMidi
 
     def __init__(self, *, mode: str | int = "NORMAL", output_type: str | int = "MIDI", **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -201,7 +201,7 @@ class MusicComposeOperator(FileMediaxOperator):
     :param sound_effect: any number; the table of values was not seen.
     """
 
-    computes = capabilities.MusicCompose
+    computes = making.MusicCompose
 
     def __init__(
         self,
@@ -229,7 +229,7 @@ class MusicComposeHummingOperator(FileMediaxOperator):
     :param use_sieve: meaning not seen; None leaves it out.
     """
 
-    computes = capabilities.MusicComposeHumming
+    computes = making.MusicComposeHumming
 
     def __init__(self, *, song_quantity: int = 1, use_sieve: bool | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -248,7 +248,7 @@ class ImageBgmOperator(FileMediaxOperator):
     :param output_type: file type, any number; the table of values was not seen, the platform's default is mp3.
     """
 
-    computes = capabilities.ImageBgm
+    computes = making.ImageBgm
 
     def __init__(
         self,
@@ -278,7 +278,7 @@ class VideoBgmOperator(FileMediaxOperator):
     :param emotion: text, only with ``SINGLE_TRACK``; the platform's default is ``auto``, other values were not seen.
     """
 
-    computes = capabilities.VideoBgm
+    computes = making.VideoBgm
 
     def __init__(
         self, *, bgm_num: int = 1, mode: str | int = "SINGLE_TRACK", emotion: str | None = None, **kwargs: Any
@@ -299,7 +299,7 @@ class TextBgmOperator(TextMediaxOperator):
     :param genre: as in :class:`MusicComposeOperator`.
     """
 
-    computes = capabilities.TextBgm
+    computes = making.TextBgm
 
     def __init__(
         self,
@@ -327,7 +327,7 @@ class SingingCloningOperator(TextMediaxOperator):
     :param use_separate: take the singing out of the song first. Only with ``generate``.
     """
 
-    computes = capabilities.SingingCloning
+    computes = making.SingingCloning
 
     def __init__(
         self,
@@ -356,7 +356,7 @@ class VoiceCloningOperator(TextMediaxOperator):
     :param speech_rate: from 0 up, 1 is normal (observed: up to 2). Only with ``generate``.
     """
 
-    computes = capabilities.VoiceCloning
+    computes = making.VoiceCloning
 
     def __init__(
         self,

@@ -150,7 +150,7 @@ def test_a_submit_whose_answer_never_arrived_is_looked_up(run_dag, emulator, cli
 
 def test_a_second_job_of_one_marker_is_listed_beside_the_one_that_was_adopted(run_dag, emulator, cli):
     from airflow_provider_mediax.hooks.mediax import MediaxHook
-    from airflow_provider_mediax.protocol.mediax.capabilities import MusicTag
+    from airflow_provider_mediax.protocol.mediax.capabilities.listening import MusicTag
     from airflow_provider_mediax.protocol.mediax.request import CapabilityRequest, MediaxInput
 
     run = run_dag(tags("second"))

@@ -14,7 +14,7 @@ from airflow.sdk import DAG, ObjectStoragePath
 from airflow_provider_mediax import arguments
 from airflow_provider_mediax.exceptions import BadRequest
 from airflow_provider_mediax.operators.music import MusicTagOperator
-from airflow_provider_mediax.protocol.mediax.capabilities import MusicBeat, MusicTag
+from airflow_provider_mediax.protocol.mediax.capabilities.listening import MusicBeat, MusicTag
 
 
 @pytest.mark.parametrize(

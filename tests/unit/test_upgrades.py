@@ -17,7 +17,7 @@ from airflow.sdk.module_loading import import_string
 from airflow_provider_mediax.jobs.ownership import Acquisition, Identity
 from airflow_provider_mediax.jobs.stored import RECORD_KEY, JobEvent, Owner, Pending, Record, manifest
 from airflow_provider_mediax.protocol.ci.requests import AudioConfig, VoiceSeparationRequest
-from airflow_provider_mediax.protocol.mediax.capabilities import MusicAsr, MusicBeat
+from airflow_provider_mediax.protocol.mediax.capabilities.listening import MusicAsr, MusicBeat
 from airflow_provider_mediax.protocol.mediax.request import CapabilityRequest, MediaxInput
 from airflow_provider_mediax.results import rows
 from tests.unit.jobs.fake_platform import LONGEST_SEND, FakePlatform, service, tags_of

@@ -14,7 +14,7 @@ from sqlalchemy.exc import OperationalError
 from airflow_provider_mediax.cli import command as commands
 from airflow_provider_mediax.cli import connections, register
 from airflow_provider_mediax.hooks.mediax import MediaxHook
-from airflow_provider_mediax.protocol.mediax.capabilities import MusicTag
+from airflow_provider_mediax.protocol.mediax.capabilities.listening import MusicTag
 from airflow_provider_mediax.protocol.mediax.request import CapabilityRequest, MediaxInput
 from tests.audio import click_track
 from tests.unit.cli.said import run_command, secrets_of

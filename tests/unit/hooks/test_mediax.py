@@ -10,7 +10,8 @@ from airflow_provider_mediax.exceptions import AuthenticationFailed, BadRequest
 from airflow_provider_mediax.hooks.cos import CosHook
 from airflow_provider_mediax.hooks.mediax import MediaxHook
 from airflow_provider_mediax.protocol.job import JobState
-from airflow_provider_mediax.protocol.mediax.capabilities import MusicTag, SingingCloning, VoiceCloning
+from airflow_provider_mediax.protocol.mediax.capabilities.listening import MusicTag
+from airflow_provider_mediax.protocol.mediax.capabilities.making import SingingCloning, VoiceCloning
 from airflow_provider_mediax.protocol.mediax.gateway import Registration
 from airflow_provider_mediax.protocol.mediax.request import CapabilityRequest, MediaxInput
 from airflow_provider_mediax.results import rows

@@ -13,7 +13,7 @@ from airflow_provider_mediax.client.retry import PATIENT, Patience, Send, Transp
 from airflow_provider_mediax.exceptions import MediaxError
 from airflow_provider_mediax.protocol.exchange import Call, Flow, Reply
 from airflow_provider_mediax.protocol.job import JobList
-from airflow_provider_mediax.protocol.mediax.capabilities import MusicTag
+from airflow_provider_mediax.protocol.mediax.capabilities.listening import MusicTag
 from airflow_provider_mediax.protocol.mediax.gateway import Gateway, PlatformKeys
 from airflow_provider_mediax.protocol.mediax.request import CapabilityRequest, MediaxInput, Repository
 from airflow_provider_mediax.protocol.mediax.service import MediaxService

@@ -11,7 +11,7 @@ import pytest
 from airflow_provider_mediax.jobs.ownership import Acquisition, Identity
 from airflow_provider_mediax.operators.music import MusicTagOperator
 from airflow_provider_mediax.protocol.ci.requests import VoiceSeparationRequest
-from airflow_provider_mediax.protocol.mediax.capabilities import MusicTag
+from airflow_provider_mediax.protocol.mediax.capabilities.listening import MusicTag
 from airflow_provider_mediax.protocol.mediax.request import CapabilityRequest
 from airflow_provider_mediax.protocol.urls import CosAddress
 from tests.unit.jobs.fake_platform import LONGEST_SEND, FakePlatform, service

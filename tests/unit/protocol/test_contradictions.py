@@ -13,20 +13,21 @@ from airflow_provider_mediax.protocol.callbacks import read_mediax_callback
 from airflow_provider_mediax.protocol.exchange import unsigned
 from airflow_provider_mediax.protocol.job import JobState
 from airflow_provider_mediax.protocol.json_body import parse_json
-from airflow_provider_mediax.protocol.mediax.capabilities import (
-    CAPABILITIES,
-    Capability,
-    ImageBgm,
+from airflow_provider_mediax.protocol.mediax.capabilities import CAPABILITIES, Capability
+from airflow_provider_mediax.protocol.mediax.capabilities.listening import (
     MusicAsr,
     MusicBeat,
-    MusicCompose,
-    MusicComposeHumming,
     MusicHighlight,
     MusicSeparation,
     MusicStructure,
     MusicTag,
-    SingingCloning,
     SkipMusicIntro,
+)
+from airflow_provider_mediax.protocol.mediax.capabilities.making import (
+    ImageBgm,
+    MusicCompose,
+    MusicComposeHumming,
+    SingingCloning,
     TextBgm,
     VideoBgm,
     VoiceCloning,

@@ -14,7 +14,7 @@ from airflow_provider_mediax.protocol.ci.xml import read_xml
 from airflow_provider_mediax.protocol.cos_signature import CosKeys
 from airflow_provider_mediax.protocol.echo import contradicts, names_another
 from airflow_provider_mediax.protocol.mediax import gateway
-from airflow_provider_mediax.protocol.mediax.capabilities import MusicAsr, MusicBeat, MusicTag
+from airflow_provider_mediax.protocol.mediax.capabilities.listening import MusicAsr, MusicBeat, MusicTag
 from airflow_provider_mediax.protocol.mediax.gateway import Gateway, PlatformKeys
 from airflow_provider_mediax.protocol.mediax.request import CapabilityRequest, MediaxInput, Repository
 from airflow_provider_mediax.protocol.mediax.service import MediaxService

@@ -11,7 +11,8 @@ import pytest
 from airflow_provider_mediax.exceptions import BadRequest
 from airflow_provider_mediax.protocol import names
 from airflow_provider_mediax.protocol.ci.requests import VoiceSeparationRequest
-from airflow_provider_mediax.protocol.mediax.capabilities import MusicBeat, MusicTag, SingingCloning, TextBgm, VideoBgm
+from airflow_provider_mediax.protocol.mediax.capabilities.listening import MusicBeat, MusicTag
+from airflow_provider_mediax.protocol.mediax.capabilities.making import SingingCloning, TextBgm, VideoBgm
 from airflow_provider_mediax.protocol.mediax.gateway import Gateway, PlatformKeys
 from airflow_provider_mediax.protocol.mediax.request import CapabilityRequest, MediaxInput, RawRequest, Repository
 from airflow_provider_mediax.protocol.mediax.service import MediaxService

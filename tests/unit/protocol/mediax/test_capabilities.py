@@ -7,16 +7,10 @@ from typing import Any
 import pytest
 
 from airflow_provider_mediax.exceptions import BadRequest
-from airflow_provider_mediax.protocol.mediax.capabilities import (
-    CAPABILITIES,
-    TAG_TYPES,
-    MusicAsr,
-    MusicBeat,
-    MusicTag,
-    SingingCloning,
-    VoiceCloning,
-)
+from airflow_provider_mediax.protocol.mediax.capabilities import CAPABILITIES
 from airflow_provider_mediax.protocol.mediax.capabilities.base import PartlySeenTable, Table, choice
+from airflow_provider_mediax.protocol.mediax.capabilities.listening import TAG_TYPES, MusicAsr, MusicBeat, MusicTag
+from airflow_provider_mediax.protocol.mediax.capabilities.making import SingingCloning, VoiceCloning
 
 
 def test_the_registry_knows_each_capability_by_its_name_on_the_wire() -> None:

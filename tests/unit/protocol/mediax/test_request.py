@@ -7,12 +7,10 @@ from typing import Any
 import pytest
 
 from airflow_provider_mediax.exceptions import BadRequest
-from airflow_provider_mediax.protocol.mediax.capabilities import (
-    Capability,
-    MusicAsr,
-    MusicBeat,
+from airflow_provider_mediax.protocol.mediax.capabilities import Capability
+from airflow_provider_mediax.protocol.mediax.capabilities.listening import MusicAsr, MusicBeat, MusicTag
+from airflow_provider_mediax.protocol.mediax.capabilities.making import (
     MusicCompose,
-    MusicTag,
     SingingCloning,
     TextBgm,
     VoiceCloning,
