@@ -85,12 +85,5 @@ def cheapest_server() -> Iterator[str]:
         process.stdin.close()
 
 
-def connection(host: str, **extra: object) -> str:
-    """Return a connection to a server that checks nothing, as JSON."""
-    keys = {"gateway_source": "s", "gateway_secret_id": "id", "gateway_secret_key": "a-gateway-key"}
-    fields = {"conn_type": "mediax", "host": host, "login": "a-platform-id", "password": "a-platform-key"}
-    return json.dumps({**fields, "extra": {**keys, **extra}})
-
-
 if __name__ == "__main__":
     asyncio.run(_serve())
