@@ -11,11 +11,11 @@ from airflow_provider_mediax.client.stop import StopSignal
 from airflow_provider_mediax.exceptions import Stopped, Unavailable
 from airflow_provider_mediax.hooks.base import pacing_of
 from airflow_provider_mediax.hooks.cloud_infinite import CloudInfiniteHook
-from tests.unit.hooks.test_cloud_infinite import edited, separation  # noqa: F401 - a fixture
+from tests.integration.hooks.test_cloud_infinite import separation
 
 
 @pytest.fixture
-def hook(edited):  # noqa: F811
+def hook(edited):
     edited().pause_queue()
     made = CloudInfiniteHook(stop=StopSignal())
     yield made
@@ -42,7 +42,7 @@ def test_what_a_kill_interrupts_holds_nothing_that_the_cancel_needs(hook):
         assert hook.run_apart(hook.service.describe([job.id]), 3.0)[job.id].state_name == "Cancel"
 
 
-def test_a_service_that_does_not_answer_holds_a_kill_up_no_longer_than_told(edited):  # noqa: F811
+def test_a_service_that_does_not_answer_holds_a_kill_up_no_longer_than_told(edited):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         edited(cos_endpoint=f"http://127.0.0.1:{silent.getsockname()[1]}")
         hook = CloudInfiniteHook()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 
 import pytest
@@ -11,24 +10,8 @@ from airflow_provider_mediax.exceptions import AuthenticationFailed, BadRequest,
 from airflow_provider_mediax.hooks.cloud_infinite import CloudInfiniteHook
 from airflow_provider_mediax.protocol.ci.requests import AudioConfig, VoiceSeparationRequest
 from airflow_provider_mediax.protocol.job import JobState
-from tests.audio import click_track
 
 CONNECTION = "AIRFLOW_CONN_MEDIAX_DEFAULT"
-
-
-@pytest.fixture
-def edited(mediax_emulator, monkeypatch):
-    """Return a function that sets the emulator's connection with some fields changed."""
-
-    def edit(**changes):
-        connection = json.loads(mediax_emulator.connection_json())
-        connection["extra"].update(changes)
-        monkeypatch.setenv(CONNECTION, json.dumps(connection))
-        return mediax_emulator
-
-    edit()
-    mediax_emulator.put_object("a.wav", click_track(seconds=1))
-    return edit
 
 
 def separation(**options) -> VoiceSeparationRequest:
