@@ -20,9 +20,9 @@ from airflow_provider_mediax.cli import connection_fields
 from airflow_provider_mediax.cli.connect import SECTIONS
 from airflow_provider_mediax.cli.connection_fields import FIELDS
 from airflow_provider_mediax.hooks.connection import SECRET_EXTRAS
+from tests.integration.cli.test_commands import stored
 from tests.unit.cli.said import run_command, secrets_of
 from tests.unit.cli.terminal import Terminal
-from tests.unit.cli.test_commands import stored
 
 ROOT = Path(__file__).resolve().parents[3]
 MORE = [name for name in FIELDS if name not in ("port", "description") and name not in sum(SECTIONS.values(), ())]

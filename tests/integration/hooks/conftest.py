@@ -1,0 +1,26 @@
+"""The emulator's connection with changes."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.audio import click_track
+
+CONNECTION = "AIRFLOW_CONN_MEDIAX_DEFAULT"
+
+
+@pytest.fixture
+def edited(mediax_emulator, monkeypatch):
+    """Return a function that sets the emulator's connection with some fields changed."""
+
+    def edit(**changes):
+        connection = json.loads(mediax_emulator.connection_json())
+        connection["extra"].update(changes)
+        monkeypatch.setenv(CONNECTION, json.dumps(connection))
+        return mediax_emulator
+
+    edit()
+    mediax_emulator.put_object("a.wav", click_track(seconds=1))
+    return edit
