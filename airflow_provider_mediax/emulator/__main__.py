@@ -20,7 +20,7 @@ _EXTRA = ("librosa", "soundfile", "numpy")
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """
-    Run the emulator until it is told to stop; return the exit code.
+    Run the emulator until a signal stops it; return the exit code.
 
     :param arguments: of the command line, default those of the process.
     """

@@ -19,7 +19,7 @@ class Emulator:
     """
     MediaX, Cloud Infinite, COS and the control interface.
 
-    :param analysis: decodes and listens; closed by whoever made it.
+    :param analysis: decodes and listens; closed by its maker.
     """
 
     def __init__(self, world: World, analysis: Analysis) -> None:

@@ -1,4 +1,4 @@
-"""Running an emulator until it is told to stop."""
+"""Running an emulator until a signal stops it."""
 
 from __future__ import annotations
 

@@ -108,7 +108,7 @@ INSTEAD: Mapping[str, Refusal | Interference] = {
     "504": Refusal(504, "InternalError", "Gateway Time-out."),
     "slow_down": Refusal(503, "SlowDown", "Please reduce your request rate."),
     "unauthorized": Refusal(401, "InvalidAuthorization", "HMAC signature does not match."),
-    "error_response": Refusal(200, "InvalidArgument", "The emulator was told to refuse this request."),
+    "error_response": Refusal(200, "InvalidArgument", "A test decided that this request is refused."),
     "html": Interference(200, "text/html", PAGE),
     "html_403": Interference(403, "text/html", PAGE),
     "json_error": Interference(503, "application/json", json.dumps({"error": {"message": "upstream is away"}})),

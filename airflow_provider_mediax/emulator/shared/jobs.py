@@ -237,7 +237,7 @@ class JobBoard(Generic[J]):
         route = self._life.routes[outcome]
         for state in route:
             if state is self._life.failed:
-                raise WorkFailed("the emulator was told to let this job fail")
+                raise WorkFailed("a test decided that this job fails")
             self._enter(job, state)
             if state is self._life.running:
                 await self._run(job, span, does_work=outcome == "COMPLETED")

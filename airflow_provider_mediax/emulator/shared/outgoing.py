@@ -1,7 +1,7 @@
 """
 Requests that the emulator itself makes, for the inputs of jobs and for callbacks.
 
-Their addresses are given by whoever submits a job, so they lead no further than the emulator's documentation says: to
+The caller who submits a job gives their addresses, so they lead no further than the emulator's documentation says: to
 loopback, where tests serve files, and to public addresses; never by a redirect.
 """
 

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from airflow_provider_mediax.emulator.shared.spoiling import Spoiling
 
 DEFAULT_DURATION = 1.0
-"""Seconds from submission to the end of a job, unless told otherwise."""
+"""Seconds from submission to the end of a job, unless a test decides otherwise."""
 
 WAITING_SHARE = 0.2
-"""Part of a job's duration before it starts, unless told otherwise."""
+"""Part of a job's duration before it starts, unless a test decides otherwise."""
 
 OUTCOMES = ("COMPLETED", "ERROR", "CANCELED", "NEVER", "UNKNOWN")
 """What a test may decide about a job's end. NEVER goes on processing, UNKNOWN stays in a state without a name."""

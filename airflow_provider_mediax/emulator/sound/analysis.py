@@ -81,7 +81,7 @@ def warm_up_tracker() -> None:
     Load and compile what beat tracking needs, by tracking one second of clicks.
 
     One emulator at a time: two that compile into the same installation at once can leave code there that crashes
-    whoever loads it.
+    every process that loads it.
     """
     import numpy as np
     import soundfile

@@ -38,7 +38,7 @@ class _Child:
     async def run(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         try:
             future = self._executor.submit(work, *args, **kwargs)
-        except BrokenExecutor:  # it died while it had nothing to do, or over an input whose call is told below
+        except BrokenExecutor:  # it died while it had nothing to do, or over an input whose call fails below
             self._executor = self._start()
             self.warm_up()
             future = self._executor.submit(work, *args, **kwargs)

@@ -192,7 +192,7 @@ def test_an_unknown_kind_is_refused_with_the_known_ones(mediax_emulator: MediaxE
     assert all(kind in str(caught.value) for kind in KINDS)
 
 
-def test_a_storm_of_one_seed_hits_the_same_requests_again_and_ends_when_told(
+def test_a_storm_of_one_seed_hits_the_same_requests_again_and_ends_when_asked(
     mediax_emulator: MediaxEmulator, platform: Platform
 ) -> None:
     seen = []

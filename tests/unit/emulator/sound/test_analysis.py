@@ -25,7 +25,7 @@ def hold(held: multiprocessing.synchronize.Event) -> None:
 def test_only_one_emulator_at_a_time_compiles_and_one_that_dies_gives_way(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Two that compile into one installation at once can leave code there that crashes whoever loads it."""
+    """Two that compile into one installation at once can leave code there that crashes every process that loads it."""
     monkeypatch.setenv("TMPDIR", str(tmp_path))  # the lock lies there: emulators of other tests hold theirs meanwhile
     context = multiprocessing.get_context("spawn")
     first, second = context.Event(), context.Event()
