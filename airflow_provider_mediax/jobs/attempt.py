@@ -22,12 +22,10 @@ from airflow_provider_mediax.exceptions import (
     ProtocolError,
     ResultMissing,
     Stopped,
-    Throttled,
-    Unavailable,
     WaitTimeout,
 )
 from airflow_provider_mediax.jobs.cancellation import cancel_flow, describe_outcome
-from airflow_provider_mediax.jobs.ending import require_success
+from airflow_provider_mediax.jobs.ending import given_up, require_success
 from airflow_provider_mediax.jobs.manifest import Manifest
 from airflow_provider_mediax.jobs.ownership import Acquisition, Identity, Log, Owned, RecordStore
 from airflow_provider_mediax.jobs.schedule import durations_of
@@ -220,7 +218,7 @@ class Attempt(Generic[R]):
             elif isinstance(said.error, AnswerTooLarge):
                 job = self._wait_here(pending, job)  # a worker reads more than a triggerer
             elif said.error is not None:
-                raise _given_up(said.error, pending)
+                raise given_up(said.error).about(job_id=pending.job_id, marker=pending.marker)
             else:
                 self._log.warning("The event says nothing about the end of job %s; waiting on", pending.job_id)
         return self._go_on(pending, job)
@@ -438,15 +436,6 @@ class Attempt(Generic[R]):
 
     def _note_uncanceled(self, error: MediaxError) -> None:
         self._log.warning("Canceling the job failed: %s", error.what)
-
-
-def _given_up(error: MediaxError, pending: Pending) -> MediaxError:
-    """Return what the triggerer gave the wait up for; the job was read meanwhile, so it is lost to nobody."""
-    if not isinstance(error, (Throttled, Unavailable, ProtocolError)):
-        given_up = ProtocolError(f"The wait in the triggerer was given up: {error.what}", **error.facts())
-        given_up.__cause__ = error
-        error = given_up
-    return error.about(job_id=pending.job_id, marker=pending.marker)
 
 
 def _retryable(error: MediaxError, pending: Pending) -> MediaxError:

@@ -89,11 +89,12 @@ class JobSensor(WaitingSensor):
 
     def read_event(self, event: object) -> tuple[str, MediaxError | None]:
         """Return what an event says of our job; of another one it says nothing."""
+        from airflow_provider_mediax.jobs.ending import given_up
         from airflow_provider_mediax.jobs.stored import JobEvent
 
         job_id, _ = self._target()
         said = JobEvent.read(event, job_id)
-        return said.status, said.error.about(job_id=job_id) if said.error else None
+        return said.status, given_up(said.error).about(job_id=job_id) if said.error else None
 
     def _target(self) -> tuple[str, Owner | None]:
         """Return the id to wait for and, if a manifest was given, whose job it is."""
