@@ -20,6 +20,8 @@ from airflow_provider_mediax.protocol.mediax.gateway import Gateway, PlatformKey
 from airflow_provider_mediax.protocol.mediax.request import Repository
 from airflow_provider_mediax.protocol.mediax.results import read_result
 from airflow_provider_mediax.protocol.mediax.service import MediaxService
+from airflow_provider_mediax.protocol.rows import COMMON
+from airflow_provider_mediax.results import schema
 from tests.capability_cases import CASES, Case, label
 from tests.unit.protocol.helpers import repositories, rows_of, wired
 
@@ -123,3 +125,13 @@ def test_an_answer_becomes_rows_of_its_schema(case: Case):
     view = read_result(read_job({"id": "1", "state": 3, "outputs": [output]}, "GetJob"), repositories({}))
     row, *_ = rows_of(view.capability, view.result)
     assert row == {"capability": case.name, "schema_version": 1, **case.row}
+
+
+@by_case
+def test_the_columns_of_a_capability_are_named_and_typed_by_its_schema(case: Case):
+    types = {"text": str, "integer": int, "number": float}
+    own = schema(case.name).columns[len(COMMON) :]
+    assert list(case.row) == [column.name for column in own]
+    for column in own:
+        assert case.row[column.name] is None or isinstance(case.row[column.name], types[column.type])
+        assert column.meaning
