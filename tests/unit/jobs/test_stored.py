@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import copy
 import json
+import time
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from types import SimpleNamespace
@@ -225,11 +227,21 @@ def test_an_event_tells_states_and_class_and_facts_of_an_error():
     assert read.error.what == "Waiting was given up after an error (Unavailable; the log of the trigger says more)"
 
 
+@pytest.fixture
+def elsewhere(monkeypatch):
+    """This machine's clock on the wall is neither UTC nor the service's."""
+    with monkeypatch.context() as patched:
+        patched.setenv("TZ", "America/Los_Angeles")
+        time.tzset()
+        yield
+    time.tzset()
+
+
 OWNER = Owner(dag_id="d", run_id="r", task_id="t", map_index=3)
 
 
 @pytest.mark.parametrize("owner", [OWNER, None])
-def test_a_manifest_says_all_that_is_known_of_a_job(owner):
+def test_a_manifest_says_all_that_is_known_of_a_job(owner, elsewhere):
     class Service:
         name = "a service"
 
@@ -237,8 +249,9 @@ def test_a_manifest_says_all_that_is_known_of_a_job(owner):
             place = Place(content_id="c", bucket="b-1", region="r")
             return SimpleNamespace(capability="beat", input="cos://b-1/a", place=place, result={"n": 1}, files=["f"])
 
-    noon = datetime(2026, 11, 21, 12, 0, 5, 700_000, tzinfo=timezone(timedelta(hours=8)))
-    moments = {"created_at": noon, "completed_at": noon}
+    created = datetime(2026, 11, 21, 12, 0, 5, 700_000, tzinfo=timezone(timedelta(hours=8)))
+    minute = timedelta(minutes=1)
+    moments = {"created_at": created, "started_at": created + minute, "completed_at": created + 2 * minute}
     job = Job(id="job-1", state=JobState.SUCCEEDED, state_name="Success", marker="mx1-a", **moments)
     made = manifest(Service(), job, owner, reattached=True)
     assert made == {
@@ -252,12 +265,13 @@ def test_a_manifest_says_all_that_is_known_of_a_job(owner):
         "owner": {"dag_id": "d", "run_id": "r", "task_id": "t", "map_index": 3} if owner else None,
         "input": "cos://b-1/a",
         "created_at": "2026-11-21T04:00:05Z",
-        "started_at": None,
-        "completed_at": "2026-11-21T04:00:05Z",
+        "started_at": "2026-11-21T04:01:05Z",
+        "completed_at": "2026-11-21T04:02:05Z",
         "place": {"content_id": "c", "bucket": "b-1", "region": "r"},
         "result": {"n": 1},
         "files": ["f"],
     }
+    assert manifest(Service(), replace(job, started_at=None), owner, reattached=True)["started_at"] is None
     assert owner_in(read_manifest("job_id", made)) == owner
     assert owner_in({"owner": {"dag_id": "d"}}) is owner_in({"owner": "d"}) is None
 
