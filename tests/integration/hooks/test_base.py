@@ -11,7 +11,7 @@ from airflow_provider_mediax.client.stop import StopSignal
 from airflow_provider_mediax.exceptions import Stopped, Unavailable
 from airflow_provider_mediax.hooks.base import pacing_of
 from airflow_provider_mediax.hooks.cloud_infinite import CloudInfiniteHook
-from tests.unit.hooks.separations import separation
+from tests.integration.hooks.separations import separation
 
 
 @pytest.fixture

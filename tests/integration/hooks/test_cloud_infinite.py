@@ -9,7 +9,7 @@ import pytest
 from airflow_provider_mediax.exceptions import AuthenticationFailed, BadRequest, Unavailable
 from airflow_provider_mediax.hooks.cloud_infinite import CloudInfiniteHook
 from airflow_provider_mediax.protocol.job import JobState
-from tests.unit.hooks.separations import separation
+from tests.integration.hooks.separations import separation
 
 
 def test_a_job_is_submitted_found_described_and_canceled(edited):
