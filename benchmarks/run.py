@@ -56,6 +56,7 @@ def main() -> int:
     names = given.names or list(TITLES)
     if unknown := sorted(set(names) - set(TITLES)):
         parser.error(f"there is no {', '.join(unknown)}")
+    os.environ["PYTHONPATH"] = str(HERE.parent)
     size = ["--quick"] if given.quick else ["--full"] if given.full else []
     machine = (
         f"Airflow {version('apache-airflow')}, aiohttp {version('aiohttp')}, Python {platform.python_version()}, "

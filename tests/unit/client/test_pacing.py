@@ -138,3 +138,22 @@ def test_the_clock_is_corrected_by_a_day_at_most(seconds: float) -> None:
 def test_a_key_is_never_shown() -> None:
     pacing = shared_pacing("mediax", "pacing-test.example", "AKIDexample77", 10)
     assert "AKIDexample77" not in repr(pacing) + repr(vars(pacing))
+
+
+def test_places_are_counted_without_being_taken():
+    pacing = Pacing(10.0)
+    assert pacing.room(100.0, 0.0) == BURST
+    assert pacing.room(100.0, 0.5) == BURST + 5
+    for _ in range(BURST):
+        assert pacing.reserve(100.0) == 0
+    assert pacing.room(100.0, 0.05) == 0
+    assert pacing.free_in(100.0) == pytest.approx(0.1)
+    assert pacing.room(100.0, 0.25) == 2
+    assert pacing.rate == pytest.approx(10)
+
+
+def test_while_the_service_holds_calls_one_may_find_out_for_how_long():
+    pacing = Pacing(10.0)
+    pacing.hold(60.0, 100.0, submits_only=False)
+    assert pacing.room(100.0, 0.05) == 1
+    assert pacing.free_in(100.0) == 0
