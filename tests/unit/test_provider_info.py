@@ -32,7 +32,6 @@ EXTRAS = {
     "cos_token",
     "cos_region",
     "cos_bucket",
-    "bucket_regions",
     "cos_endpoint",
     "namespace",
     "requests_per_second",

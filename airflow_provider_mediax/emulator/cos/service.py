@@ -128,14 +128,12 @@ class CosEndpoint:
 
         async def act() -> web.Response:
             try:
-                response = self._act(target, body, record.action)
+                return self._act(target, body, record.action)
             except CosError as error:
-                response = error_answer(target, error.status, error.code, error.message)
+                return error_answer(target, error.status, error.code, error.message)
             except StoreFull as error:
                 full = CosError("EmulatorFull", str(error))
-                response = error_answer(target, full.status, full.code, full.message)
-            response.headers.setdefault("x-cos-request-id", request_id())  # what answers in the place of COS has none
-            return response
+                return error_answer(target, full.status, full.code, full.message)
 
         def refuse(refusal: Refusal) -> web.Response:
             match refusal.status:
@@ -147,7 +145,10 @@ class CosEndpoint:
                     return error_answer(target, 503, "SlowDown", refusal.message)
             return error_answer(target, refusal.status, refusal.code, refusal.message)
 
-        return await self._world.faults.answer(request, record, act, refuse)
+        response = await self._world.faults.answer(request, record, act, refuse)
+        if not response.prepared:
+            response.headers.setdefault("x-cos-request-id", request_id())
+        return response
 
     def read(self, target: RequestTarget) -> bytes:
         """
