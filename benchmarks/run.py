@@ -39,7 +39,7 @@ triggerer's own work for a trigger (its database, its supervisor), and answers l
 How to read the first table: *delay* is the time from a job's end to the question that found it, or, for a job that
 ended before its trigger may yield an event, from that moment. *cold* is a process that has seen no job end, *warm* one
 that has seen 500. *oracle* knows when each job ends and asks once. *blind* knows no more than a limiter can: it asks
-without a moment lost for the job that was asked for longest ago;
+without a moment lost for the job that was asked for longest ago.
 
 How to read the second: *turn* is the CPU time of the event loop's dearest turn. With Airflow imported, Python's full
 garbage collection alone takes most of it, whatever the triggers do; it walks over everything that is loaded.

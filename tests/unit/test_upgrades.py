@@ -73,7 +73,10 @@ def test_a_trigger_stored_by_another_version_is_made_and_waits_for_the_same(vers
     trigger = import_string(row["class"])(**row["arguments"], retired_since=1)
     classpath, arguments = trigger.serialize()
     assert classpath == row["class"]
-    assert arguments == row["arguments"]
+    # What a later version has added says nothing about a trigger that was stored without it.
+    assert {name: value for name, value in arguments.items() if value is not None or name in row["arguments"]} == (
+        row["arguments"]
+    )
 
 
 @by_version

@@ -6,6 +6,7 @@ import fcntl
 import os
 import pty
 import select
+import signal
 import subprocess
 import sys
 import termios
@@ -18,8 +19,9 @@ PATIENCE = 120.0
 
 
 def _take_terminal() -> None:
-    """Make standard input the terminal of the new session, so that Ctrl-C reaches it."""
+    """Make standard input the terminal of the new session, so that Ctrl-C reaches it, also from a background job."""
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class Terminal:
