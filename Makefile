@@ -111,7 +111,7 @@ VENV_MUTANTS := .venv-mutants
 
 mutants: $(VENV_MUTANTS)/.installed  ## break the code and see what the tests miss; ARGS=<files of the package>
 	$(VENV_MUTANTS)/bin/python -m mutmut run --max-children $(or $(CORES),2) $(subst /,.,$(ARGS:.py=.*))
-	@$(VENV_MUTANTS)/bin/python -m mutmut results | grep -v ': not checked$$' || echo "Every mutant was noticed."
+	@$(VENV_MUTANTS)/bin/python -m mutmut results | grep -Ev ': (not checked|timeout)$$' || echo "Every mutant was noticed."
 
 $(VENV_MUTANTS)/.installed: $(VENV)/.installed
 	$(PYTHON) -m venv --clear $(VENV_MUTANTS)

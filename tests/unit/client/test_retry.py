@@ -687,3 +687,68 @@ def test_who_hears_of_an_attempt_may_keep_it_back() -> None:
     steps, result = run(call(Repeat.NEVER, about_to_send=refuse), [answer(200)])
     assert sends(steps) == []
     assert result.what == "the intent could not be written"
+
+
+def carried_out(repeat: Repeat, answers: list[Reply | TransportFailure]) -> tuple[list[float], Reply | MediaxError]:
+    """Drive one call on a clock that only its pauses and its sends of 3 s move; return the pauses and the end."""
+    now, paused = 100.0, []
+
+    def flow() -> Flow[Reply]:
+        reply = yield call(repeat)
+        assert reply is not None
+        return reply
+
+    steps = attempts(flow(), Pacing(1e6), PATIENT, lambda: now)
+    step = next(steps)
+    try:
+        while True:
+            if isinstance(step, Pause):
+                paused.append(step.seconds)
+                now += step.seconds
+                step = steps.send(None)
+                continue
+            now += 3.0
+            outcome = answers.pop(0)
+            step = steps.throw(outcome) if isinstance(outcome, TransportFailure) else steps.send(outcome)
+    except StopIteration as end:
+        return paused, end.value
+    except MediaxError as error:
+        return paused, error
+
+
+def test_an_error_says_when_the_request_was_sent_that_it_is_about() -> None:
+    paused, lost = carried_out(Repeat.NEVER, [NOT_SENT, LOST])
+    assert isinstance(lost, Unavailable)
+    assert lost.sent_at == 103.0 + paused[0]
+
+
+def test_pauses_for_a_rate_limit_that_names_none_double() -> None:
+    paused, end = carried_out(Repeat.NEVER, [*[answer(429)] * 4, answer(200)])
+    assert isinstance(end, Reply)
+    for pause, shortest in zip(paused, (1, 2, 4, 8), strict=True):
+        assert shortest <= pause <= 1.1 * shortest
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "told"),
+    [
+        (503, {"retry_after": "20"}, 20.0),
+        (503, {"retry_after": "3600"}, 300.0),
+        (503, {}, None),
+        (404, {"retry_after": "20"}, None),
+        (200, {"retry_after": "20"}, None),
+    ],
+)
+def test_a_flow_hears_for_how_long_an_outage_is_to_last(
+    status: int, headers: dict[str, str], told: float | None
+) -> None:
+    _, end = carried_out(Repeat.NEVER, [answer(status, **headers)])
+    assert isinstance(end, Reply)
+    assert end.retry_after == told
+
+
+def test_the_end_of_an_outage_may_be_a_date_of_an_answer_without_one() -> None:
+    _, end = carried_out(Repeat.NEVER, [answer(503, retry_after=formatdate(time.time() + 200, usegmt=True))])
+    assert isinstance(end, Reply)
+    assert end.retry_after is not None
+    assert 0 < end.retry_after <= 200

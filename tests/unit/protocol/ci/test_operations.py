@@ -74,7 +74,10 @@ class TestCalls:
     def test_what_cannot_be_part_of_a_host_is_refused(self, wrong):
         with pytest.raises(BadRequest) as refused:
             ci(**wrong)
-        assert "secret" not in str(refused.value)
+        ((field, value),) = wrong.items()
+        field = "cos_endpoint" if field == "endpoint" else field
+        shown = "(an unreadable address)" if value.endswith(":99999") else value.replace("user:secret@", "")
+        assert refused.value.what.partition(" is refused: ")[0].endswith(f"{field}={shown!r}")
 
     def test_every_attempt_is_signed_anew_with_the_services_time(self):
         _, (call,) = drive(submitted(ci(), request(), MARKER), answer(job_xml("j1")))
@@ -349,6 +352,13 @@ class TestCancel:
             drive(ci().cancel(["j"] * 11))
 
 
+class TestDone:
+    @pytest.mark.parametrize("reply", [Reply(300, {}, b""), Reply(302, {}, b""), xml("<html>")])
+    def test_only_a_plain_success_is_one_and_the_error_names_what_was_asked(self, reply):
+        with pytest.raises(MediaxError, match="CancelJobs"):
+            drive(ci().cancel(["j1"]), reply)
+
+
 class TestTemplates:
     def test_a_template_is_created_as_the_reference_has_it(self):
         audio = AudioConfig(codec="aac", sample_rate=44100, bitrate=128, channels=4)
@@ -356,7 +366,7 @@ class TestTemplates:
         template, (call,) = drive(ci().create_template("TemplateName", "IsAudio", audio), reply)
         expected = published("template_create_request.xml").decode().partition("?>")[2]
         assert call.body.decode() == "".join(line.strip() for line in expected.splitlines())
-        assert template.id == "t1460606b9752148c4ab182f55163ba7cd"
+        assert (template.id, template.category) == ("t1460606b9752148c4ab182f55163ba7cd", "Custom")
 
     @pytest.mark.parametrize("name", ["", "a" * 65, "a b", "a/b", "a.b"])
     def test_a_name_outside_the_rules_is_refused(self, name):
@@ -429,6 +439,11 @@ class TestService:
         assert found is active
         assert call.headers["Host"] == "ci.ap-guangzhou.myqcloud.com"
         assert query(call)["bucketNames"] == "music-1250000000"
+
+    @pytest.mark.parametrize("member", ["BucketId", "Name"])
+    def test_activation_is_known_by_either_name_of_a_bucket(self, member):
+        reply = answer(f"<AsrBucketList><{member}>music-1250000000</{member}></AsrBucketList>")
+        assert drive(ci().activation(), reply)[0] is True
 
 
 class TestErrors:
