@@ -205,7 +205,7 @@ async def test_passing_faults_are_borne_and_others_are_told_by_class_only(emulat
     assert (await event_of(trigger("in/deep/b.wav")))["status"] == "found"
     emulator.fail_next("HeadObject", "503", times=3)
     event = await event_of(trigger("in/deep/b.wav"))
-    assert (event["status"], event["error"]["class"], event["error"]["status"]) == ("error", "CosUnavailable", 503)
+    assert (event["status"], event["error"]["class"], event["error"]["status"]) == ("error", "Unavailable", 503)
     assert "what" not in event["error"]
 
     def broken(*_):
