@@ -18,10 +18,11 @@ import pytest
 from airflow.sdk import ObjectStoragePath
 
 from airflow_provider_mediax.client.retry import ONE_TRY
-from airflow_provider_mediax.exceptions import AuthenticationFailed, BadRequest, ProtocolError, Unavailable
+from airflow_provider_mediax.exceptions import AuthenticationFailed, BadRequest, NotFound, ProtocolError, Unavailable
 from airflow_provider_mediax.hooks import cos, cos_files
 from airflow_provider_mediax.hooks.cos import CosHook
 from airflow_provider_mediax.protocol.cos_answers import Target
+from airflow_provider_mediax.results import rows
 
 MIB = 1024 * 1024
 
@@ -533,3 +534,35 @@ class TestAddresses:
         hook.write_bytes(f"cos://{self.BUCKET}/a", b"1")
         assert hook.read_bytes(f"cos://{self.BUCKET}/a") == b"1"
         hook.close()
+
+
+def test_files_in_another_region_open_by_their_addresses(mediax_emulator, monkeypatch):
+    bucket, region = "music-1250000000", "ap-guangzhou"
+    mediax_emulator.put_object("out/a.json", b"{}")
+    elsewhere = with_fields(mediax_emulator, cos_region="ap-beijing")
+    monkeypatch.setenv("AIRFLOW_CONN_MEDIAX_DEFAULT", elsewhere)
+    with pytest.raises(FileNotFoundError):
+        ObjectStoragePath(f"cos://mediax_default@{bucket}/out/a.json").read_bytes()
+    with pytest.raises(NotFound, match=r"in region ap-beijing.*bucket_regions"):
+        CosHook().read_bytes("out/a.json")
+    named = with_fields(mediax_emulator, cos_region="ap-beijing", bucket_regions={bucket: region})
+    monkeypatch.setenv("AIRFLOW_CONN_MEDIAX_DEFAULT", named)
+    monkeypatch.setenv("AIRFLOW_CONN_ELSEWHERE", named)
+    assert CosHook().read_bytes("out/a.json") == b"{}"
+    assert ObjectStoragePath(f"cos://elsewhere@{bucket}/out/a.json").read_bytes() == b"{}"
+
+
+def test_a_large_result_is_read_in_the_region_of_its_manifest(mediax_emulator, monkeypatch):
+    mediax_emulator.put_object("out/job-1.result.json", b'{"musicTagV2": {}}')
+    monkeypatch.setenv("AIRFLOW_CONN_MEDIAX_DEFAULT", with_fields(mediax_emulator, cos_region="ap-beijing"))
+    manifest = {
+        "schema": 1,
+        "service": "mediax",
+        "capability": "musicTagV2",
+        "job_id": "job-1",
+        "result": {"uri": "cos://music-1250000000/out/job-1.result.json"},
+        "place": {"bucket": "music-1250000000", "region": "ap-guangzhou"},
+    }
+    rows(manifest)
+    with pytest.raises(NotFound, match="bucket_regions"):
+        rows({**manifest, "place": {}})

@@ -114,6 +114,15 @@ def test_bad_input_is_refused_and_named(emulator, options, field):
 
 
 @pytest.mark.parametrize("deferrable", [True, False])
+def test_a_switch_that_is_neither_true_nor_false_is_refused(emulator, deferrable):
+    for wrong in ("no", "{{ wildcard }}", 2):
+        with pytest.raises(BadRequest, match=r"^wildcard="):
+            sensor("in/*", wildcard=wrong, deferrable=deferrable).execute(context())
+    assert actions(emulator) == []
+    assert sensor("in/*.wav", wildcard="True", min_size=1, deferrable=deferrable).execute(context()) == ADDRESSES
+
+
+@pytest.mark.parametrize("deferrable", [True, False])
 def test_a_bucket_that_does_not_exist_is_refused_at_once(emulator, deferrable):
     """Asked for an object in it, COS does not tell this from an object that is not there yet."""
     with pytest.raises(BadRequest, match="There is no cos://nobody-1250000000/"):
