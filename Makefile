@@ -61,9 +61,9 @@ $(VENV_LOWEST)/.installed: pyproject.toml
 	$(call compile,$(@D))
 
 test-full: FULL := --full
-test-full: test unit-pythons unit-lowest  ## the same with every case of each kind, all Pythons, and the oldest libraries
+test-full: test integration-3.4 unit-pythons unit-lowest  ## the same with every case of each kind, all Pythons, and the oldest libraries
 
-test: lint types unit integration integration-3.1 integration-3.4 demo test-system  ## everything that CI runs
+test: lint types unit integration integration-3.1 demo test-system  ## everything that CI runs
 
 # Most tests wait more than they compute, so two cores carry four processes; WORKERS=0 runs them in one.
 WORKERS ?= 4
