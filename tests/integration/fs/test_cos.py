@@ -11,6 +11,7 @@ import fsspec
 import pytest
 from airflow.sdk import ObjectStoragePath
 
+from airflow_provider_mediax.client.retry import PATIENT
 from airflow_provider_mediax.exceptions import AuthenticationFailed, MediaxError, Unavailable
 from airflow_provider_mediax.fs.cos import CosFile, CosFileSystem
 
@@ -204,10 +205,9 @@ def test_a_with_block_that_ends_by_an_error_leaves_nothing(fs, mediax_emulator, 
 
 
 def test_a_write_that_fails_removes_its_parts(fs, mediax_emulator):
-    fs._hook(BUCKET)._retries = 0
     file = fs.open(f"{BUCKET}/a", "wb", block_size=MIB)
     file.write(b"x" * MIB)
-    mediax_emulator.fail_next("UploadPart", "503")
+    mediax_emulator.fail_next("UploadPart", "500", times=PATIENT.attempts)
     with pytest.raises(Unavailable):
         file.write(b"x" * MIB)
     file.close()

@@ -541,8 +541,9 @@ def test_files_in_another_region_open_by_their_addresses(mediax_emulator, monkey
     mediax_emulator.put_object("out/a.json", b"{}")
     elsewhere = with_fields(mediax_emulator, cos_region="ap-beijing")
     monkeypatch.setenv("AIRFLOW_CONN_MEDIAX_DEFAULT", elsewhere)
+    monkeypatch.setenv("AIRFLOW_CONN_ASTRAY", elsewhere)  # a filesystem is kept for each connection of a process
     with pytest.raises(FileNotFoundError):
-        ObjectStoragePath(f"cos://mediax_default@{bucket}/out/a.json").read_bytes()
+        ObjectStoragePath(f"cos://astray@{bucket}/out/a.json").read_bytes()
     with pytest.raises(NotFound, match=r"in region ap-beijing.*bucket_regions"):
         CosHook().read_bytes("out/a.json")
     named = with_fields(mediax_emulator, cos_region="ap-beijing", bucket_regions={bucket: region})
