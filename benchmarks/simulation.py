@@ -14,14 +14,13 @@ import argparse
 import asyncio
 import math
 import random
-import selectors
 import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -30,6 +29,7 @@ from airflow_provider_mediax.jobs.schedule import KEPT, Durations
 from airflow_provider_mediax.jobs.waiting import Outcome, Wait
 from airflow_provider_mediax.jobs.watcher import Opened, Watcher
 from airflow_provider_mediax.protocol.job import Job, JobState
+from tests.unit.jobs.virtual_time import VirtualLoop
 
 HOLD_BACK = 11.0
 """Seconds in which a trigger yields no event, with Airflow's default heartbeat."""
@@ -51,29 +51,6 @@ SHAPES: Mapping[str, Callable[[random.Random], float]] = {
     "two log-normal": lambda rng: _two(rng) * math.exp(rng.gauss(0.0, 0.15)),
 }
 """How long a job takes, as a multiple of d: 0.8 to 1.2; sigma 0.5; 0.5 or 1.5, each within 5 %, or with sigma 0.15."""
-
-
-class _Selector(selectors.DefaultSelector):
-    """Lets the time pass instead of waiting."""
-
-    now = 0.0
-
-    def select(self, timeout: float | None = None) -> list[Any]:
-        if timeout is None:
-            raise RuntimeError("everybody waits, and nothing will ever happen")
-        self.now += max(0.0, timeout)
-        return super().select(0)
-
-
-class VirtualLoop(asyncio.SelectorEventLoop):
-    """An event loop whose clock begins at 0 and moves only when everybody waits."""
-
-    def __init__(self) -> None:
-        self._virtual = _Selector()
-        super().__init__(self._virtual)
-
-    def time(self) -> float:
-        return self._virtual.now
 
 
 @dataclass

@@ -7,6 +7,8 @@ own.
 
 from __future__ import annotations
 
+from airflow_provider_mediax.emulator.shared.errors import CodedError
+
 STATUS = {
     "AccessDenied": 403,
     "CIRoleNotExist": 400,
@@ -28,19 +30,10 @@ STATUS = {
 """HTTP status by error code."""
 
 
-class CiError(Exception):
-    """
-    An error answer.
+class CiError(CodedError):
+    """An error answer of Cloud Infinite."""
 
-    :param code: one of :data:`STATUS`.
-    :raises KeyError: it is none of them.
-    """
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.status = STATUS[code]
-        self.code = code
-        self.message = message
+    statuses = STATUS
 
 
 def invalid(message: str) -> CiError:

@@ -7,6 +7,8 @@ own.
 
 from __future__ import annotations
 
+from airflow_provider_mediax.emulator.shared.errors import CodedError
+
 STATUS = {
     "AccessDenied": 403,
     "BadDigest": 400,
@@ -32,16 +34,7 @@ STATUS = {
 """HTTP status by error code."""
 
 
-class CosError(Exception):
-    """
-    An error answer.
+class CosError(CodedError):
+    """An error answer of COS."""
 
-    :param code: one of :data:`STATUS`.
-    :raises KeyError: it is none of them.
-    """
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.status = STATUS[code]
-        self.code = code
-        self.message = message
+    statuses = STATUS
