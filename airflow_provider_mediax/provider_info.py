@@ -120,6 +120,10 @@ def _connection_fields() -> dict[str, dict[str, Any]]:
         "cos_token": _secret("COS session token", "Token of a temporary COS key; empty for a lasting one."),
         "cos_region": _text("COS region", "Region of the bucket and of Cloud Infinite."),
         "cos_bucket": _text("COS bucket", "Default bucket, with the account number at its end."),
+        "bucket_regions": _text(
+            "Regions of other buckets",
+            'Buckets that lie elsewhere than the COS region, as JSON: {"files-1250000000": "ap-beijing"}.',
+        ),
         "cos_endpoint": _text(
             "COS endpoint",
             "Address (scheme://host:port) that COS and Cloud Infinite requests are sent to, while the Host header and "

@@ -71,24 +71,27 @@ def rows(manifest: Manifest | Mapping[str, Any], mediax_conn_id: str = "mediax_d
         "input": stored.get("input"),
     }
     found: list[Row] = []
-    for capability, view, own in _outputs(stored["capability"], _result(stored["result"], mediax_conn_id)):
+    for capability, view, own in _outputs(stored["capability"], _result(stored, mediax_conn_id)):
         reader = result_of(capability)
         facts = {**common, **own, "capability": capability, "schema_version": reader.version}
         found += [{**facts, **row} for row in reader.rows(view)]
     return found
 
 
-def _result(result: Mapping[str, Any], conn_id: str) -> dict[str, Any]:
-    """Return a manifest's result, read from COS if it lies there."""
+def _result(manifest: Mapping[str, Any], conn_id: str) -> dict[str, Any]:
+    """Return a manifest's result, read from COS if it lies there, in the region of the job's files."""
+    from airflow_provider_mediax.jobs.stored import place_in
     from airflow_provider_mediax.protocol.json_body import parse_json
     from airflow_provider_mediax.protocol.urls import cos_address
 
+    result, place = manifest["result"], place_in(manifest)
     address = cos_address(str(result.get("uri"))) if set(result) == {"uri"} else None
     if address is None:
         return dict(result)
     from airflow_provider_mediax.hooks.cos import CosHook
 
-    cos = CosHook(conn_id, bucket=address.bucket)
+    region = place.region if place.bucket == address.bucket else None
+    cos = CosHook(conn_id, bucket=address.bucket, region=region)
     try:
         read = parse_json(cos.read_bytes(address.key), f"What lies at {address}")
     finally:

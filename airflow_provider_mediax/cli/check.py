@@ -9,6 +9,7 @@ from dataclasses import asdict
 
 from airflow_provider_mediax.cli.command import Exit, command
 from airflow_provider_mediax.cli.printing import print_rows
+from airflow_provider_mediax.client.retry import PATIENT
 from airflow_provider_mediax.exceptions import MediaxError
 from airflow_provider_mediax.hooks.connection import MediaxConnection
 from airflow_provider_mediax.hooks.cos import CosHook
@@ -57,7 +58,7 @@ def _bucket(connection: MediaxConnection) -> Finding:
     if not (connection.cos.secret_id or connection.cos.secret_key):
         return Finding(part, "not set up", "the connection has no cos_secret_id and cos_secret_key")
     try:
-        with closing(CosHook.opened(connection, retries=3)) as hook:
+        with closing(CosHook.opened(connection, patience=PATIENT)) as hook:
             hook.check_bucket()
             hook.has_prefix(f"{NOBODYS_MARKER}/")
             says = f"the objects of {hook.bucket} can be listed; only a job shows whether they can be written"

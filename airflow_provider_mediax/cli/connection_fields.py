@@ -90,6 +90,8 @@ def read_fields(file: str, conn_id: str) -> dict[str, Value]:
     given = {name: value for name, value in content.items() if name not in AIRFLOWS_OWN} | extra
     if not given.get("schema"):  # an export has it, empty
         given.pop("schema", None)
+    if isinstance(regions := given.get("bucket_regions"), dict):
+        given["bucket_regions"] = json.dumps(regions)  # as the form writes it
     for name, value in given.items():
         if name not in FIELDS:
             raise BadRequest(f"A connection has no field {name!r}", advice=_suggestion(name))

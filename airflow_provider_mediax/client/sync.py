@@ -5,6 +5,7 @@ from __future__ import annotations
 import _thread
 import threading
 import time
+from collections.abc import Callable, Generator
 from concurrent.futures import Future, wait
 from typing import TYPE_CHECKING, TypeVar
 
@@ -14,7 +15,7 @@ from airflow_provider_mediax.client.retry import PATIENT, Patience, Send, Transp
 from airflow_provider_mediax.client.stop import StopSignal
 from airflow_provider_mediax.client.transport import Transport, names_host
 from airflow_provider_mediax.exceptions import MediaxError, Stopped, Unreachable
-from airflow_provider_mediax.protocol.exchange import Flow, Repeat, Reply
+from airflow_provider_mediax.protocol.exchange import Flow, Pause, Repeat, Reply
 
 if TYPE_CHECKING:
     import requests
@@ -28,6 +29,35 @@ MAX_BODY = 64 * 1024 * 1024
 
 _CHUNK = 64 * 1024
 _TICK = 0.2  # seconds between two looks at the stop signal while an answer is awaited
+
+
+def drive(
+    steps: Generator[Send | Pause, Reply | None, T], send: Callable[[Send], Reply], pause: Callable[[float], object]
+) -> T:
+    """
+    Carry the steps of :func:`attempts` out in this thread, and return the flow's result.
+
+    :param send: sends once; raises TransportFailure if no complete answer arrives.
+    :param pause: waits for so many seconds.
+    """
+    try:
+        step = next(steps)
+        while True:
+            if isinstance(step, Send):
+                try:
+                    reply = send(step)
+                except TransportFailure as failure:
+                    step = steps.throw(failure)
+                else:
+                    step = steps.send(reply)
+            else:
+                pause(step.seconds)
+                step = steps.send(None)
+    except StopIteration as end:
+        result: T = end.value
+        return result
+    finally:
+        steps.close()
 
 
 class SyncClient:
@@ -56,27 +86,7 @@ class SyncClient:
         if self._closed:
             flow.close()
             raise Unreachable("The client is closed, so nothing was sent")
-        steps = attempts(flow, self._pacing, patience)
-        try:
-            step = next(steps)
-            while True:
-                if isinstance(step, Send):
-                    if self._stop is not None and self._stop.is_set():
-                        raise Stopped(f"The task was killed before {step.call.action} was sent")
-                    try:
-                        reply = self._send(step)
-                    except TransportFailure as failure:
-                        step = steps.throw(failure)
-                    else:
-                        step = steps.send(reply)
-                else:
-                    self.pause(step.seconds)
-                    step = steps.send(None)
-        except StopIteration as end:
-            result: T = end.value
-            return result
-        finally:
-            steps.close()
+        return drive(attempts(flow, self._pacing, patience), self._attempt, self.pause)
 
     def pause(self, seconds: float) -> None:
         """
@@ -101,6 +111,17 @@ class SyncClient:
 
     def __exit__(self, *exc: object) -> None:
         self.close()
+
+    def _attempt(self, step: Send) -> Reply:
+        """
+        Send once, unless the task was killed.
+
+        :raises Stopped: the stop signal was set before.
+        :raises TransportFailure: no complete answer arrived.
+        """
+        if self._stop is not None and self._stop.is_set():
+            raise Stopped(f"The task was killed before {step.call.action} was sent")
+        return self._send(step)
 
     def _send(self, step: Send) -> Reply:
         """
@@ -154,7 +175,7 @@ def _answer(session: requests.Session, transport: Transport, step: Send, followe
     except (TransportFailure, MediaxError) as error:
         answer.set_exception(error)
     except Exception as error:  # noqa: BLE001 - a hostile answer may raise anything in a library
-        answer.set_exception(TransportFailure(_reason(error), sent=followed.sent))
+        answer.set_exception(TransportFailure(reason_of(error), sent=followed.sent))
 
 
 def _exchange(session: requests.Session, transport: Transport, step: Send) -> Reply:
@@ -174,7 +195,7 @@ def _exchange(session: requests.Session, transport: Transport, step: Send) -> Re
         return body.reply(response.status_code, response.headers.items())
 
 
-def _reason(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
     """Name a failure by the classes of its causes; their texts may hold the address, and with it a secret."""
     cause: object = error.args[0] if error.args else None
     cause = getattr(cause, "reason", None) or cause

@@ -225,7 +225,7 @@ class JobHook(BaseHook, Generic[S]):
             return result
         directory, slash, _ = first.key.rpartition("/")
         address = first._replace(key=f"{directory}{slash}{job.id}.result.json")
-        cos = CosHook(self.mediax_conn_id, bucket=address.bucket)
+        cos = CosHook(self.mediax_conn_id, bucket=address.bucket, region=self.service.promised(job).region)
         try:
             cos.write_bytes(address.key, json.dumps(result, ensure_ascii=False).encode())
         finally:

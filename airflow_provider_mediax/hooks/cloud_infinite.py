@@ -33,7 +33,8 @@ class CloudInfiniteHook(JobHook[CloudInfiniteService]):
     def service_of(cls, connection: MediaxConnection, bucket: str | None, region: str | None) -> CloudInfiniteService:
         """Return the bucket's jobs with a connection's keys."""
         cos = connection.cos
-        place = {"cos_bucket": bucket or cos.bucket or "", "cos_region": region or cos.region or ""}
+        bucket = bucket or cos.bucket
+        place = {"cos_bucket": bucket or "", "cos_region": region or cos.region_of(bucket) or ""}
         for name, value in place.items():
             if not value:
                 raise BadRequest.field(name, value, f"connection {connection.conn_id} needs it for Cloud Infinite.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from airflow_provider_mediax.exceptions import BadRequest
 from airflow_provider_mediax.protocol.cos_signature import CosKeys
 from airflow_provider_mediax.protocol.mediax.gateway import GatewayKeys
 from airflow_provider_mediax.protocol.mediax.request import Repository
+from airflow_provider_mediax.protocol.names import broken, refused
 
 DEFAULT_HOST = "https://api.mediax.tencent.com"
 DEFAULT_CONN_ID = "mediax_default"
@@ -33,6 +35,7 @@ class CosSettings:
     What COS and Cloud Infinite need.
 
     :param endpoint: ``scheme://host:port`` that requests are sent to while they name the service's own host.
+    :param bucket_regions: regions of buckets that lie elsewhere than ``region``, by bucket.
     """
 
     secret_id: str | None = field(default=None, repr=False)
@@ -41,6 +44,11 @@ class CosSettings:
     region: str | None = None
     bucket: str | None = None
     endpoint: str | None = None
+    bucket_regions: Mapping[str, str] = field(default_factory=dict)
+
+    def region_of(self, bucket: str | None) -> str | None:
+        """Return the region that a bucket lies in, None if the connection names none."""
+        return self.bucket_regions.get(bucket or "") or self.region
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +112,15 @@ class MediaxConnection:
         """
         fields = _Fields(conn_id, extra)
         base_url = _base_url(conn_id, connection.host, connection.port)
+        cos = CosSettings(
+            secret_id=fields.text("cos_secret_id"),
+            secret_key=fields.text("cos_secret_key"),
+            token=fields.text("cos_token"),
+            region=fields.name("cos_region"),
+            bucket=fields.name("cos_bucket"),
+            endpoint=fields.name("cos_endpoint"),
+            bucket_regions=fields.bucket_regions(),
+        )
         return cls(
             conn_id=conn_id,
             base_url=base_url,
@@ -114,8 +131,9 @@ class MediaxConnection:
             gateway_keys=fields.gateway_keys(),
             repository=Repository(
                 content_id=fields.text("content_id"),
-                bucket=fields.text("cos_bucket"),
-                region=fields.text("cos_region"),
+                bucket=cos.bucket,
+                region=cos.region,
+                bucket_regions=cos.bucket_regions,
                 conn_id=conn_id,
             ),
             namespace=fields.text("namespace"),
@@ -126,14 +144,7 @@ class MediaxConnection:
                 proxy=fields.text("proxy"),
                 verify=fields.verify(),
             ),
-            cos=CosSettings(
-                secret_id=fields.text("cos_secret_id"),
-                secret_key=fields.text("cos_secret_key"),
-                token=fields.text("cos_token"),
-                region=fields.text("cos_region"),
-                bucket=fields.text("cos_bucket"),
-                endpoint=fields.text("cos_endpoint"),
-            ),
+            cos=cos,
         )
 
     def cos_keys(self) -> CosKeys:
@@ -161,6 +172,32 @@ class _Fields:
     def text(self, name: str) -> str | None:
         value = self._extra.get(name)
         return str(value).strip() or None if value is not None else None
+
+    def name(self, name: str) -> str | None:
+        """Return a name that the requests hold to the same rule."""
+        value = self.text(name)
+        if value is not None and (rule := broken(name, value)):
+            raise refused(name, value, f"in connection {self._conn_id}, {rule}")
+        return value
+
+    def bucket_regions(self) -> dict[str, str]:
+        """Return regions by bucket: an object in the extra's JSON, and its text where the form wrote it."""
+        name = "bucket_regions"
+        value = self._extra.get(name)
+        if isinstance(value, str):
+            try:
+                value = json.loads(value.strip() or "{}")
+            except ValueError:
+                value = [value]
+        if not value:
+            return {}
+        rule = 'it must be a JSON object of buckets and their regions, such as {"files-1250000000": "ap-beijing"}.'
+        if not isinstance(value, Mapping):
+            raise self._refused(name, value[0] if isinstance(value, list) else value, rule)
+        for bucket, region in value.items():
+            if broken("cos_bucket", bucket) or broken("cos_region", region):
+                raise self._refused(name, {bucket: region}, rule)
+        return dict(value)
 
     def path(self, name: str, default: str) -> str:
         value = self.text(name) or default

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import logging
 import math
 import os
 import re
 import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
-from airflow_provider_mediax.exceptions import BadRequest, MediaxError
+from airflow_provider_mediax.exceptions import BadRequest, MediaxError, NotFound, ProtocolError
+from airflow_provider_mediax.hooks.cos_client import CHUNK, CosAnswer, CosClient
 from airflow_provider_mediax.hooks.cos_objects import CosObject, described
-
-if TYPE_CHECKING:
-    from airflow_provider_mediax.hooks.cos import CosHook
+from airflow_provider_mediax.protocol.cos_answers import Target
 
 PART_SIZE = 16 * 1024 * 1024
 """Bytes of a part of a large file. A transfer holds at most one part per thread in memory."""
@@ -39,7 +39,8 @@ THREADS = 4
 PROGRESS_SECONDS = 10.0
 """How often a long transfer says how far it is."""
 
-CHUNK = 1024 * 1024
+log = logging.getLogger(__name__)
+
 _MD5 = re.compile(r"[0-9a-f]{32}")
 
 
@@ -50,17 +51,18 @@ class MultipartUpload:
     Nothing can be seen under the key before :meth:`complete`; unfinished uploads cost storage until they are aborted.
     """
 
-    def __init__(self, hook: CosHook, key: str, content_type: str | None = None) -> None:
-        self._hook = hook
-        self._key = key
+    def __init__(self, client: CosClient, target: Target, content_type: str | None = None) -> None:
+        self._client = client
+        self._target = target
         # Tells this upload's object from one that somebody else wrote, should the answer to the last call be lost.
         self._mark = uuid.uuid4().hex
         options: dict[str, Any] = {"Metadata": {_UPLOAD_MARK: self._mark}}
         if content_type:
             options["ContentType"] = content_type
-        answer = hook._ask("write", key, "create_multipart_upload", Key=key, **options)
-        with hook._errors("write", key):
-            self._id = str(answer["UploadId"])
+        answer = client.ask("write", target, "create_multipart_upload", Key=target.key, **options)
+        self._id = str(answer.said.get("UploadId") or "")
+        if not self._id:
+            raise ProtocolError(f"COS began an upload to {target} without giving it an id")
         self._etags: dict[int, str] = {}
 
     def send_part(self, number: int, data: bytes) -> None:
@@ -70,13 +72,18 @@ class MultipartUpload:
         :param number: from 1 to 10 000.
         """
         answer = self._do("upload_part", PartNumber=number, Body=data, EnableMD5=True)
-        self._etags[number] = described(self._key, answer).etag
+        self._etags[number] = described(self._target.key, answer.headers).etag
 
-    def copy_part(self, part: Part, source: Mapping[str, str]) -> int:
+    def copy_part(self, part: Part, source: Target) -> int:
         """Let COS copy a part from another object, and return its size."""
         span = f"bytes={part.start}-{part.start + part.size - 1}"
-        answer = self._do("upload_part_copy", PartNumber=part.number, CopySource=dict(source), CopySourceRange=span)
-        self._etags[part.number] = described(self._key, answer).etag
+        answer = self._do(
+            "upload_part_copy", PartNumber=part.number, CopySource=copy_source(source), CopySourceRange=span
+        )
+        etag = answer.said.get("ETag")
+        if not etag:
+            raise ProtocolError(f"The answer about a part of {self._target} lacks what COS always says")
+        self._etags[part.number] = str(etag)
         return part.size
 
     def complete(self) -> None:
@@ -85,7 +92,7 @@ class MultipartUpload:
         try:
             self._do("complete_multipart_upload", MultipartUpload={"Part": parts})
         except BadRequest as error:
-            # The SDK repeats the call when its answer was lost; the second one finds the upload gone.
+            # The call is repeated when its answer was lost; the second one finds the upload gone.
             if error.code != "NoSuchUpload" or not self._is_there():
                 raise
 
@@ -95,17 +102,25 @@ class MultipartUpload:
             self._do("abort_multipart_upload")
         except MediaxError as error:
             if error.code != "NoSuchUpload":
-                self._hook.log.warning("Parts of an upload to %s were left behind: %s", self._key, error.what)
+                log.warning("Parts of an upload to %s were left behind: %s", self._target, error.what)
 
-    def _do(self, method: str, **arguments: Any) -> Any:
-        return self._hook._ask("write", self._key, method, Key=self._key, UploadId=self._id, **arguments)
+    def _do(self, method: str, **arguments: Any) -> CosAnswer:
+        return self._client.ask("write", self._target, method, Key=self._target.key, UploadId=self._id, **arguments)
 
     def _is_there(self) -> bool:
-        found = self._hook._found(self._key)
-        return found is not None and found.headers.get(_UPLOAD_MARK) == self._mark
+        try:
+            found = self._client.ask("look at", self._target, "head_object", Key=self._target.key)
+        except NotFound:
+            return False
+        return found.headers.get(_UPLOAD_MARK) == self._mark
 
 
 _UPLOAD_MARK = "x-cos-meta-mediax-upload"
+
+
+def copy_source(source: Target) -> dict[str, str]:
+    """Return an object as the SDK takes it for the source of a copy."""
+    return {"Bucket": source.bucket, "Key": source.key, "Region": source.region}
 
 
 class Part(NamedTuple):

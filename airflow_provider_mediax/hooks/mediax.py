@@ -146,12 +146,15 @@ class MediaxHook(JobHook[MediaxService]):
 
 def _presigner(connection: MediaxConnection) -> Callable[[CosAddress], str] | None:
     """Return what makes passing addresses of objects outside the repository, None if the keys for that are missing."""
-    region = connection.cos.region
-    if not (region and connection.cos.secret_id and connection.cos.secret_key):
+    cos = connection.cos
+    if not ((cos.region or cos.bucket_regions) and cos.secret_id and cos.secret_key):
         return None
     keys = connection.cos_keys()
 
     def presign(address: CosAddress) -> str:
+        region = cos.region_of(address.bucket)
+        if region is None:
+            raise BadRequest.field("cos_region", "", f"connection {connection.conn_id} needs it to sign {address}.")
         headers = {"host": urlsplit(object_url(address, region)).netloc}
         query = presigned_query(
             keys, "GET", f"/{address.key}", headers=headers, now=time.time(), ahead=PRESIGNED_SECONDS

@@ -96,7 +96,7 @@ class CosStore:
     """
     COS with a connection's keys, asked quickly and never in vain: every question has an answer or a reason.
 
-    :param region: of the buckets; None means the connection's.
+    :param region: of the buckets; None means what the connection says of each.
     :param killed: once it is true, nothing more is asked.
     :param clock: seconds.
     """
@@ -114,12 +114,10 @@ class CosStore:
             connect_timeout=min(own.connect_timeout, CALL_SECONDS),
             read_timeout=min(own.read_timeout, CALL_SECONDS),
         )
-        self._connection = replace(connection, transport=quick)
-        self._region = region
+        self._hook = CosHook.opened(replace(connection, transport=quick), region=region)
         self._killed = killed
         self._clock = clock
         self._last_question = clock() + LAST_QUESTION
-        self._hooks: dict[str, CosHook] = {}
 
     def look(self, addresses: Sequence[CosAddress]) -> Findings:
         """
@@ -127,8 +125,6 @@ class CosStore:
 
         :raises Stopped: the task was killed.
         """
-        for bucket in {address.bucket for address in addresses}:
-            self._hook(bucket)  # made here: the threads only read them
         with ThreadPoolExecutor(THREADS, thread_name_prefix="outputs") as pool:
             try:
                 return dict(zip(addresses, pool.map(self._look, addresses), strict=True))
@@ -142,22 +138,16 @@ class CosStore:
 
         :raises Stopped: the task was killed.
         """
-        answer = self._answer(self._hook(bucket).head_bucket)
+        answer = self._answer(lambda: self._hook.head_bucket(bucket))
         return answer if isinstance(answer, MediaxError) else None
 
     def close(self) -> None:
         """Close all connections."""
-        for hook in self._hooks.values():
-            hook.close()
-
-    def _hook(self, bucket: str) -> CosHook:
-        if bucket not in self._hooks:
-            self._hooks[bucket] = CosHook.opened(self._connection, bucket, self._region)
-        return self._hooks[bucket]
+        self._hook.close()
 
     def _look(self, address: CosAddress) -> Finding:
         def size() -> int:
-            return self._hook(address.bucket).head(address.key).size
+            return self._hook.head(str(address)).size
 
         answer = self._answer(size)
         if isinstance(answer, NotFound):
@@ -185,6 +175,6 @@ def _unset(connection: MediaxConnection, promise: Promise) -> list[str]:
     needed = {
         "cos_secret_id": cos.secret_id,
         "cos_secret_key": cos.secret_key,
-        "cos_region": promise.region or cos.region,
+        "cos_region": promise.region or all(cos.region_of(address.bucket) for address in promise.addresses),
     }
     return [name for name, value in needed.items() if not value]

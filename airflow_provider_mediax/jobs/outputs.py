@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol, TypeAlias
 
-from airflow_provider_mediax.exceptions import MediaxError, Unavailable
+from airflow_provider_mediax.exceptions import MediaxError, Throttled, Unavailable
 from airflow_provider_mediax.protocol.exchange import Flow, Pause
 from airflow_provider_mediax.protocol.service import Promise
 from airflow_provider_mediax.protocol.urls import CosAddress
@@ -116,7 +116,7 @@ def judge(promise: Promise, found: Findings) -> Verdict:
 
 def _may_change(finding: Finding) -> bool:
     """Tell whether a further look may see something else."""
-    return finding in (Seen.MISSING, Seen.EMPTY) or isinstance(finding, Unavailable)
+    return finding in (Seen.MISSING, Seen.EMPTY) or isinstance(finding, (Unavailable, Throttled))
 
 
 def _sentence(address: CosAddress, seen: Seen) -> str:

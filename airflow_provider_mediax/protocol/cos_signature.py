@@ -14,9 +14,13 @@ from types import MappingProxyType
 from urllib.parse import quote
 
 from airflow_provider_mediax.exceptions import BadRequest
+from airflow_provider_mediax.protocol.urls import shown_line
 
 BACKDATED = 60
 """Seconds that a signature begins before ``now``, so that a clock ahead by less does no harm."""
+
+SIGNATURE_SECONDS = 600
+"""How long a signature holds: longer than a request takes, short enough to be worth little in a log."""
 
 NOTHING: Mapping[str, str] = MappingProxyType({})
 
@@ -43,6 +47,10 @@ class CosKeys:
         for name, value in (("cos_secret_id", self.secret_id), ("cos_token", self.token or "")):
             if not (value.isascii() and value.isprintable()):
                 raise BadRequest.field(name, "***", "a header carries printable ASCII characters only.")
+
+    def hide(self, said: str) -> str:
+        """Blank the keys and the signatures of addresses in what an answer repeats, and return it as one line."""
+        return shown_line(said, (self.secret_id, self.secret_key, self.token))
 
 
 def authorization(

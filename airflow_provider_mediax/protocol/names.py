@@ -110,6 +110,17 @@ def _web_address(text: str) -> Broken:
     return None if is_one else rule
 
 
+def _endpoint(text: str) -> Broken:
+    rule = "it must read scheme://host:port."
+    try:
+        parts = urlsplit(text)
+        bare = parts.path in ("", "/") and not (parts.query or parts.fragment or "@" in parts.netloc)
+        is_one = parts.scheme in ("http", "https") and bool(parts.hostname) and bare and parts.port != 0
+    except ValueError:  # no such port
+        is_one = False
+    return None if is_one else rule
+
+
 def _callback(text: str) -> Broken:
     return "it must be an address without spaces." if " " in text else _web_address(text)
 
@@ -158,6 +169,7 @@ FIELDS: Mapping[str, Allowed] = MappingProxyType(
         "region": _REGION,
         "output_region": _REGION,
         "cos_region": _REGION,
+        "cos_endpoint": Allowed(_endpoint),
         "template_id": _ID,
         "queue_id": _ID,
         "job_id": _ID,
@@ -227,6 +239,25 @@ def own_address(name: str, text: str, conn_id: str | None) -> CosAddress | None:
     return address
 
 
+def object_key(key: str) -> str:
+    """
+    Return an object's key as COS stores it, without the slash that paths of the platform begin with.
+
+    Any key is taken that can be sent: users' objects bear names which :data:`FIELDS` would refuse for a new file.
+
+    :raises BadRequest: such a key would address the bucket or another object, or is too long.
+    """
+    name = key.lstrip("/")
+    # Of a dot at the end the HTTP library would make the folder above; inside a key the SDK protects it.
+    if not name or name.rpartition("/")[2] in (".", ".."):
+        raise refused("key", key, "it must name an object.")
+    if _HALF_CHARACTER.search(name):
+        raise refused("key", key, "it holds half a character.")
+    if rule := _too_long(name, KEY_LIMIT):
+        raise refused("key", key, rule)
+    return name
+
+
 def check_json(name: str, value: object) -> None:
     """
     Refuse what could not be sent as JSON and read back as the same: an object's keys must be text, numbers finite.
@@ -294,7 +325,7 @@ def suggestion(value: object, choices: Collection[str]) -> str:
 
 def refused(name: str, value: object, rule: str) -> BadRequest:
     """Describe a refused argument; of an address in it, user, password and query are hidden."""
-    is_address = name.rpartition(".")[2] in ("url", "callback") and isinstance(value, str)
+    is_address = name.rpartition(".")[2] in ("url", "callback", "cos_endpoint") and isinstance(value, str)
     return BadRequest.field(name, shown_url(str(value)) if is_address else shown(value), rule)
 
 

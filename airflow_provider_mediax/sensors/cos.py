@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_mediax.arguments import as_addresses, as_int, as_text
+from airflow_provider_mediax.arguments import as_addresses, as_bool, as_int, as_text
 from airflow_provider_mediax.exceptions import BadRequest
 from airflow_provider_mediax.sensors.base import WaitingSensor
 
@@ -13,7 +14,9 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
 
     from airflow_provider_mediax.exceptions import MediaxError
-    from airflow_provider_mediax.triggers.cos import CosKeyTrigger, Wanted
+    from airflow_provider_mediax.hooks.cos import CosHook
+    from airflow_provider_mediax.hooks.cos_search import Search
+    from airflow_provider_mediax.triggers.cos import CosKeyTrigger
 
 
 class CosKeySensor(WaitingSensor):
@@ -25,7 +28,8 @@ class CosKeySensor(WaitingSensor):
     :param key: a key or ``cos://[conn_id@]bucket/key``, also as an ``ObjectStoragePath`` (its bucket wins, ``conn_id``
         can only be ``mediax_conn_id``), or several, which all must exist.
     :param bucket: bucket with its APPID; default: the connection's.
-    :param region: region of the buckets; default: the connection's.
+    :param region: region of the buckets; default: what the connection's ``bucket_regions`` says of a bucket, else its
+        ``cos_region``.
     :param wildcard: take keys as patterns, each of which must match at least one object: ``*`` stands for any
         characters, slashes included, ``?`` for one, ``[abc]`` for one of them. What comes before the first of these
         is the prefix that is listed: make it long. Not templated.
@@ -53,23 +57,16 @@ class CosKeySensor(WaitingSensor):
         self.min_size = min_size
 
     def prepare(self) -> None:
-        """Refuse a bucket that does not exist: asked for an object, COS does not say that it is the bucket."""
-        from airflow_provider_mediax.hooks.cos import CosHook
-        from airflow_provider_mediax.triggers.cos import hooks_of
-
-        region = as_text("region", self.region)
-        with hooks_of(lambda bucket: CosHook(self.mediax_conn_id, bucket, region)) as hook_of:
-            for bucket in dict.fromkeys(address.bucket for address in self._wanted().addresses):
-                hook_of(bucket).check_bucket()
+        """Refuse a bucket that does not exist."""
+        search = self._search()
+        with closing(self._hook()) as hook:
+            search.check_buckets(hook)
 
     def look(self) -> list[str] | None:
         """Return the addresses found, None as long as something is missing."""
-        from airflow_provider_mediax.hooks.cos import CosHook
-        from airflow_provider_mediax.triggers.cos import hooks_of
-
-        region = as_text("region", self.region)
-        with hooks_of(lambda bucket: CosHook(self.mediax_conn_id, bucket, region)) as hook_of:
-            found: list[str] | None = self._wanted().look(hook_of)
+        search = self._search()
+        with closing(self._hook()) as hook:
+            found = search.look(hook)
         self.log.info("%s: %s", self.key, "waiting" if found is None else f"{len(found)} found")
         return found
 
@@ -77,13 +74,13 @@ class CosKeySensor(WaitingSensor):
         """Return the trigger that waits for the objects."""
         from airflow_provider_mediax.triggers.cos import CosKeyTrigger
 
-        wanted = self._wanted()
+        search = self._search()
         return CosKeyTrigger(
             conn_id=self.mediax_conn_id,
-            addresses=[str(address) for address in wanted.addresses],
+            addresses=[str(address) for address in search.addresses],
             region=as_text("region", self.region),
-            wildcard=wanted.wildcard,
-            min_size=wanted.min_size,
+            wildcard=search.wildcard,
+            min_size=search.min_size,
             deadline=deadline,
             poll_interval=max(1.0, self.poke_interval),
         )
@@ -95,13 +92,18 @@ class CosKeySensor(WaitingSensor):
         said = CosKeyEvent.read(event)
         return said.status, said.error
 
-    def _wanted(self) -> Wanted:
-        """Return what the rendered arguments ask for."""
+    def _hook(self) -> CosHook:
         from airflow_provider_mediax.hooks.cos import CosHook
+
+        return CosHook(self.mediax_conn_id, region=as_text("region", self.region))
+
+    def _search(self) -> Search:
+        """Return what the rendered arguments ask for."""
+        from airflow_provider_mediax.hooks.cos_search import Search
         from airflow_provider_mediax.protocol.urls import CosAddress, cos_address
-        from airflow_provider_mediax.triggers.cos import Wanted
 
         keys = as_addresses("key", self.key, self.mediax_conn_id)
+        wildcard = as_bool("wildcard", self.wildcard, False)
         min_size = as_int("min_size", self.min_size)
         if min_size < 0:
             raise BadRequest.field("min_size", self.min_size, "it must not be negative.")
@@ -109,7 +111,7 @@ class CosKeySensor(WaitingSensor):
         for key in keys:
             address = cos_address(key)
             if address is None:
-                bucket = as_text("bucket", self.bucket) or CosHook(self.mediax_conn_id).bucket
+                bucket = as_text("bucket", self.bucket) or self._hook().bucket
                 address = CosAddress(bucket, key.lstrip("/"))
             addresses.append(address)
-        return Wanted(tuple(addresses), self.wildcard, min_size)
+        return Search(tuple(addresses), wildcard, min_size)

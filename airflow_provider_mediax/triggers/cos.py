@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -15,6 +15,7 @@ from airflow_provider_mediax.client.clock import on_steady_clock, steady
 from airflow_provider_mediax.exceptions import AuthenticationFailed, MediaxError, ProtocolError
 from airflow_provider_mediax.hooks.connection import MediaxConnection
 from airflow_provider_mediax.hooks.cos import CosHook
+from airflow_provider_mediax.hooks.cos_search import Search
 from airflow_provider_mediax.jobs.lookup import Lookup
 from airflow_provider_mediax.jobs.schedule import Evenly
 from airflow_provider_mediax.jobs.stored import (
@@ -31,61 +32,14 @@ from airflow_provider_mediax.jobs.stored import (
     readable,
 )
 from airflow_provider_mediax.jobs.waiting import LONGEST_SLEEP, Pace
-from airflow_provider_mediax.protocol.urls import CosAddress, cos_address
+from airflow_provider_mediax.protocol.urls import cos_address
 from airflow_provider_mediax.triggers.base import OneEventTrigger
 
 CONNECTION_SECONDS = 300.0
 """How long a triggerer uses a connection before it looks it up again: a temporary key changes."""
 
 EVENT_ADDRESSES = 100
-"""How many addresses an event holds at most; whoever resumes looks for himself."""
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """
-    What is waited for: every one of the addresses, or for every pattern at least one object.
-
-    :param wildcard: whether the keys are patterns.
-    :param min_size: bytes; smaller objects do not count.
-    """
-
-    addresses: tuple[CosAddress, ...]
-    wildcard: bool = False
-    min_size: int = 0
-
-    def look(self, hook_of: Callable[[str], CosHook]) -> list[str] | None:
-        """
-        Ask once.
-
-        :param hook_of: returns the hook for a bucket.
-        :returns: the addresses found, or None as long as something is missing.
-        """
-        found: dict[str, None] = {}
-        for bucket, key in self.addresses:
-            here = hook_of(bucket).find(key, wildcard=self.wildcard, min_size=self.min_size)
-            names = [str(CosAddress(bucket, entry.key)) for entry in here]
-            if not names:
-                return None
-            found.update(dict.fromkeys(names))
-        return list(found)
-
-
-@contextlib.contextmanager
-def hooks_of(open_hook: Callable[[str], CosHook]) -> Iterator[Callable[[str], CosHook]]:
-    """Return a function that opens one hook for each bucket; all are closed in the end."""
-    hooks: dict[str, CosHook] = {}
-
-    def hook_of(bucket: str) -> CosHook:
-        if bucket not in hooks:
-            hooks[bucket] = open_hook(bucket)
-        return hooks[bucket]
-
-    try:
-        yield hook_of
-    finally:
-        for hook in hooks.values():
-            hook.close()
+"""How many addresses an event holds at most; the task that resumes looks again."""
 
 
 class CosKeyTrigger(OneEventTrigger):
@@ -141,8 +95,8 @@ class CosKeyTrigger(OneEventTrigger):
     async def wait(self) -> dict[str, Any]:
         """Ask until everything is there, the deadline has passed, or too many questions in a row failed."""
         addresses = tuple(address for text in self.addresses if (address := cos_address(text)))
-        wanted = Wanted(addresses, self.wildcard, self.min_size)
-        desk = _desk(self.conn_id)
+        search = Search(addresses, self.wildcard, self.min_size)
+        queue = _queue_of(self.conn_id)
         pace = Pace(
             deadline=on_steady_clock(self.deadline),
             poll_interval=max(1.0, self.poll_interval),
@@ -157,7 +111,7 @@ class CosKeyTrigger(OneEventTrigger):
             try:
                 # The deadline is served while a look-up or the question hangs.
                 async with asyncio.timeout(pace.deadline - now):
-                    found = await desk.look(wanted, self.region)
+                    found = await queue.look(search, self.region)
             except Exception as fault:  # noqa: BLE001 - one fault, of whatever kind, ends no wait
                 error = self._typed(fault)
                 if not pace.bears(error, steady()):
@@ -215,7 +169,7 @@ class CosKeyEvent:
         return cls(str(said.get("status")), error=error_from(said.get("error")))
 
 
-class _Desk:
+class _Queue:
     """
     Where all triggers of one connection ask, one after the other: the SDK blocks, so it runs in a thread, and a
     connection that does not answer must not use up the threads that Airflow needs as well.
@@ -228,10 +182,10 @@ class _Desk:
         self._connection: MediaxConnection | None = None
         self._read_at = 0.0
 
-    async def look(self, wanted: Wanted, region: str | None) -> list[str] | None:
+    async def look(self, search: Search, region: str | None) -> list[str] | None:
         connection = await self._current()
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._thread, _look, wanted, connection, region)
+            return await asyncio.get_running_loop().run_in_executor(self._thread, _look, search, connection, region)
         except AuthenticationFailed:
             if connection is self._connection:
                 self._connection = None
@@ -250,14 +204,14 @@ class _Desk:
         return self._connection
 
 
-def _look(wanted: Wanted, connection: MediaxConnection, region: str | None) -> list[str] | None:
-    with hooks_of(lambda bucket: CosHook.opened(connection, bucket, region)) as hook_of:
-        return wanted.look(hook_of)
+def _look(search: Search, connection: MediaxConnection, region: str | None) -> list[str] | None:
+    with contextlib.closing(CosHook.opened(connection, region=region)) as hook:
+        return search.look(hook)
 
 
-_DESKS: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, _Desk]] = WeakKeyDictionary()
+_QUEUES: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, _Queue]] = WeakKeyDictionary()
 
 
-def _desk(conn_id: str) -> _Desk:
-    desks = _DESKS.setdefault(asyncio.get_running_loop(), {})
-    return desks.setdefault(conn_id, _Desk(conn_id))
+def _queue_of(conn_id: str) -> _Queue:
+    queues = _QUEUES.setdefault(asyncio.get_running_loop(), {})
+    return queues.setdefault(conn_id, _Queue(conn_id))

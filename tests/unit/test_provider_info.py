@@ -32,6 +32,7 @@ EXTRAS = {
     "cos_token",
     "cos_region",
     "cos_bucket",
+    "bucket_regions",
     "cos_endpoint",
     "namespace",
     "requests_per_second",

@@ -128,12 +128,14 @@ class CosEndpoint:
 
         async def act() -> web.Response:
             try:
-                return self._act(target, body, record.action)
+                response = self._act(target, body, record.action)
             except CosError as error:
-                return error_answer(target, error.status, error.code, error.message)
+                response = error_answer(target, error.status, error.code, error.message)
             except StoreFull as error:
                 full = CosError("EmulatorFull", str(error))
-                return error_answer(target, full.status, full.code, full.message)
+                response = error_answer(target, full.status, full.code, full.message)
+            response.headers.setdefault("x-cos-request-id", request_id())  # what answers in the place of COS has none
+            return response
 
         def refuse(refusal: Refusal) -> web.Response:
             match refusal.status:
@@ -145,10 +147,7 @@ class CosEndpoint:
                     return error_answer(target, 503, "SlowDown", refusal.message)
             return error_answer(target, refusal.status, refusal.code, refusal.message)
 
-        response = await self._world.faults.answer(request, record, act, refuse)
-        if not response.prepared:
-            response.headers.setdefault("x-cos-request-id", request_id())
-        return response
+        return await self._world.faults.answer(request, record, act, refuse)
 
     def read(self, target: RequestTarget) -> bytes:
         """

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from airflow_provider_mediax.exceptions import AuthenticationFailed, BadRequest, MediaxError, ProtocolError
 from airflow_provider_mediax.protocol.ci.answers import (
@@ -34,12 +34,17 @@ from airflow_provider_mediax.protocol.ci.requests import (
     template_body,
 )
 from airflow_provider_mediax.protocol.ci.xml import read_xml, write_xml
-from airflow_provider_mediax.protocol.cos_signature import NOTHING, CosKeys, authorization, encoded
+from airflow_provider_mediax.protocol.cos_signature import (
+    NOTHING,
+    SIGNATURE_SECONDS,
+    CosKeys,
+    authorization,
+    encoded,
+)
 from airflow_provider_mediax.protocol.exchange import Call, Flow, JsonObject, Repeat, Reply
 from airflow_provider_mediax.protocol.job import Job, JobList
 from airflow_provider_mediax.protocol.json_body import objects, text
 from airflow_provider_mediax.protocol.names import check, check_choice
-from airflow_provider_mediax.protocol.urls import shown_line, shown_url
 
 IDS_PER_CALL = 10
 """Ids that one describe or cancel takes (section 14)."""
@@ -52,9 +57,6 @@ MOST_PAGES = 50
 
 LIST_MARGIN = 120
 """Seconds by which a look-up begins earlier than asked: clocks may differ by a minute before anybody notices."""
-
-SIGNATURE_SECONDS = 600
-"""How long a signature holds: longer than a request takes, short enough to be worth little in a log."""
 
 SMART_AUDIO_QUEUE = "queue-smart-audio-1"
 
@@ -79,8 +81,8 @@ class CloudInfinite:
         """Refuse what cannot be part of a host."""
         check("cos_bucket", self.bucket)
         check("cos_region", self.region)
-        if self.endpoint is not None and not _is_endpoint(self.endpoint):
-            raise BadRequest.field("cos_endpoint", shown_url(self.endpoint), "it must read scheme://host:port.")
+        if self.endpoint is not None:
+            check("cos_endpoint", self.endpoint)
 
     @property
     def host(self) -> str:
@@ -393,7 +395,7 @@ class CloudInfinite:
                 raise
             root, content = "", {}
         if root == "Error" or reply.status >= 300:
-            raise refusal(action, reply, content if root == "Error" else {}, self._hide)
+            raise refusal(action, reply, content if root == "Error" else {}, self.keys.hide)
         if root != "Response":
             request_id = request_id_of(reply, {})
             raise ProtocolError(f"The answer to {action} is no Response", status=reply.status, request_id=request_id)
@@ -411,10 +413,6 @@ class CloudInfinite:
             raise ProtocolError(f"The answer to {action} holds no template id", status=reply.status if reply else None)
         return template
 
-    def _hide(self, said: str) -> str:
-        """Blank the keys that were sent and the signatures of addresses, where an answer repeats them."""
-        return shown_line(said, (self.keys.secret_id, self.keys.secret_key, self.keys.token))
-
 
 def _joined(ids: Sequence[str]) -> str:
     if not 1 <= len(ids) <= IDS_PER_CALL:
@@ -431,12 +429,3 @@ def _time(name: str, moment: float | None) -> str | None:
         return datetime.fromtimestamp(moment, SERVICE_ZONE).strftime("%Y-%m-%dT%H:%M:%S%z")
     except (ValueError, OverflowError, OSError):
         raise BadRequest.field(name, moment, "it must be a time in epoch seconds.") from None
-
-
-def _is_endpoint(value: str) -> bool:
-    try:
-        parts = urlsplit(value)
-        bare = parts.path in ("", "/") and not (parts.query or parts.fragment or "@" in parts.netloc)
-        return parts.scheme in ("http", "https") and bool(parts.hostname) and bare and parts.port != 0
-    except ValueError:  # no such port
-        return False

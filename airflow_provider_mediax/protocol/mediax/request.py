@@ -32,7 +32,8 @@ class Repository:
 
     :param content_id: the repository's id, given at registration.
     :param bucket: the COS bucket behind it.
-    :param region: of the bucket.
+    :param region: of buckets that ``bucket_regions`` does not name.
+    :param bucket_regions: regions by bucket.
     :param conn_id: the connection that all this is of; an address that names another one is refused.
     :param presign: makes a passing address of an object in another bucket; None where the keys for that are missing.
     """
@@ -40,6 +41,7 @@ class Repository:
     content_id: str | None = None
     bucket: str | None = None
     region: str | None = None
+    bucket_regions: Mapping[str, str] = field(default_factory=dict, compare=False)
     conn_id: str | None = field(default=None, compare=False)
     presign: Callable[[CosAddress], str] | None = field(default=None, repr=False, compare=False)
 

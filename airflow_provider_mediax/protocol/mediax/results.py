@@ -75,7 +75,8 @@ def _bucket_of(places: JsonObject, repository_of: RepositoryOf) -> str | None:
 def _place(outputs: list[JsonObject], repository_of: RepositoryOf) -> Place:
     content_id = next((text(output.get("contentId")) for output in outputs), None)
     repository = repository_of(content_id)
-    return Place(content_id=content_id, bucket=repository.bucket, region=repository.region)
+    region = repository.bucket_regions.get(repository.bucket or "") or repository.region
+    return Place(content_id=content_id, bucket=repository.bucket, region=region)
 
 
 def _resolved(content: Any, bucket: str, directory: str) -> Any:

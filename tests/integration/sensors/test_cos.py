@@ -114,6 +114,15 @@ def test_bad_input_is_refused_and_named(emulator, options, field):
 
 
 @pytest.mark.parametrize("deferrable", [True, False])
+def test_a_switch_that_is_neither_true_nor_false_is_refused(emulator, deferrable):
+    for wrong in ("no", "{{ wildcard }}", 2):
+        with pytest.raises(BadRequest, match=r"^wildcard="):
+            sensor("in/*", wildcard=wrong, deferrable=deferrable).execute(context())
+    assert actions(emulator) == []
+    assert sensor("in/*.wav", wildcard="True", min_size=1, deferrable=deferrable).execute(context()) == ADDRESSES
+
+
+@pytest.mark.parametrize("deferrable", [True, False])
 def test_a_bucket_that_does_not_exist_is_refused_at_once(emulator, deferrable):
     """Asked for an object in it, COS does not tell this from an object that is not there yet."""
     with pytest.raises(BadRequest, match="There is no cos://nobody-1250000000/"):
@@ -205,7 +214,7 @@ async def test_passing_faults_are_borne_and_others_are_told_by_class_only(emulat
     assert (await event_of(trigger("in/deep/b.wav")))["status"] == "found"
     emulator.fail_next("HeadObject", "503", times=3)
     event = await event_of(trigger("in/deep/b.wav"))
-    assert (event["status"], event["error"]["class"], event["error"]["status"]) == ("error", "CosUnavailable", 503)
+    assert (event["status"], event["error"]["class"], event["error"]["status"]) == ("error", "Unavailable", 503)
     assert "what" not in event["error"]
 
     def broken(*_):

@@ -265,6 +265,7 @@ EVERY_FIELD = {
     "cos_region": "ap-guangzhou",
     "cos_bucket": "b-1250000000",
     "cos_endpoint": "http://127.0.0.1:1",
+    "bucket_regions": {"far-1250000000": "ap-beijing"},
     "namespace": "production",
     "requests_per_second": 3,
     "connect_timeout": 4,
@@ -291,6 +292,7 @@ def test_every_field_reaches_its_place():
     assert found.repository == Repository(
         content_id="repository", bucket="b-1250000000", region="ap-guangzhou", conn_id="c"
     )
+    assert found.cos.bucket_regions == {"far-1250000000": "ap-beijing"}
     assert found.transport == Transport(
         connect_timeout=4, read_timeout=50, proxy="http://user:SECRET-proxy@127.0.0.1:1", verify="/ca.pem"
     )
@@ -327,3 +329,60 @@ def test_an_address_for_the_platform_is_signed_for_reading_at_its_host_for_a_day
         ahead=PRESIGNED_SECONDS,
     )
     assert url == f"https://{host}/in/a.mp3?{expected}"
+
+
+WRONG_COS_FIELDS = {
+    "an endpoint without a scheme": {"cos_endpoint": "127.0.0.1:9000"},
+    "an endpoint with a path": {"cos_endpoint": "http://127.0.0.1:9000/cos"},
+    "an endpoint with a password": {"cos_endpoint": "http://user:SECRET@127.0.0.1:9000"},
+    "an endpoint of another kind": {"cos_endpoint": "ftp://127.0.0.1"},
+    "an endpoint without a port": {"cos_endpoint": "http://127.0.0.1:0"},
+    "a bucket as an address": {"cos_bucket": "cos://music-1250000000"},
+    "a bucket with a slash": {"cos_bucket": "music-1250000000/"},
+    "a bucket without its number": {"cos_bucket": "music"},
+    "a bucket as a host": {"cos_bucket": "music-1250000000.cos.ap-guangzhou.myqcloud.com"},
+    "a region as a host": {"cos_region": "cos.ap-guangzhou.myqcloud.com"},
+    "a region with a line break": {"cos_region": "ap-\nguangzhou"},
+    "a region in upper case": {"cos_region": "AP-Guangzhou"},
+    "regions as a list": {"bucket_regions": ["ap-beijing"]},
+    "regions as a word": {"bucket_regions": "ap-beijing"},
+    "regions as a number": {"bucket_regions": 5},
+    "regions of no bucket": {"bucket_regions": {"music": "ap-beijing"}},
+    "regions that are none": {"bucket_regions": '{"music-1250000000": "cos.ap-beijing"}'},
+    "regions that are numbers": {"bucket_regions": {"music-1250000000": 5}},
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG_COS_FIELDS.values(), ids=WRONG_COS_FIELDS)
+def test_a_wrong_field_of_cos_is_refused_by_its_name(wrong):
+    (name,) = wrong
+    with pytest.raises(
+        BadRequest, match=rf"^{name}=.* in connection c, it must|^{name}=.* in connection c, it holds"
+    ) as (refused):
+        read({**EVERY_FIELD, **wrong})
+    assert "SECRET" not in refused.value.what
+
+
+@pytest.mark.parametrize("name", ["cos_secret_id", "cos_token"])
+def test_a_line_break_in_a_key_is_refused_without_showing_it(name):
+    with pytest.raises(BadRequest, match=rf"^{name}='\*\*\*' is refused") as refused:
+        read({**EVERY_FIELD, name: "SECRET\nSECRET"}).cos_keys()
+    assert "SECRET" not in refused.value.what
+
+
+@pytest.mark.parametrize("given", [None, "", " ", "{}", {}])
+def test_no_regions_of_other_buckets_are_none(given):
+    assert read({**EVERY_FIELD, "bucket_regions": given}).cos.bucket_regions == {}
+
+
+@pytest.mark.parametrize("given", [{"far-1250000000": "ap-beijing"}, ' {"far-1250000000": "ap-beijing"} '])
+def test_the_region_of_another_bucket_counts_for_both_services(given):
+    found = read({**EVERY_FIELD, "bucket_regions": given})
+    assert CloudInfiniteHook.service_of(found, "far-1250000000", None).bucket.region == "ap-beijing"
+    assert CloudInfiniteHook.service_of(found, "near-1250000000", None).bucket.region == "ap-guangzhou"
+    assert CloudInfiniteHook.service_of(found, "far-1250000000", "ap-shanghai").bucket.region == "ap-shanghai"
+    presign = MediaxHook.service_of(found, None, None).repository.presign
+    assert presign is not None
+    assert presign(CosAddress("far-1250000000", "a")).startswith(
+        "https://far-1250000000.cos.ap-beijing.myqcloud.com/a?"
+    )

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from airflow_provider_mediax.exceptions import AuthenticationFailed, MediaxError, NotFound, Unavailable
+from airflow_provider_mediax.exceptions import AuthenticationFailed, MediaxError, NotFound, Throttled, Unavailable
 from airflow_provider_mediax.jobs.outputs import LOOKED_AT, LOOKS, Finding, Seen, judge, look_flow
 from airflow_provider_mediax.protocol.ci.answers import read_job
 from airflow_provider_mediax.protocol.ci.operations import CloudInfinite
@@ -71,7 +71,7 @@ class TestLooking:
         assert shelf.looks == [[VOICE, DRUM]]
         assert shelf.asked == []
 
-    @pytest.mark.parametrize("at_first", [Seen.MISSING, Seen.EMPTY, SILENT])
+    @pytest.mark.parametrize("at_first", [Seen.MISSING, Seen.EMPTY, SILENT, Throttled("Slow down")])
     def test_what_comes_late_is_there(self, at_first):
         shelf = Shelf({VOICE: [at_first, at_first, Seen.THERE], DRUM: [Seen.THERE]})
         assert shelf.find(promise(VOICE, DRUM)) == {VOICE: Seen.THERE, DRUM: Seen.THERE}

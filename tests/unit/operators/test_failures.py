@@ -15,7 +15,6 @@ from airflow.providers.common.compat.sdk import (
     TaskDeferred,
 )
 
-import airflow_provider_mediax.hooks.cos
 from airflow_provider_mediax import exceptions
 from airflow_provider_mediax.exceptions import MediaxError
 from airflow_provider_mediax.operators import failures
@@ -29,7 +28,7 @@ PERMANENT = {
 }
 RETRYABLE = {
     *("MediaxError", "WaitTimeout", "Throttled", "Unavailable", "Unreachable", "ProtocolError", "AnswerTooLarge"),
-    *("OutcomeUnknown", "LookupFailed", "Stopped", "CosUnavailable"),
+    *("OutcomeUnknown", "LookupFailed", "Stopped"),
 }
 
 
@@ -39,7 +38,6 @@ def subclasses(kind: type[MediaxError]) -> Iterator[type[MediaxError]]:
         yield from subclasses(inner)
 
 
-assert airflow_provider_mediax.hooks.cos  # it declares an error of its own
 PLAIN = sorted(
     {kind for kind in subclasses(MediaxError) if not issubclass(kind, AirflowException)}, key=lambda kind: kind.__name__
 )

@@ -69,7 +69,7 @@ def bucket(monkeypatch) -> Bucket:
     monkeypatch.setattr(clock, "steady", lambda: now())
     monkeypatch.setattr(cos, "steady", lambda: now())
     monkeypatch.setattr(cos, "ThreadPoolExecutor", AtOnce)
-    monkeypatch.setattr(cos, "_DESKS", WeakKeyDictionary())
+    monkeypatch.setattr(cos, "_QUEUES", WeakKeyDictionary())
     monkeypatch.setattr(cos, "_look", bucket.look)
     monkeypatch.setattr(MediaxConnection, "alook_up", bucket.look_up)
     return bucket
