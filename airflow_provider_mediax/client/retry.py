@@ -215,7 +215,8 @@ def _attempts_at(
     progress = Progress()
     submit = call.repeat is Repeat.NEVER
     while True:
-        yield from _turn(call, pacing, patience, progress, clock)
+        if call.paced:
+            yield from _turn(call, pacing, patience, progress, clock)
         offset = pacing.clock_offset
         now = max(0.0, min(_LATEST, time.time() + offset))
         outcome: Reply | TransportFailure | None
@@ -232,7 +233,7 @@ def _attempts_at(
         if isinstance(decision, Use):
             told = retry_after(decision.reply, now) if decision.reply.status >= 500 else None
             return decision.reply if told is None else replace(decision.reply, retry_after=min(told, LONGEST_HOLD))
-        if decision.hold:
+        if decision.hold and call.paced:
             pacing.hold(decision.hold, clock(), submits_only=submit)
         if isinstance(decision, Fail):
             decision.error.sent_at = began

@@ -21,7 +21,7 @@ from airflow_provider_mediax.emulator.shared.accounts import BUCKET, PRESET, Cus
 from airflow_provider_mediax.emulator.shared.browsers import is_loopback
 from airflow_provider_mediax.emulator.shared.faults import ACTIONS, JOB_ACTIONS, KINDS, Fault, Storm
 from airflow_provider_mediax.emulator.shared.jobs import EmulatedJob
-from airflow_provider_mediax.emulator.shared.objects import NoSuchKey, StoreFull
+from airflow_provider_mediax.emulator.shared.objects import NoSuchKey, StoreFull, Versioning
 from airflow_provider_mediax.emulator.shared.plan import OUTCOMES, SYNONYMS
 from airflow_provider_mediax.emulator.shared.spoiling import HOW, Spoiling
 from airflow_provider_mediax.emulator.shared.wire import JsonObject, RequestTarget
@@ -91,6 +91,7 @@ class Control:
             ("POST", "list_lag"): self._set_list_lag,
             ("POST", "clock"): self._set_clock,
             ("POST", "register_delay"): self._set_register_delay,
+            ("POST", "bucket"): self._set_bucket,
             ("POST", "queue"): self._set_queue,
             ("POST", "preconditions"): self._set_precondition,
             ("POST", "temporary_key"): self._set_temporary_key,
@@ -206,15 +207,21 @@ class Control:
         self._mediax.register_delay = _seconds(body, "seconds")
         return {}
 
+    async def _set_bucket(self, body: JsonObject) -> object:
+        bucket = self._world.bucket
+        if "versioning" in body:
+            bucket.versioning = Versioning(_one_of(body, "versioning", [*Versioning]))
+        if "many_zones" in body:
+            bucket.many_zones = _yes_or_no(body, "many_zones")
+        return {}
+
     async def _set_queue(self, body: JsonObject) -> object:
         state = _one_of(body, "state", ("Active", "Paused"))
         self._ci.queue_of(BUCKET).set_paused(state == "Paused")
         return {}
 
     async def _set_precondition(self, body: JsonObject) -> object:
-        name, holds = _one_of(body, "name", PRECONDITIONS), body.get("holds")
-        if not isinstance(holds, bool):
-            raise BadControl("holds must be true or false")
+        name, holds = _one_of(body, "name", PRECONDITIONS), _yes_or_no(body, "holds")
         missing = self._ci.missing
         missing.discard(name) if holds else missing.add(name)
         return {}
@@ -262,6 +269,13 @@ def _one_of(body: JsonObject, name: str, allowed: Collection[str]) -> str:
     value = body.get(name)
     if not isinstance(value, str) or value not in allowed:
         raise BadControl(f"{name} must be one of {', '.join(allowed)}")
+    return value
+
+
+def _yes_or_no(body: JsonObject, name: str) -> bool:
+    value = body.get(name)
+    if not isinstance(value, bool):
+        raise BadControl(f"{name} must be true or false")
     return value
 
 

@@ -178,6 +178,18 @@ class MediaxEmulator:
         """Set how long Register takes."""
         self._json("POST", "register_delay", {"seconds": seconds})
 
+    def versioning(self, state: str) -> None:
+        """
+        Say whether the preset bucket has versioning: ``Never``, ``Enabled`` or ``Suspended``.
+
+        One that ever had it ignores that a request forbids to replace an object.
+        """
+        self._json("POST", "bucket", {"versioning": state})
+
+    def many_zones(self, many: bool) -> None:
+        """Say whether the preset bucket lies in several availability zones, where nothing can be appended."""
+        self._json("POST", "bucket", {"many_zones": many})
+
     def pause_queue(self) -> None:
         """Pause the preset bucket's queue: its waiting jobs are in state Pause, running ones go on."""
         self._json("POST", "queue", {"state": "Paused"})

@@ -16,6 +16,7 @@ from airflow.providers.common.compat.sdk import BaseHook, Connection, mask_secre
 
 from airflow_provider_mediax.client.transport import Transport
 from airflow_provider_mediax.exceptions import BadRequest
+from airflow_provider_mediax.protocol.cos_objects import CosObjects
 from airflow_provider_mediax.protocol.cos_signature import CosKeys
 from airflow_provider_mediax.protocol.mediax.gateway import GatewayKeys
 from airflow_provider_mediax.protocol.mediax.request import Repository
@@ -157,6 +158,17 @@ class MediaxConnection:
             if not value:
                 raise BadRequest.field(name, value, f"connection {self.conn_id} needs it for COS and Cloud Infinite.")
         return CosKeys(secret_id=self.cos.secret_id or "", secret_key=self.cos.secret_key or "", token=self.cos.token)
+
+    def cos_objects(self, bucket: str) -> CosObjects:
+        """
+        Return the objects of a bucket as flows, for what the job engine itself keeps there.
+
+        :raises BadRequest: a key or the bucket's region is missing.
+        """
+        region = self.cos.region_of(bucket)
+        if region is None:
+            raise BadRequest.field("cos_region", region, f"connection {self.conn_id} needs it for {bucket}.")
+        return CosObjects(bucket=bucket, region=region, keys=self.cos_keys(), endpoint=self.cos.endpoint)
 
 
 _LAST_PORT = 65535

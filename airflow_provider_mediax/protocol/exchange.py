@@ -72,6 +72,8 @@ class Call:
         sent again. Must not raise.
     :param about_to_send: called before each attempt, when every wait for a hold or the rate limit is over; what it
         raises keeps the request back. In a triggerer it must not block.
+    :param paced: whether it counts as a job call: it waits for its place within the connection's rate and for what
+        the service holds, and a limit that it meets holds others.
     """
 
     action: str
@@ -84,6 +86,7 @@ class Call:
     read_timeout: float | None = None
     throttled: Throttling = field(default=too_many_requests, repr=False)
     about_to_send: Callable[[], object] = field(default=unnoticed, repr=False)
+    paced: bool = True
 
 
 @dataclass(frozen=True, slots=True)

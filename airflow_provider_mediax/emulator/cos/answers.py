@@ -80,6 +80,7 @@ def content(stored: StoredObject, target: RequestTarget) -> web.Response:
         "ETag": stored.etag,
         "Last-Modified": formatdate(stored.modified, usegmt=True),
         "Accept-Ranges": "bytes",
+        "x-cos-object-type": "appendable" if stored.appendable else "normal",
         **stored.metadata,
     }
     if not _matches(target.headers.get("if-match", "*"), stored.etag):

@@ -19,6 +19,7 @@ from airflow_provider_mediax.emulator.cos.answers import (
     fill,
     iso_time,
     listing,
+    number,
     range_of,
     read_xml,
     xml_answer,
@@ -27,7 +28,7 @@ from airflow_provider_mediax.emulator.cos.errors import CosError
 from airflow_provider_mediax.emulator.cos.multipart import upload_named
 from airflow_provider_mediax.emulator.shared.faults import Refusal
 from airflow_provider_mediax.emulator.shared.ledger import RequestRecord
-from airflow_provider_mediax.emulator.shared.objects import Bucket, NoSuchKey, StoredObject, StoreFull
+from airflow_provider_mediax.emulator.shared.objects import Bucket, NoSuchKey, StoredObject, StoreFull, Versioning
 from airflow_provider_mediax.emulator.shared.q_sign import SignatureRefusal, signer_of
 from airflow_provider_mediax.emulator.shared.wire import RequestTarget, Undecodable, decode_path, request_id
 from airflow_provider_mediax.emulator.shared.world import World
@@ -35,6 +36,7 @@ from airflow_provider_mediax.emulator.shared.world import World
 TOKEN = "x-cos-security-token"  # noqa: S105 - the name of a header
 
 _COPY_SOURCE = "x-cos-copy-source"
+_FORBID_OVERWRITE = "x-cos-forbid-overwrite"
 _HOST = re.compile(r"(?P<bucket>[a-z0-9][a-z0-9-]*)\.cos\.(?P<region>[a-z0-9-]+)\.myqcloud\.com")
 # These change what a request means; answering it as a plain one would be a lie.
 _SUB_RESOURCES = {
@@ -67,6 +69,7 @@ _OBJECT_ACTIONS = {
     ("GET", ""): "GetObject",
     ("HEAD", ""): "HeadObject",
     ("DELETE", ""): "DeleteObject",
+    ("POST", "append"): "AppendObject",
     ("POST", "uploads"): "CreateMultipartUpload",
     ("PUT", "partNumber uploadId"): "UploadPart",
     ("GET", "uploadId"): "ListParts",
@@ -108,6 +111,7 @@ class CosEndpoint:
             "GetObject": self._get,
             "HeadObject": self._get,
             "DeleteObject": self._delete,
+            "AppendObject": self._append,
             "CopyObject": self._copy,
             "CreateMultipartUpload": self._begin_upload,
             "UploadPart": self._upload_part,
@@ -118,7 +122,7 @@ class CosEndpoint:
             "ListObjects": lambda asked: listing(asked.query, asked.bucket),
             "ListMultipartUploads": lambda asked: cos_multipart.list_uploads(asked.bucket, asked.query),
             "DeleteObjects": self._delete_several,
-            "HeadBucket": lambda asked: web.Response(headers={"x-cos-bucket-region": asked.bucket.region}),
+            "HeadBucket": _head_bucket,
         }
 
     async def handle(self, request: web.Request, target: RequestTarget, record: RequestRecord) -> web.StreamResponse:
@@ -181,10 +185,25 @@ class CosEndpoint:
     def _put(self, asked: _Asked) -> web.Response:
         headers = asked.target.headers
         check_md5(headers, asked.body)
+        _check_overwrite(asked)
         stored = asked.bucket.put(
             asked.key, asked.body, self._world.clock.now(), headers.get("content-type", ""), _metadata(headers)
         )
-        return web.Response(headers={"ETag": stored.etag})
+        return web.Response(headers={"ETag": stored.etag, **_version(asked.bucket)})
+
+    def _append(self, asked: _Asked) -> web.Response:
+        bucket = asked.bucket
+        if bucket.many_zones:
+            raise CosError("MethodNotAllowed", "The bucket lies in several availability zones.")
+        check_md5(asked.target.headers, asked.body)
+        old = bucket.get(asked.key) if bucket.holds(asked.key) else None
+        if old is not None and not old.appendable:
+            raise CosError("ObjectNotAppendable", "The object is not appendable")
+        if "position" not in asked.query or number(asked.query, "position", 0) != (len(old.data) if old else 0):
+            raise CosError("AppendPositionErr", "Position not equal object length")
+        content_type = asked.target.headers.get("content-type", "")
+        stored = bucket.append(asked.key, asked.body, self._world.clock.now(), content_type)
+        return web.Response(headers={"ETag": stored.etag, "x-cos-next-append-position": str(len(stored.data))})
 
     def _get(self, asked: _Asked) -> web.Response:
         return content(_existing(asked.bucket, asked.key), asked.target)
@@ -260,6 +279,7 @@ class CosEndpoint:
 
     def _complete_upload(self, asked: _Asked) -> web.Response:
         upload = upload_named(asked.bucket, asked.key, asked.query)
+        _check_overwrite(asked)
         return cos_multipart.complete(asked.bucket, upload, asked.body, self._world.clock.now())
 
     def _abort_upload(self, asked: _Asked) -> web.Response:
@@ -276,6 +296,26 @@ def action_of(target: RequestTarget) -> str:
 
 def _metadata(headers: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in headers.items() if name.startswith("x-cos-meta-")}
+
+
+def _check_overwrite(asked: _Asked) -> None:
+    """
+    Refuse to replace an object where the request forbids it; a bucket that ever had versioning ignores that.
+
+    :raises CosError: there is one.
+    """
+    forbidden = asked.target.headers.get(_FORBID_OVERWRITE, "").lower() == "true"
+    if forbidden and asked.bucket.versioning is Versioning.NEVER and asked.bucket.holds(asked.key):
+        raise CosError("FileAlreadyExists", "The file already exists.")
+
+
+def _version(bucket: Bucket) -> dict[str, str]:
+    return {"x-cos-version-id": request_id()} if bucket.versioning is Versioning.ENABLED else {}
+
+
+def _head_bucket(asked: _Asked) -> web.Response:
+    zones = {"x-cos-bucket-az-type": "MAZ"} if asked.bucket.many_zones else {}
+    return web.Response(headers={"x-cos-bucket-region": asked.bucket.region, **zones})
 
 
 def _existing(bucket: Bucket, key: str) -> StoredObject:

@@ -41,6 +41,7 @@ COS_ACTIONS = (
     "DeleteObject",
     "ListObjects",
     "HeadBucket",
+    "AppendObject",
     "CopyObject",
     "DeleteObjects",
     "CreateMultipartUpload",

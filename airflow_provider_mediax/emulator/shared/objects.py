@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from typing import Self
 
 
@@ -16,6 +17,7 @@ class StoredObject:
 
     :param modified: epoch seconds.
     :param metadata: ``x-cos-meta-*`` headers in lower case.
+    :param appendable: whether it was made by an append, so that more can be appended.
     """
 
     data: bytes = field(repr=False)
@@ -23,6 +25,7 @@ class StoredObject:
     modified: float
     etag: str
     metadata: dict[str, str]
+    appendable: bool = False
 
     @classmethod
     def of(
@@ -69,6 +72,14 @@ class NoSuchKey(LookupError):
     """The bucket has no such object."""
 
 
+class Versioning(StrEnum):
+    """Whether a bucket keeps what is replaced. Suspended is not never: COS has no way back."""
+
+    NEVER = "Never"
+    ENABLED = "Enabled"
+    SUSPENDED = "Suspended"
+
+
 class StoreFull(Exception):
     """The emulator keeps no more; the text says what to do."""
 
@@ -105,6 +116,8 @@ class Bucket:
     :param region: the only region under which the bucket answers.
     :param space: shared with the other buckets.
     :ivar uploads: unfinished ones by id, oldest first.
+    :ivar versioning: only its effect on create-only writes is emulated; what is replaced is gone.
+    :ivar many_zones: whether it lies in several availability zones, where nothing can be appended.
     """
 
     def __init__(self, name: str, region: str, space: Space) -> None:
@@ -112,6 +125,8 @@ class Bucket:
         self.region = region
         self._space = space
         self.uploads: dict[str, Upload] = {}
+        self.versioning = Versioning.NEVER
+        self.many_zones = False
         self._objects: dict[str, StoredObject] = {}
 
     def put(
@@ -122,10 +137,19 @@ class Bucket:
 
         :raises StoreFull: there is no room for it.
         """
-        stored = StoredObject.of(data, now, content_type, metadata)
-        self._space.exchange(self._objects.get(key), stored)
-        self._objects[key] = stored
-        return stored
+        return self._keep(key, StoredObject.of(data, now, content_type, metadata))
+
+    def append(self, key: str, data: bytes, now: float, content_type: str) -> StoredObject:
+        """
+        Write at the end of an object, or begin one that can be appended to.
+
+        :raises StoreFull: there is no room for it.
+        """
+        old = self._objects.get(key)
+        if old is None:
+            return self._keep(key, replace(StoredObject.of(data, now, content_type), appendable=True))
+        longer = StoredObject.of(old.data + data, now, old.content_type, old.metadata)
+        return self._keep(key, replace(longer, appendable=True))
 
     def begin_upload(self, key: str, now: float, content_type: str, metadata: dict[str, str]) -> Upload:
         """Begin an upload in parts."""
@@ -156,9 +180,11 @@ class Bucket:
         data = b"".join(part.data for part in parts)
         stored = StoredObject.of(data, now, upload.content_type, upload.metadata, etag)
         self.abort(upload)  # first, since the object fits where its parts have been
-        self._space.exchange(self._objects.get(upload.key), stored)
-        self._objects[upload.key] = stored
-        return stored
+        return self._keep(upload.key, stored)
+
+    def holds(self, key: str) -> bool:
+        """Tell whether there is such an object."""
+        return key in self._objects
 
     def get(self, key: str) -> StoredObject:
         """
@@ -202,6 +228,11 @@ class Bucket:
             else:
                 contents.append((key, self._objects[key]))
         return KeyPage(contents, prefixes, None)
+
+    def _keep(self, key: str, stored: StoredObject) -> StoredObject:
+        self._space.exchange(self._objects.get(key), stored)
+        self._objects[key] = stored
+        return stored
 
 
 class ObjectStore:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from urllib.parse import quote
 
 from airflow_provider_mediax.exceptions import AuthenticationFailed, BadRequest, MediaxError, ProtocolError
 from airflow_provider_mediax.protocol.ci.answers import (
@@ -34,13 +33,8 @@ from airflow_provider_mediax.protocol.ci.requests import (
     template_body,
 )
 from airflow_provider_mediax.protocol.ci.xml import read_xml, write_xml
-from airflow_provider_mediax.protocol.cos_signature import (
-    NOTHING,
-    SIGNATURE_SECONDS,
-    CosKeys,
-    authorization,
-    encoded,
-)
+from airflow_provider_mediax.protocol.cos_host import CosHost
+from airflow_provider_mediax.protocol.cos_signature import NOTHING, CosKeys
 from airflow_provider_mediax.protocol.exchange import Call, Flow, JsonObject, Repeat, Reply
 from airflow_provider_mediax.protocol.job import Job, JobList
 from airflow_provider_mediax.protocol.json_body import objects, text
@@ -92,7 +86,7 @@ class CloudInfinite:
     @property
     def base_url(self) -> str:
         """Where requests are sent to."""
-        return self.endpoint.rstrip("/") if self.endpoint else f"https://{self.host}"
+        return self._place(self.host).base_url
 
     def submit(self, body: JsonObject, marker: str) -> Flow[Job]:
         """
@@ -354,28 +348,17 @@ class CloudInfinite:
         repeat: Repeat = Repeat.SAFE,
         host: str | None = None,
     ) -> Call:
-        headers = {"Host": host or self.host}
-        if body:
-            headers |= {"Content-Type": "application/xml", "Content-Length": str(len(body))}
-        # The token is a secret, and a call shows its headers; so it comes with the signature.
-        token = {"x-ci-security-token": self.keys.token} if self.keys.token else {}
+        headers = {"Content-Type": "application/xml"} if body else NOTHING
+        place = self._place(host or self.host)
+        return place.call(action, method, path, query, headers=headers, body=body, repeat=repeat)
 
-        def sign(now: float) -> Mapping[str, str]:
-            signed = {**headers, **token}
-            said = authorization(self.keys, method, path, query=query, headers=signed, now=now, ahead=SIGNATURE_SECONDS)
-            return {**token, "Authorization": said}
-
-        base = self.base_url if self.endpoint else f"https://{headers['Host']}"
-        asked = "&".join(f"{encoded(name)}={encoded(said)}" if said else encoded(name) for name, said in query.items())
-        return Call(
-            action=action,
-            method=method,
-            url=base + quote(path, safe="/,-_.~") + (f"?{asked}" if asked else ""),
-            headers=headers,
-            body=body,
-            sign=sign,
-            repeat=repeat,
+    def _place(self, host: str) -> CosHost:
+        return CosHost(
+            name=host,
+            keys=self.keys,
+            token_header="x-ci-security-token",  # noqa: S106 - the name of a header
             throttled=slowed_down,
+            endpoint=self.endpoint,
         )
 
     def _read(self, action: str, reply: Reply | None) -> JsonObject:

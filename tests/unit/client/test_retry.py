@@ -752,3 +752,20 @@ def test_the_end_of_an_outage_may_be_a_date_of_an_answer_without_one() -> None:
     assert isinstance(end, Reply)
     assert end.retry_after is not None
     assert 0 < end.retry_after <= 200
+
+
+def test_a_call_that_is_no_job_call_takes_no_place_and_holds_nobody() -> None:
+    pacing = Pacing(0.001)
+    for _ in range(BURST):
+        pacing.reserve(0.0)
+    pacing.hold(100.0, 0.0, submits_only=False)
+
+    def flow() -> Flow[Reply | None]:
+        return (yield call(paced=False))
+
+    steps = attempts(flow(), pacing, PATIENT, lambda: 0.0)
+    assert isinstance(next(steps), Send)
+    pause = steps.send(answer(429, retry_after="200"))
+    assert isinstance(pause, Pause)
+    assert pause.seconds >= 200.0
+    assert pacing.held(0.0, submit=False) == 100.0

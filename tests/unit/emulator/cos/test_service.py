@@ -190,7 +190,7 @@ def test_operations_that_are_not_there_say_so_and_store_nothing(
     mediax_emulator: MediaxEmulator, client: CosS3Client
 ) -> None:
     client.put_object(BUCKET, b"abc", "x")
-    refused(501, "NotImplemented", client.append_object, BUCKET, "x", 3, b"def")
+    refused(501, "NotImplemented", client.get_object_tagging, BUCKET, "x")
     refused(501, "NotImplemented", client.put_object_acl, BUCKET, "x", ACL="private")
     assert mediax_emulator.object_keys() == ["x"]
 

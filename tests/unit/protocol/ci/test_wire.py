@@ -15,9 +15,9 @@ from airflow_provider_mediax.client.aio import AsyncClient
 from airflow_provider_mediax.client.pacing import Pacing
 from airflow_provider_mediax.client.sync import SyncClient
 from airflow_provider_mediax.client.transport import Transport
-from airflow_provider_mediax.protocol.ci.operations import SIGNATURE_SECONDS, CloudInfinite
+from airflow_provider_mediax.protocol.ci.operations import CloudInfinite
 from airflow_provider_mediax.protocol.ci.requests import AudioConfig
-from airflow_provider_mediax.protocol.cos_signature import authorization
+from airflow_provider_mediax.protocol.cos_signature import SIGNATURE_SECONDS, authorization
 from tests.unit.protocol.helpers import MARKER, TEMPORARY, answer, ci, job_xml, request, submitted
 
 

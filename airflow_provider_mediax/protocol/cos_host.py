@@ -1,0 +1,86 @@
+"""Calls to a bucket's host, of COS or of Cloud Infinite: where they go and how they are signed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from urllib.parse import quote
+
+from airflow_provider_mediax.protocol.cos_signature import (
+    NOTHING,
+    SIGNATURE_SECONDS,
+    CosKeys,
+    authorization,
+    encoded,
+)
+from airflow_provider_mediax.protocol.exchange import Call, Repeat, Throttling, unnoticed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CosHost:
+    """
+    One host whose calls carry a ``q-sign`` signature (CI API reference section 3).
+
+    :param name: the service's own name of the host, which is signed.
+    :param token_header: how the host calls the session token of temporary keys (section 3.2).
+    :param throttled: recognizes the answer that refuses for a rate limit.
+    :param endpoint: ``scheme://host:port`` that requests are sent to instead (private endpoint, emulator).
+    :param paced: whether the connection's ``requests_per_second`` counts these calls.
+    """
+
+    name: str
+    keys: CosKeys
+    token_header: str
+    throttled: Throttling = field(repr=False)
+    endpoint: str | None = None
+    paced: bool = True
+
+    @property
+    def base_url(self) -> str:
+        """Where requests are sent to."""
+        return self.endpoint.rstrip("/") if self.endpoint else f"https://{self.name}"
+
+    def call(
+        self,
+        action: str,
+        method: str,
+        path: str,
+        query: Mapping[str, str] = NOTHING,
+        *,
+        headers: Mapping[str, str] = NOTHING,
+        body: bytes = b"",
+        repeat: Repeat = Repeat.SAFE,
+        about_to_send: Callable[[], object] = unnoticed,
+    ) -> Call:
+        """
+        Return one signed request.
+
+        :param path: decoded, with its leading slash.
+        :param query: decoded parameters, all of them signed; one without a value has an empty one.
+        :param headers: what is sent and signed besides Host and the length of the body.
+        :param about_to_send: see :class:`Call`.
+        """
+        sent = {"Host": self.name, **headers}
+        if body:
+            sent["Content-Length"] = str(len(body))
+        # The token is a secret, and a call shows its headers; so it comes with the signature.
+        token = {self.token_header: self.keys.token} if self.keys.token else {}
+
+        def sign(now: float) -> Mapping[str, str]:
+            signed = {**sent, **token}
+            said = authorization(self.keys, method, path, query=query, headers=signed, now=now, ahead=SIGNATURE_SECONDS)
+            return {**token, "Authorization": said}
+
+        asked = "&".join(f"{encoded(name)}={encoded(said)}" if said else encoded(name) for name, said in query.items())
+        return Call(
+            action=action,
+            method=method,
+            url=self.base_url + quote(path, safe="/,-_.~") + (f"?{asked}" if asked else ""),
+            headers=sent,
+            body=body,
+            sign=sign,
+            repeat=repeat,
+            throttled=self.throttled,
+            about_to_send=about_to_send,
+            paced=self.paced,
+        )
