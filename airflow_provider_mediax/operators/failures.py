@@ -148,14 +148,17 @@ def as_failure(error: MediaxError, *, retry_failed: bool = False) -> MediaxError
 
 
 @contextlib.contextmanager
-def explained(log: Log, *, retry_failed: bool = False, collect: str = "", next_try: str = "") -> Iterator[None]:
+def explained(
+    log: Log, *, retry_failed: bool = False, collect: str = "", if_permanent: str = "", if_retried: str = ""
+) -> Iterator[None]:
     """
     Explain an error in the task's log (reason, consequence, remedy) and let it leave as Airflow should take it.
 
     :param retry_failed: the task's ``retry_failed_jobs``.
     :param collect: how the result of a job that is bought can still be had; ends the remedy of a permanent error that
         names a job which may have one.
-    :param next_try: what happens after an error that is retried, in a task that submits nothing.
+    :param if_permanent: what happens after an error that no retry can help, in a task that takes it in its own way.
+    :param if_retried: what happens after any other error, likewise.
     """
     try:
         yield
@@ -164,7 +167,7 @@ def explained(log: Log, *, retry_failed: bool = False, collect: str = "", next_t
         remedy = [error.advice, meaning.remedy]
         if meaning.permanent and error.job_id and not isinstance(error, (exceptions.JobFailed, exceptions.JobCanceled)):
             remedy.append(collect)
-        consequence = meaning.consequence if meaning.permanent else next_try or meaning.consequence
+        consequence = (if_permanent if meaning.permanent else if_retried) or meaning.consequence
         _explain(log, error.reason, consequence, " ".join(filter(None, remedy)))
         failure = as_failure(error, retry_failed=retry_failed)
         if failure is error:

@@ -55,17 +55,19 @@ class CosKeySensor(WaitingSensor):
         self.region = region
         self.wildcard = wildcard
         self.min_size = min_size
-
-    def prepare(self) -> None:
-        """Refuse a bucket that does not exist."""
-        search = self._search()
-        with closing(self._hook()) as hook:
-            search.check_buckets(hook)
+        self._has_bucket = False
 
     def look(self) -> list[str] | None:
-        """Return the addresses found, None as long as something is missing."""
+        """
+        Return the addresses found, None as long as something is missing.
+
+        :raises NotFound: there is no such bucket, which is asked once in a process.
+        """
         search = self._search()
         with closing(self._hook()) as hook:
+            if not self._has_bucket:
+                search.check_buckets(hook)
+                self._has_bucket = True
             found = search.look(hook)
         self.log.info("%s: %s", self.key, "waiting" if found is None else f"{len(found)} found")
         return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_mediax.arguments import as_text, parsed_literal
@@ -23,6 +24,8 @@ class JobSensor(WaitingSensor):
     Base of the job sensors: waits for a job and returns its manifest. It never cancels anything.
 
     :param job_id: the job's id, or the manifest that an operator returned with ``wait_for_completion=False``.
+    :param poke_interval: seconds between two questions, by default 60 in a worker. In the triggerer it is the shortest
+        time between two questions, by default that of the operators, and the pauses grow with the job's age.
     :cvar service: name of the job's service, a key of ``hooks.registry.SERVICES``.
     """
 
@@ -30,9 +33,14 @@ class JobSensor(WaitingSensor):
 
     template_fields: Sequence[str] = (*WaitingSensor.template_fields, "job_id")
 
-    def __init__(self, *, job_id: str | dict[str, Any], **kwargs: Any) -> None:
+    def __init__(
+        self, *, job_id: str | dict[str, Any], poke_interval: timedelta | float | None = None, **kwargs: Any
+    ) -> None:
+        if poke_interval is not None:
+            kwargs["poke_interval"] = poke_interval
         super().__init__(**kwargs)
         self.job_id = job_id
+        self._poll_interval = None if poke_interval is None else max(1.0, self.poke_interval)
         self._capability: str | None = None
 
     def make_hook(self) -> JobHook[Any]:
@@ -74,7 +82,7 @@ class JobSensor(WaitingSensor):
 
         job_id, _ = self._target()
         hook = self.make_hook()
-        return JobTrigger(
+        trigger = JobTrigger(
             service=hook.service_type.name,
             conn_id=hook.mediax_conn_id,
             capability=self._capability,
@@ -83,18 +91,19 @@ class JobSensor(WaitingSensor):
             bucket=hook.bucket,
             region=hook.region,
             deadline=deadline,
-            poll_interval=max(1.0, self.poke_interval),
             cancel_on_kill=False,
         )
+        if self._poll_interval is not None:
+            trigger.poll_interval = self._poll_interval
+        return trigger
 
     def read_event(self, event: object) -> tuple[str, MediaxError | None]:
         """Return what an event says of our job; of another one it says nothing."""
-        from airflow_provider_mediax.jobs.ending import given_up
         from airflow_provider_mediax.jobs.stored import JobEvent
 
         job_id, _ = self._target()
         said = JobEvent.read(event, job_id)
-        return said.status, given_up(said.error).about(job_id=job_id) if said.error else None
+        return said.status, said.error.about(job_id=job_id) if said.error else None
 
     def _target(self) -> tuple[str, Owner | None]:
         """Return the id to wait for and, if a manifest was given, whose job it is."""

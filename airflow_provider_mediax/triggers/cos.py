@@ -32,6 +32,7 @@ from airflow_provider_mediax.jobs.stored import (
     readable,
 )
 from airflow_provider_mediax.jobs.waiting import LONGEST_SLEEP, Pace
+from airflow_provider_mediax.jobs.watcher import FRESH_SECONDS
 from airflow_provider_mediax.protocol.urls import cos_address
 from airflow_provider_mediax.triggers.base import OneEventTrigger
 
@@ -169,6 +170,18 @@ class CosKeyEvent:
         return cls(str(said.get("status")), error=error_from(said.get("error")))
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Shared:
+    """
+    A connection for all triggers, until the next look-up.
+
+    :param asked_at: when the look-up began, by the clock of ``client.clock``.
+    """
+
+    connection: MediaxConnection
+    asked_at: float
+
+
 class _Queue:
     """
     Where all triggers of one connection ask, one after the other: the SDK blocks, so it runs in a thread, and a
@@ -176,32 +189,50 @@ class _Queue:
     """
 
     def __init__(self, conn_id: str) -> None:
-        self._lookup = Lookup(lambda: MediaxConnection.alook_up(conn_id), f"connection {conn_id}")
+        self._conn_id = conn_id
+        self._lookup = Lookup(self._renew, f"connection {conn_id}")
         # Questions of triggers that have left while they waited for their turn are not asked.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"cos at {conn_id}")
-        self._connection: MediaxConnection | None = None
-        self._read_at = 0.0
+        self._shared: _Shared | None = None
 
     async def look(self, search: Search, region: str | None) -> list[str] | None:
-        connection = await self._current()
+        """
+        Ask, and ask again with a new connection if COS refuses the keys of one that is not fresh.
+
+        :raises AuthenticationFailed: it refuses those of a fresh one.
+        """
+        shared = await self._current()
+        fresh = steady() - shared.asked_at <= FRESH_SECONDS
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._thread, _look, search, connection, region)
+            return await self._ask(shared, search, region)
         except AuthenticationFailed:
-            if connection is self._connection:
-                self._connection = None
+            if fresh:
+                raise
+        return await self._ask(await self._current(), search, region)
+
+    async def _ask(self, shared: _Shared, search: Search, region: str | None) -> list[str] | None:
+        loop = asyncio.get_running_loop()
+        try:
+            return await loop.run_in_executor(self._thread, _look, search, shared.connection, region)
+        except AuthenticationFailed:
+            if shared is self._shared:
+                self._shared = None
             raise
 
-    async def _current(self) -> MediaxConnection:
+    async def _current(self) -> _Shared:
         # One look-up for all triggers: each is a question to the supervisor, which answers them one by one.
-        if self._connection is None or steady() - self._read_at > CONNECTION_SECONDS:
-            asked_at = steady()
+        if self._shared is None or steady() - self._shared.asked_at > CONNECTION_SECONDS:
             try:
-                self._connection = await self._lookup.answer()
-                self._read_at = asked_at
+                return await self._lookup.answer()
             except MediaxError:
-                if self._connection is None:
+                if self._shared is None:
                     raise
-        return self._connection
+        return self._shared
+
+    async def _renew(self) -> _Shared:
+        asked_at = steady()
+        self._shared = _Shared(await MediaxConnection.alook_up(self._conn_id), asked_at)
+        return self._shared
 
 
 def _look(search: Search, connection: MediaxConnection, region: str | None) -> list[str] | None:

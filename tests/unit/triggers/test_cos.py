@@ -128,6 +128,24 @@ async def test_a_refused_key_is_looked_up_anew_before_the_next_question(bucket):
 
 
 @in_virtual_time
+async def test_keys_that_worked_before_are_exchanged_at_no_cost_to_the_budget(bucket):
+    """As the engine has it for jobs: a failure is what the connection's present keys are refused for."""
+    bucket.answers = [None]
+    wait = asyncio.create_task(a_wait())
+    await asyncio.sleep(60)
+    asked = len(bucket.looked)
+    bucket.answers = [AuthenticationFailed("old"), None]
+    await asyncio.sleep(12)
+    assert len(bucket.looked) == asked + 2  # the second one at once, with new keys
+    assert bucket.looked[-1] == bucket.looked[-2]
+    assert len(bucket.look_ups) == 2
+    bucket.answers = [AuthenticationFailed("revoked")]
+    event = await wait
+    assert (event["status"], event["error"]["class"]) == ("error", "AuthenticationFailed")
+    assert len(bucket.looked) == asked + 2 + 1 + FAILURE_BUDGET + 1  # one more: the first refusal met old keys
+
+
+@in_virtual_time
 async def test_a_connection_that_is_out_of_date_serves_while_there_is_no_newer_one(bucket):
     bucket.connections = [object(), RuntimeError("no such connection")]
     wait = asyncio.create_task(a_wait())
