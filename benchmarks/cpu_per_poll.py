@@ -37,6 +37,7 @@ async def measure(url: str) -> dict[str, list[float]]:
     from airflow_provider_mediax.client.pacing import Pacing
     from airflow_provider_mediax.client.retry import ONE_TRY
     from airflow_provider_mediax.client.transport import Transport
+    from airflow_provider_mediax.protocol.exchange import Call
     from airflow_provider_mediax.protocol.mediax.gateway import Gateway, GatewayKeys, PlatformKeys
     from airflow_provider_mediax.protocol.mediax.request import Repository
     from airflow_provider_mediax.protocol.mediax.service import MediaxService
@@ -48,6 +49,7 @@ async def measure(url: str) -> dict[str, list[float]]:
     )
     service = MediaxService(gateway, Repository())
     call = next(gateway.get_job("00000000-0000-0000-0000-000000000000"))
+    assert isinstance(call, Call)
     headers = {**call.headers, **call.sign(time.time())}
     limits = httpx.Limits(max_connections=IN_FLIGHT, max_keepalive_connections=IN_FLIGHT)
     async with (

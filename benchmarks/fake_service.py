@@ -21,7 +21,7 @@ import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, cast
 
 _LISTED = 50
 _TAGS = [{"name": f"tag {number}", "confidence": 0.5, "type": "genre"} for number in range(35)]
@@ -59,7 +59,7 @@ class _Answers(asyncio.Protocol):
     counts: ClassVar[dict[str, int]] = {"connections": 0, "requests": 0, "jobs": 0}
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)
         self._received = b""
         self._counted = False
 

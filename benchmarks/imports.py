@@ -7,6 +7,7 @@ import os
 import statistics
 import subprocess
 import sys
+from typing import Any
 
 import harness  # noqa: F401 - the Airflow home of the processes below
 
@@ -38,7 +39,7 @@ def sample(module: str) -> tuple[float, int, list[str]] | None:
 
 
 def main() -> None:
-    samples = {module: [] for module in SAMPLES}
+    samples: dict[str, list[Any]] = {module: [] for module in SAMPLES}
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # a scheduler compiles a module once, not at every parse
     for module in SAMPLES:
         sample(module)

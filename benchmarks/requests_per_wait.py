@@ -11,6 +11,7 @@ import time
 import wave
 from datetime import UTC, datetime
 from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
 
 import harness  # noqa: F401 - before Airflow
 from airflow.providers.common.compat.sdk import TaskDeferred
@@ -18,13 +19,16 @@ from airflow.providers.common.compat.sdk import TaskDeferred
 from airflow_provider_mediax.emulator.process import MediaxEmulator
 from airflow_provider_mediax.operators.music import MusicTagOperator
 
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
 JOB_SECONDS = 20.0
 INTERVALS = (1.0, 2.0)
 
 
-def context(name: str) -> dict:
+def context(name: str) -> Context:
     """Return as much of a task's context as the operator uses; XComs are kept in memory."""
-    xcoms = {}
+    xcoms: dict[str, Any] = {}
     ti = SimpleNamespace(
         dag_id="benchmark",
         run_id="run",
@@ -36,7 +40,7 @@ def context(name: str) -> dict:
         xcom_push=lambda key, value: xcoms.update({key: value}),
         xcom_pull=lambda task_ids, key, map_indexes: xcoms[key],
     )
-    return {"ti": ti, "dag_run": SimpleNamespace(run_after=datetime.now(UTC))}
+    return cast("Context", {"ti": ti, "dag_run": SimpleNamespace(run_after=datetime.now(UTC))})
 
 
 def wait(deferrable: bool, poll_interval: float) -> tuple[str, float]:

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -30,6 +30,10 @@ from airflow_provider_mediax.jobs.waiting import Outcome, Wait
 from airflow_provider_mediax.jobs.watcher import Opened, Watcher
 from airflow_provider_mediax.protocol.job import Job, JobState
 from tests.unit.jobs.virtual_time import VirtualLoop
+
+if TYPE_CHECKING:
+    from airflow_provider_mediax.client.aio import AsyncClient
+    from airflow_provider_mediax.protocol.service import JobService
 
 HOLD_BACK = 11.0
 """Seconds in which a trigger yields no event, with Airflow's default heartbeat."""
@@ -73,7 +77,7 @@ class Simulated:
         self.asked = {job_id: [0.0] for job_id in self.ends}
 
     async def open(self) -> Opened:
-        return Opened(self, self)
+        return Opened(cast("JobService[Any]", self), cast("AsyncClient", self))
 
     def describe(self, ids: Sequence[str]) -> Sequence[str]:
         return ids

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import gc
+import importlib.util
 import json
 import logging
 import os
@@ -183,16 +184,15 @@ class TimedLoop(asyncio.SelectorEventLoop):
 async def measure(row: str, count: int, seconds: float, server: Server) -> dict[str, float]:
     import psutil
 
-    try:
-        import greenback
-    except ImportError:
-        greenback = None
+    with_portal = importlib.util.find_spec("greenback") is not None
 
     make = ROWS[row](server)
     process = psutil.Process()
 
     async def drive(trigger: Any) -> None:
-        if greenback is not None:
+        if with_portal:
+            import greenback
+
             await greenback.ensure_portal()
         async for _ in trigger.run():
             raise RuntimeError(f"a trigger of {row} has ended")

@@ -41,9 +41,9 @@ def write_track(file: Path, *, bars: int = 12, transpose: int = 0) -> None:
             _add(mix, at, 0.22 * _tone(chord[0] - 12, 0.9 * _BEAT, overtones=2, attack=0.01))
             for half in (0.0, 0.5):
                 _add(mix, at + half, 0.08 * _noise(noise, 0.05, decay=80))
-                note = _MELODY[int(2 * (at + half)) % len(_MELODY)]
-                if note is not None:
-                    _add(mix, at + half, 0.12 * _tone(note + transpose, 0.48 * _BEAT, overtones=3, attack=0.02))
+                sung = _MELODY[int(2 * (at + half)) % len(_MELODY)]
+                if sung is not None:
+                    _add(mix, at + half, 0.12 * _tone(sung + transpose, 0.48 * _BEAT, overtones=3, attack=0.02))
     soundfile.write(file, 0.9 * mix / np.abs(mix).max(), _RATE, subtype="PCM_16")
 
 

@@ -16,10 +16,10 @@ from datetime import datetime
 from itertools import islice
 from typing import Any
 
-from fsspec.callbacks import DEFAULT_CALLBACK  # type: ignore[import-untyped]
-from fsspec.core import has_magic  # type: ignore[import-untyped]
-from fsspec.implementations.local import make_path_posix, trailing_sep  # type: ignore[import-untyped]
-from fsspec.utils import isfilelike, stringify_path, tokenize  # type: ignore[import-untyped]
+from fsspec.callbacks import DEFAULT_CALLBACK
+from fsspec.core import has_magic
+from fsspec.implementations.local import make_path_posix, trailing_sep
+from fsspec.utils import isfilelike, stringify_path, tokenize
 
 from airflow_provider_mediax.exceptions import NotFound
 from airflow_provider_mediax.fs.cos_file import CosFile, file_error

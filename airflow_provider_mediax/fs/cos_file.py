@@ -6,8 +6,8 @@ import errno
 import os
 from typing import Any
 
-from fsspec.spec import AbstractBufferedFile  # type: ignore[import-untyped]
-from fsspec.utils import stringify_path  # type: ignore[import-untyped]
+from fsspec.spec import AbstractBufferedFile
+from fsspec.utils import stringify_path
 
 from airflow_provider_mediax.hooks.cos import CosHook
 from airflow_provider_mediax.hooks.cos_files import SMALLEST_PART, MultipartUpload

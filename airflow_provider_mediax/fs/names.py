@@ -9,10 +9,10 @@ from collections.abc import Iterable
 from itertools import compress
 from typing import Any
 
-from fsspec import AbstractFileSystem  # type: ignore[import-untyped]
-from fsspec.core import has_magic  # type: ignore[import-untyped]
-from fsspec.implementations.local import LocalFileSystem  # type: ignore[import-untyped]
-from fsspec.utils import other_paths  # type: ignore[import-untyped]
+from fsspec import AbstractFileSystem
+from fsspec.core import has_magic
+from fsspec.implementations.local import LocalFileSystem
+from fsspec.utils import other_paths
 
 
 class NamesFirst(AbstractFileSystem):  # type: ignore[misc]  # fsspec is not typed

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from fsspec import get_filesystem_class  # type: ignore[import-untyped]
+from fsspec import get_filesystem_class
 from upath import UPath
 
 # The library takes addresses apart as a filesystem does that is loaded by then, else by a default that is wrong here.

@@ -22,7 +22,7 @@ import logging
 import math
 import weakref
 from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias, TypeVar
 
 from airflow_provider_mediax.client.aio import AsyncClient
@@ -37,6 +37,8 @@ from airflow_provider_mediax.exceptions import (
     Unreachable,
 )
 from airflow_provider_mediax.jobs.lookup import Lookup
+from airflow_provider_mediax.jobs.places import Places
+from airflow_provider_mediax.jobs.waiter import Heap, Poll, Shared, Waiter, WaitUpdate
 from airflow_provider_mediax.jobs.waiting import LONGEST_WISH, Outcome, Wait, batches, unknown_jobs
 from airflow_provider_mediax.protocol.exchange import Flow
 from airflow_provider_mediax.protocol.job import Job
@@ -46,14 +48,14 @@ T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
-IN_FLIGHT = 32
-"""Polls under way at once; the rate limit paces them, this bounds what a slow service can pile up."""
-
 LINGER = 30.0
 """Seconds that session and connection are kept for the next trigger after the last one has gone."""
 
 TURN = 0.05
 """Seconds between two turns at least: many polls end at nearly the same time."""
+
+SHORT_TURN = 0.01
+"""The same while waits stand in line for polls under way to end."""
 
 PATIENCE = 5.0
 """
@@ -73,120 +75,7 @@ class Opened:
     client: AsyncClient
 
 
-WaitUpdate: TypeAlias = Job | MediaxError | Outcome
-"""A job whose state has changed, a failure that is borne, or the end."""
-
 Open: TypeAlias = Callable[[], Awaitable[Opened]]
-
-
-@dataclass(eq=False, slots=True)
-class _Shared:
-    """
-    What one look-up has opened, for everybody until the next one.
-
-    :param asked_at: when the look-up began, in seconds of the watcher's clock.
-    :param users: what still uses the client.
-    """
-
-    service: JobService[Any]
-    client: AsyncClient
-    asked_at: float
-    users: set[asyncio.Task[Any]] = field(default_factory=set)
-
-    async def run(self, make_flow: Callable[[JobService[Any]], Flow[T]], **options: Any) -> T:
-        return await self.client.run(make_flow(self.service), **options)
-
-    async def close(self) -> None:
-        """Close the client once nobody uses it any more."""
-        while self.users:
-            await asyncio.wait(self.users)
-        await self.client.close()
-
-
-@dataclass(eq=False, slots=True)
-class _Waiter:
-    """
-    A wait, and where it stands.
-
-    :ivar updates: what its trigger has not been given yet, in order.
-    :ivar heard: is set when there is an update; None while nobody waits for one.
-    :ivar place: number of its entry in the heap that it stands in; entries with another number are void.
-    :ivar to_ask: ids that this round of questions has not reached yet; a dict for its order.
-    :ivar polls: those under way for this wait; a round ends with the last of them.
-    :ivar alone: its jobs are asked for one by one, because an answer about several was too large.
-    """
-
-    wait: Wait
-    updates: list[WaitUpdate] = field(default_factory=list)
-    heard: asyncio.Future[None] | None = None
-    place: int = 0
-    to_ask: dict[str, None] = field(default_factory=dict)
-    polls: set[_Poll] = field(default_factory=set)
-    alone: bool = False
-
-    def tell(self, update: WaitUpdate) -> None:
-        self.updates.append(update)
-        if self.heard is not None and not self.heard.done():
-            self.heard.set_result(None)
-
-    async def next_update(self) -> WaitUpdate:
-        if not self.updates:
-            self.heard = asyncio.get_running_loop().create_future()
-            try:
-                await self.heard
-            finally:
-                self.heard = None
-        return self.updates.pop(0)
-
-    def due(self, together: bool) -> float:
-        """
-        Return when the next round is due.
-
-        :param together: the service describes several jobs in one call, so waits meet at common moments: up to a
-            second late, never early.
-        """
-        step = min(1.0, max(TURN, self.wait.poll_interval / 5))  # by the smallest floats nothing can be divided
-        return math.ceil(self.wait.due / step) * step if together else self.wait.due
-
-
-@dataclass(eq=False, slots=True)
-class _Poll:
-    """One describe call, and what each wait wants to know by it; when all of them have left, it is canceled."""
-
-    shared: _Shared
-    waiters: dict[_Waiter, list[str]]
-    together: bool
-    task: asyncio.Task[Mapping[str, Job]]
-
-
-class _Heap:
-    """Waits by the moment at which something is to be done for them; each stands in it once at most."""
-
-    def __init__(self) -> None:
-        self._entries: list[tuple[float, int, _Waiter]] = []
-
-    def push(self, moment: float, waiter: _Waiter) -> None:
-        """Let a wait stand here and nowhere else."""
-        waiter.place = next(_places)
-        heapq.heappush(self._entries, (moment, waiter.place, waiter))
-
-    def first(self) -> float:
-        """Return the earliest moment; infinity if there is none."""
-        entries = self._entries
-        while entries and entries[0][2].place != entries[0][1]:
-            heapq.heappop(entries)
-        return entries[0][0] if entries else math.inf
-
-    def pop(self, now: float = math.inf) -> _Waiter | None:
-        """Take out the wait with the earliest moment, if that has come."""
-        if self.first() > now or not self._entries:
-            return None
-        _, _, waiter = heapq.heappop(self._entries)
-        waiter.place = 0
-        return waiter
-
-
-_places = itertools.count(1)
 
 
 class Watcher:
@@ -203,22 +92,24 @@ class Watcher:
         self._name = name
         self._clock = clock
         self._lookup = Lookup(self._renew, name)
-        self._waiters: set[_Waiter] = set()
-        self._deadlines: list[tuple[float, int, _Waiter]] = []
-        self._waiting = _Heap()
-        self._ready = _Heap()
-        self._polls: set[_Poll] = set()
+        self._waiters: set[Waiter] = set()
+        self._deadlines: list[tuple[float, int, Waiter]] = []
+        self._entered = itertools.count()
+        self._waiting = Heap()
+        self._ready = Heap()
+        self._polls: set[Poll] = set()
         self._others: set[asyncio.Task[None]] = set()
         self._changed = asyncio.Event()
         self._loop_task: asyncio.Task[None] | None = None
         self._looking: asyncio.Task[None] | None = None
-        self._shared: _Shared | None = None
+        self._shared: Shared | None = None
         self._held_until = -math.inf
         self._held_by: Throttled | None = None
+        self._places = Places()
 
     async def watch(self, wait: Wait) -> AsyncGenerator[WaitUpdate]:
         """Yield what happens and, last, the outcome."""
-        waiter = _Waiter(wait)
+        waiter = Waiter(wait)
         self._enter(waiter)
         if self._loop_task is None:
             self._loop_task = asyncio.get_running_loop().create_task(
@@ -261,7 +152,7 @@ class Watcher:
                     for waiter in [waiter for waiter in self._waiters if not waiter.place and not waiter.polls]:
                         self._line_up(waiter)
                 await self._changed_within(self._pause())
-                await asyncio.sleep(TURN)
+                await asyncio.sleep(SHORT_TURN if self._is_full() else TURN)
         finally:
             # Before the first await, so that a wait that begins while this loop ends starts a new one.
             shared, self._shared, self._loop_task = self._shared, None, None
@@ -280,14 +171,14 @@ class Watcher:
         await self._changed_within(LINGER)
         return bool(self._waiters)
 
-    def _enter(self, waiter: _Waiter) -> None:
+    def _enter(self, waiter: Waiter) -> None:
         self._waiters.add(waiter)
-        heapq.heappush(self._deadlines, (waiter.wait.deadline, next(_places), waiter))
+        heapq.heappush(self._deadlines, (waiter.wait.deadline, next(self._entered), waiter))
         if not self._end_if_over(waiter, self._clock()):
             self._line_up(waiter)
         self._changed.set()
 
-    def _line_up(self, waiter: _Waiter) -> None:
+    def _line_up(self, waiter: Waiter) -> None:
         """Let a wait stand where its next round of questions, or the rest of this one, is taken from."""
         if waiter.to_ask:
             self._make_ready(waiter)
@@ -295,7 +186,7 @@ class Watcher:
             together = self._shared is not None and self._shared.service.describe_limit > 1
             self._waiting.push(waiter.due(together), waiter)
 
-    def _make_ready(self, waiter: _Waiter) -> None:
+    def _make_ready(self, waiter: Waiter) -> None:
         """Let a wait stand in line for a place within the rate: in the order in which jobs have likely ended."""
         wait = waiter.wait
         patience = PATIENCE * wait.poll_interval
@@ -321,7 +212,7 @@ class Watcher:
             else:
                 self._start_polls(self._shared, now)
 
-    def _end_if_over(self, waiter: _Waiter, now: float) -> bool:
+    def _end_if_over(self, waiter: Waiter, now: float) -> bool:
         outcome = waiter.wait.ended(now)
         if outcome is not None:
             self._end(waiter, outcome)
@@ -336,13 +227,14 @@ class Watcher:
             else:
                 self._line_up(waiter)
 
-    def _start_polls(self, shared: _Shared, now: float) -> None:
+    def _start_polls(self, shared: Shared, now: float) -> None:
         """Start the polls that have a place: no task is made that would only wait for the limit."""
         limit = shared.service.describe_limit
-        places = min(IN_FLIGHT - len(self._polls), shared.client.pacing.room(now, TURN))
+        room = shared.client.pacing.room(now, TURN)
+        places = min(self._places.number - len(self._polls), room)
         left = places * limit
-        taken: list[_Waiter] = []
-        askers: dict[str, list[_Waiter]] = {}
+        taken: list[Waiter] = []
+        askers: dict[str, list[Waiter]] = {}
         alone: set[str] = set()
         while left > 0 and (waiter := self._ready.pop()) is not None:
             taken.append(waiter)
@@ -359,10 +251,15 @@ class Watcher:
             self._start_poll(shared, ids, askers)
         for waiter in taken:
             self._line_up(waiter)
+        self._places.note(now, too_few=places < room and self._ready.first() < math.inf)
 
-    def _start_poll(self, shared: _Shared, ids: list[str], askers: Mapping[str, Iterable[_Waiter]]) -> None:
+    def _is_full(self) -> bool:
+        """Tell whether as many polls are under way as there may be."""
+        return len(self._polls) >= self._places.number
+
+    def _start_poll(self, shared: Shared, ids: list[str], askers: Mapping[str, Iterable[Waiter]]) -> None:
         task = asyncio.create_task(shared.run(lambda service: service.describe(ids), patience=ONE_TRY))
-        poll = _Poll(shared, {}, len(ids) > 1, task)
+        poll = Poll(shared, {}, len(ids) > 1, task)
         self._polls.add(poll)
         shared.users.add(task)
         for job_id in ids:
@@ -372,7 +269,7 @@ class Watcher:
                 poll.waiters.setdefault(waiter, []).append(job_id)
         task.add_done_callback(lambda _: self._end_poll(poll))
 
-    def _end_poll(self, poll: _Poll) -> None:
+    def _end_poll(self, poll: Poll) -> None:
         self._polls.discard(poll)
         poll.shared.users.discard(poll.task)
         for waiter in poll.waiters:
@@ -387,17 +284,18 @@ class Watcher:
             if waiter in self._waiters and not waiter.place:
                 self._line_up(waiter)
 
-    def _judge(self, poll: _Poll) -> None:
+    def _judge(self, poll: Poll) -> None:
         error = poll.task.exception()
         if error is None:
             self._take_in(poll, poll.task.result())
         elif poll.shared is self._shared:  # an error of a client that has been replaced counts for nobody
             self._bear(poll, error)
 
-    def _take_in(self, poll: _Poll, jobs: Mapping[str, Job]) -> None:
+    def _take_in(self, poll: Poll, jobs: Mapping[str, Job]) -> None:
         now = self._clock()
         for waiter, asked in list(poll.waiters.items()):
-            found = [jobs[job_id] for job_id in asked if job_id in jobs]
+            # An event tells states. What a job has found is read by its worker; thousands of waits would hold it here.
+            found = [replace(jobs[job_id], raw={}) for job_id in asked if job_id in jobs]
             if not found:
                 self._fail({waiter}, unknown_jobs(asked))
                 continue
@@ -405,7 +303,7 @@ class Watcher:
                 waiter.tell(job)
             self._end_if_over(waiter, now)
 
-    def _bear(self, poll: _Poll, error: BaseException) -> None:
+    def _bear(self, poll: Poll, error: BaseException) -> None:
         """Decide what an error of the client that is in use means: for it, for all, for the waits of the poll."""
         if not isinstance(error, MediaxError):
             self._fail_in_fault(poll.waiters, error)
@@ -441,15 +339,15 @@ class Watcher:
             self._looking = None
             self._changed.set()
 
-    async def _renew(self) -> _Shared:
+    async def _renew(self) -> Shared:
         """Look the connection up and put what it opens in the place of what was there."""
         asked_at = self._clock()
         opened = await self._open()
-        shared = _Shared(opened.service, opened.client, asked_at)
+        shared = Shared(opened.service, opened.client, asked_at)
         self._replace(shared)
         return shared
 
-    def _replace(self, shared: _Shared | None) -> None:
+    def _replace(self, shared: Shared | None) -> None:
         """
         Let another client take the place of the one in use, which is closed once nobody uses it any more.
 
@@ -465,13 +363,13 @@ class Watcher:
         self._others.add(closing)
         closing.add_done_callback(self._others.discard)
 
-    async def _close(self, shared: _Shared) -> None:
+    async def _close(self, shared: Shared) -> None:
         try:
             await shared.close()
         except Exception:
             log.exception("Closing a client of %s failed", self._name)
 
-    def _fail(self, waiters: Iterable[_Waiter], error: MediaxError) -> None:
+    def _fail(self, waiters: Iterable[Waiter], error: MediaxError) -> None:
         """Let waits bear a failure; those that are not due have been answered in this round, or borne one."""
         now = self._clock()
         for waiter in [waiter for waiter in waiters if waiter.wait.due <= now]:
@@ -482,16 +380,16 @@ class Watcher:
             if waiter.place:  # it stands in line for the round that has failed
                 self._line_up(waiter)
 
-    def _fail_in_fault(self, waiters: Iterable[_Waiter], fault: BaseException) -> None:
+    def _fail_in_fault(self, waiters: Iterable[Waiter], fault: BaseException) -> None:
         """Let waits bear a fault of ours, whose text may hold anything and stays in the triggerer's log."""
         log.error("The watcher of %s failed", self._name, exc_info=fault)
         self._fail(waiters, ProtocolError(f"The watcher failed with {type(fault).__name__}; see the triggerer's log"))
 
-    def _end(self, waiter: _Waiter, outcome: Outcome) -> None:
+    def _end(self, waiter: Waiter, outcome: Outcome) -> None:
         self._leave(waiter)
         waiter.tell(outcome)
 
-    def _leave(self, waiter: _Waiter) -> None:
+    def _leave(self, waiter: Waiter) -> None:
         self._waiters.discard(waiter)
         waiter.place = 0
         for poll in waiter.polls:
@@ -509,7 +407,7 @@ class Watcher:
         """Return the seconds until the next deadline, round or place; whatever else is due waits for a change."""
         now = self._clock()
         moment = min(self._waiting.first(), self._deadlines[0][0] if self._deadlines else math.inf)
-        if self._shared is not None and len(self._polls) < IN_FLIGHT and self._ready.first() < math.inf:
+        if self._shared is not None and not self._is_full() and self._ready.first() < math.inf:
             moment = min(moment, now + self._shared.client.pacing.free_in(now) - TURN)
         return max(0.0, min(LINGER, moment - now))
 

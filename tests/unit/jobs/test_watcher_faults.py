@@ -17,8 +17,9 @@ from airflow_provider_mediax.exceptions import (
 )
 from airflow_provider_mediax.jobs import lookup
 from airflow_provider_mediax.jobs import watcher as watcher_module
+from airflow_provider_mediax.jobs.places import MOST
 from airflow_provider_mediax.jobs.waiting import FAILURE_BUDGET, Outcome, Wait
-from airflow_provider_mediax.jobs.watcher import FRESH_SECONDS, IN_FLIGHT, Watcher
+from airflow_provider_mediax.jobs.watcher import FRESH_SECONDS, Watcher
 from airflow_provider_mediax.protocol.job import JobState
 from tests.unit.jobs.cloud import Cloud, a_job, throttled, too_large, unreachable
 from tests.unit.jobs.virtual_time import in_virtual_time, now
@@ -256,7 +257,7 @@ async def test_a_rate_limit_holds_all_polls_and_is_no_failure():
     waits.begin(*many(200))
     await asyncio.sleep(100)
     # What is on its way when the first answer comes is the client's to hold back.
-    assert len(cloud.requests) <= 10 * (IN_FLIGHT + 1)
+    assert len(cloud.requests) <= 10 * (MOST + 1)
     cloud.answering = None
     await waits.all_succeed()
 
@@ -287,8 +288,8 @@ def test_a_slow_service_cannot_pile_up_polls_and_every_wait_gets_its_turn(limit)
         cloud = Cloud(rate=1000.0, latency=30.0, describe_limit=limit)
         waits = Waits(cloud)
         waits.begin(*many(500), poll_interval=1.0)
-        await asyncio.sleep(30 * 500 / IN_FLIGHT + 120)
-        assert cloud.most_under_way == IN_FLIGHT
+        await asyncio.sleep(30 * 500 / MOST + 120)
+        assert cloud.most_under_way == MOST
         assert {job_id for request in cloud.requests for job_id in request.ids} == set(many(500))
         await waits.leave(*waits.tasks)
 
@@ -462,7 +463,7 @@ async def test_polls_that_end_one_after_the_other_do_not_cost_a_turn_each(monkey
     waits.begin(*many(1000), poll_interval=2.0)
     await asyncio.sleep(10)
     assert len(cloud.requests) > 1000
-    assert len(turns) <= 10 / watcher_module.TURN + 2
+    assert len(turns) <= len(cloud.requests) / 3
     await waits.leave(*waits.tasks)
 
 
