@@ -125,7 +125,7 @@ every_sensor = pytest.mark.parametrize("make", [a_job_sensor, an_object_sensor])
 def world(monkeypatch: pytest.MonkeyPatch) -> World:
     world = World()
     monkeypatch.setitem(HOOKS, "scripted", f"{__name__}.ScriptedHook")
-    monkeypatch.setattr(ScriptedHook, "world", world)
+    monkeypatch.setattr(ScriptedHook, "world", world, raising=False)
     monkeypatch.setattr(Search, "check_buckets", lambda *_: None)
     monkeypatch.setattr(Search, "look", lambda *_: ["cos://b-1250000000/a"] if world.next() == THERE else None)
     extra = {"cos_bucket": "b-1250000000", "cos_region": "r", "cos_secret_id": "i", "cos_secret_key": "k"}
