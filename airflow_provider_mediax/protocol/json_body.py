@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 MAX_DEPTH = 100
 """Deepest nesting of an answer: far above any answer seen, far below where reading it would exhaust the stack."""
 
-_NODES = frozenset((dict, list))
 _ESCAPE = re.compile(r"\\(?:u[dD][89abAB]\w\w\\u[dD][c-fC-F]\w\w|u[dD][89a-fA-F][0-9a-fA-F]{2}|u0000|.)", re.DOTALL)
 
 
@@ -31,7 +30,7 @@ def parse_json(body: bytes, where: str) -> Any:
     """
     try:
         decoded = body.decode(json.detect_encoding(body))
-        if any(mark in decoded for mark in ("\\ud", "\\uD", "\\u0000")):
+        if "\\u" in decoded and any(mark in decoded for mark in ("\\ud", "\\uD", "\\u0000")):
             decoded = _ESCAPE.sub(_whole_character, decoded)
         read = json.loads(decoded.removeprefix("\ufeff"), parse_float=_finite, parse_constant=_finite)
         if decoded.count("[") + decoded.count("{") > MAX_DEPTH and _too_deep(read):
@@ -81,8 +80,8 @@ def _too_deep(value: object) -> bool:
         level = [
             inner
             for outer in level
-            for inner in (outer.values() if isinstance(outer, dict) else outer)
-            if type(inner) in _NODES
+            for inner in (outer.values() if type(outer) is dict else outer)
+            if type(inner) is dict or type(inner) is list
         ]
         if not level:
             return False
