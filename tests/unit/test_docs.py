@@ -21,11 +21,12 @@ from airflow_provider_mediax.protocol.ci import answers
 from airflow_provider_mediax.protocol.ci import requests as ci_requests
 from airflow_provider_mediax.protocol.mediax.capabilities import CAPABILITIES, listening, making
 from airflow_provider_mediax.protocol.mediax.capabilities.base import Table
-from airflow_provider_mediax.protocol.rows import COMMON
+from airflow_provider_mediax.protocol.rows import COMMON, LOADED
 from airflow_provider_mediax.provider_info import get_provider_info
 from airflow_provider_mediax.results import Manifest, Owner, Place, schema
 from airflow_provider_mediax.sensors.cos import CosKeySensor
 from airflow_provider_mediax.sensors.job import CloudInfiniteJobSensor, MediaxJobSensor
+from airflow_provider_mediax.transfers.results_to_sql import MediaxResultsToSqlOperator
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
@@ -243,6 +244,19 @@ def test_the_columns_of_the_rows_are_described_as_schema_says_them(capability):
 def test_the_columns_that_all_rows_begin_with_are_described_as_schema_says_them():
     before_the_sections = sections(DOCS / "results.md", "##")[""]
     assert columns_of(before_the_sections) == as_described(schema("musicASR").columns[: len(COMMON)])
+
+
+def test_the_columns_that_rows_have_in_a_warehouse_are_described_as_they_are():
+    assert columns_of((DOCS / "warehouse.md").read_text(encoding="utf-8")) == as_described(LOADED)
+
+
+def test_every_argument_of_a_load_is_described_with_its_default():
+    page = (DOCS / "warehouse.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| `(\w+)` \| [^|]+ \| ?([^|]*?) ?\|", page, re.MULTILINE))
+    own = inspect.signature(MediaxResultsToSqlOperator.__init__).parameters.values()
+    taken = {one.name: one.default for one in own if one.kind is one.KEYWORD_ONLY}
+    shown = {name: "" if default is inspect.Parameter.empty else f"`{default!r}`" for name, default in taken.items()}
+    assert {name: rows.get(name) for name in taken} == {name: text.replace("'", '"') for name, text in shown.items()}
 
 
 def test_every_member_of_the_manifest_is_described_in_its_order():

@@ -62,7 +62,9 @@ def test_it_fits_the_runtime_schema():
     validate(INFO, shipped_schema("provider_info.schema.json"))
 
 
-@pytest.mark.parametrize("key", ["connection-types", "integrations", "filesystems", "asset-uris", *MODULE_LISTS])
+@pytest.mark.parametrize(
+    "key", ["connection-types", "integrations", "filesystems", "asset-uris", "transfers", *MODULE_LISTS]
+)
 def test_it_fits_the_strict_schema(key):
     schema = shipped_schema("provider.yaml.schema.json")["properties"][key]
     if key == "connection-types" and "conn-fields" not in schema["items"]["properties"]:
@@ -80,7 +82,11 @@ def test_every_list_names_a_declared_integration():
 
 
 @pytest.mark.parametrize(
-    "module", [module for key in MODULE_LISTS for entry in INFO[key] for module in entry["python-modules"]]
+    "module",
+    [
+        *(module for key in MODULE_LISTS for entry in INFO[key] for module in entry["python-modules"]),
+        *(entry["python-module"] for entry in INFO["transfers"]),
+    ],
 )
 def test_every_declared_module_imports(module):
     importlib.import_module(module)
