@@ -304,10 +304,16 @@ class CosFileSystem(NamesFirst):
             return hook.read_range(key, first, last, etag=found.etag)
 
     def pipe_file(self, path: str, value: bytes, mode: str = "overwrite", **kwargs: Any) -> None:
-        """Write an object."""
+        """
+        Write an object; with ``mode="create"`` only if there is none, whoever creates it in the same moment.
+
+        :raises FileExistsError: there is one.
+        """
         hook, key = self._object(path)
-        self._free(path, mode == "create")
-        hook.write_bytes(key, bytes(value))
+        if mode != "create":
+            hook.write_bytes(key, bytes(value))
+        elif not hook.create_bytes(key, bytes(value)):
+            raise file_error(errno.EEXIST, path)
 
     def get_file(
         self, rpath: str, lpath: Any = None, callback: Any = DEFAULT_CALLBACK, outfile: Any = None, **kwargs: Any

@@ -17,7 +17,14 @@ from urllib.parse import quote
 from airflow.providers.common.compat.sdk import BaseHook, mask_secret
 
 from airflow_provider_mediax.client.retry import ONE_TRY, Patience
-from airflow_provider_mediax.exceptions import AuthenticationFailed, BadRequest, NotFound, ProtocolError, Unavailable
+from airflow_provider_mediax.exceptions import (
+    AuthenticationFailed,
+    BadRequest,
+    MediaxError,
+    NotFound,
+    ProtocolError,
+    Unavailable,
+)
 from airflow_provider_mediax.hooks.connection import DEFAULT_CONN_ID, MediaxConnection
 from airflow_provider_mediax.hooks.cos_client import CosAnswer, CosClient
 from airflow_provider_mediax.hooks.cos_files import (
@@ -36,6 +43,7 @@ from airflow_provider_mediax.hooks.cos_files import (
 )
 from airflow_provider_mediax.hooks.cos_objects import CosObject, described, listed
 from airflow_provider_mediax.protocol.cos_answers import Target
+from airflow_provider_mediax.protocol.cos_objects import FORBID_OVERWRITE, THERE_ALREADY, VERSION_ID
 from airflow_provider_mediax.protocol.cos_signature import presigned_query
 from airflow_provider_mediax.protocol.exchange import Reply
 from airflow_provider_mediax.protocol.names import check, object_key, own_address
@@ -158,6 +166,33 @@ class CosHook(BaseHook):
         options: dict[str, Any] = {"ContentType": content_type} if content_type else {}
         answer = self._client.ask("write", target, "put_object", Key=target.key, Body=data, EnableMD5=True, **options)
         described(target.key, answer.headers)
+
+    def create_bytes(self, key: str, data: bytes) -> bool:
+        """
+        Write a whole object unless there is one under the key; tell whether it was written.
+
+        In a bucket with versioning COS replaces what is there, so this is refused there.
+
+        :return: False also if the answer to a first, successful request was lost; then the content is this one.
+        :raises BadRequest: the bucket has or had versioning; the object is written.
+        """
+        target = self._object(key)
+        headers = {FORBID_OVERWRITE: "true"}
+        try:
+            answer = self._client.ask(
+                "write", target, "put_object", Key=target.key, Body=data, EnableMD5=True, Metadata=headers
+            )
+        except MediaxError as error:
+            if error.code == THERE_ALREADY:
+                return False
+            raise
+        if answer.headers.get(VERSION_ID):
+            raise BadRequest(
+                f"{target.bucket} keeps versions of its objects, so nothing in it can be created only once",
+                advice="Use a bucket that never had versioning.",
+            )
+        described(target.key, answer.headers)
+        return True
 
     def exists(self, key: str) -> bool:
         """Tell whether there is such an object; a missing bucket counts as no."""
