@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
@@ -92,17 +93,23 @@ class StorageFolder:
             return False
         return True
 
+    def upload(self, name: str, file: IO[bytes]) -> None:
+        """Write a file of any size."""
+        if self._scheme == "file":
+            Path(self._place(name)).parent.mkdir(parents=True, exist_ok=True)
+        with self._fs.open(self._place(name), "wb") as target:
+            shutil.copyfileobj(file, target, 1024 * 1024)
+
+    def lines(self, name: str) -> Iterator[bytes]:
+        """Yield the lines of a file of any size."""
+        with self._fs.open(self._place(name), "rb") as file:
+            yield from file
+
     def delete(self, names: Iterable[str]) -> None:
         """Delete files."""
         for name in names:
             with contextlib.suppress(FileNotFoundError):
                 self._fs.rm_file(self._place(name))
-
-    def open(self, name: str, mode: str = "rb") -> IO[bytes]:
-        """Open a file for reading or writing."""
-        if self._scheme == "file" and "w" in mode:
-            Path(self._place(name)).parent.mkdir(parents=True, exist_ok=True)
-        return cast("IO[bytes]", self._fs.open(self._place(name), mode))
 
     def _place(self, name: str) -> str:
         return f"{self._root}/{name}" if name else self._root

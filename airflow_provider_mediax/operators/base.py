@@ -195,7 +195,7 @@ class JobOperator(BaseOperator, Generic[H]):
             hook,
             lambda: self.prepare_request(hook),
             terms,
-            _task_instance(context, self.execution_timeout),
+            task_instance(context, self.execution_timeout),
             namespace=hook.connection.namespace,
             notes=_Notes(context["ti"], self.task_id),
             store=context.get("task_state_store"),
@@ -261,7 +261,8 @@ class _Notes:
         return self._ti.xcom_pull(task_ids=self._task_id, key=key, map_indexes=self._ti.map_index)
 
 
-def _task_instance(context: Context, execution_timeout: timedelta | None) -> TaskInstance:
+def task_instance(context: Context, execution_timeout: timedelta | None) -> TaskInstance:
+    """Return what an attempt needs to know of the running task instance."""
     from airflow_provider_mediax.jobs.attempt import TaskInstance
 
     ti = context["ti"]

@@ -10,6 +10,7 @@ from typing import Any
 from airflow_provider_mediax.client.clock import on_steady_clock, steady
 from airflow_provider_mediax.exceptions import MediaxError, ProtocolError
 from airflow_provider_mediax.hooks.registry import SERVICES
+from airflow_provider_mediax.jobs.batch.listed import for_batches
 from airflow_provider_mediax.jobs.cancellation import cancel_flow, describe_outcome
 from airflow_provider_mediax.jobs.schedule import durations_of
 from airflow_provider_mediax.jobs.stored import (
@@ -24,10 +25,13 @@ from airflow_provider_mediax.jobs.stored import (
     read_whole,
 )
 from airflow_provider_mediax.jobs.waiting import Outcome, Wait
-from airflow_provider_mediax.jobs.watcher import Watcher, watcher_for
+from airflow_provider_mediax.jobs.watcher import Opened, Watcher, watcher_for
 from airflow_provider_mediax.protocol.job import Job
 from airflow_provider_mediax.triggers.base import OneEventTrigger, hold_back
 from airflow_provider_mediax.triggers.kill import is_over, see_through
+
+MOST_NAMED = 10
+"""Jobs that are named in a log line; of more their number."""
 
 
 def _service(value: object) -> object:
@@ -48,6 +52,10 @@ def _interval(value: object) -> float:
     return seconds
 
 
+def _named(ids: Sequence[str]) -> str:
+    return ", ".join(ids) if len(ids) <= MOST_NAMED else f"{len(ids)} jobs"
+
+
 class JobTrigger(OneEventTrigger):
     """
     Waits until jobs are final and yields one event; it changes nothing at the service, unless its task is killed.
@@ -63,6 +71,7 @@ class JobTrigger(OneEventTrigger):
     :param bucket: the bucket that the jobs belong to, where the service has jobs by bucket.
     :param region: the region of that bucket.
     :param deadline: epoch seconds; unmoved by restarts.
+    :param not_before: epoch seconds before which nothing is asked: an earlier event would be of no use.
     :param poll_interval: seconds between two questions at least.
     :param finish_at: number of final jobs that ends the wait.
     :param cancel_on_kill: whether a user's kill of the waiting task cancels the jobs, where the service can.
@@ -80,6 +89,7 @@ class JobTrigger(OneEventTrigger):
             "bucket": read_text_or_none,
             "region": read_text_or_none,
             "deadline": read_number,
+            "not_before": read_number,
             "poll_interval": _interval,
             "finish_at": read_whole,
             "cancel_on_kill": read_flag,
@@ -98,6 +108,7 @@ class JobTrigger(OneEventTrigger):
         bucket: str | None = None,
         region: str | None = None,
         deadline: float = 0.0,
+        not_before: float = 0.0,
         poll_interval: float = 5.0,
         finish_at: int = 1,
         cancel_on_kill: bool = True,
@@ -113,14 +124,18 @@ class JobTrigger(OneEventTrigger):
         self.bucket = bucket
         self.region = region
         self.deadline = deadline
+        self.not_before = not_before
         self.poll_interval = poll_interval
         self.finish_at = finish_at
         self.cancel_on_kill = cancel_on_kill
+        self._own_watcher: Watcher | None = None
 
     async def wait(self) -> dict[str, Any]:
         """Wait for the outcome and put it into words."""
         outcome = await self._outcome()
-        return JobEvent(outcome.status, outcome.states, outcome.error).payload()
+        # The worker reads the jobs of a batch again, and a thousand states would lie in the database for nothing.
+        states = outcome.states if len(self.job_ids) == 1 else {}
+        return JobEvent(outcome.status, states, outcome.error).payload()
 
     def silence(self) -> dict[str, Any]:
         """Return an event that ends nothing."""
@@ -136,7 +151,7 @@ class JobTrigger(OneEventTrigger):
         if damage := self.damage():
             self.log.warning("This wait ends, and cancels nothing: its arguments cannot be read: %s", damage.reason)
             return
-        named = ", ".join(self.job_ids)
+        named = _named(self.job_ids)
         if not SERVICES[self.service].service_type.cancellable:
             self.log.warning("This wait ends; %s goes on, because the service has no call to cancel it", named)
         elif not self.cancel_on_kill:
@@ -166,11 +181,18 @@ class JobTrigger(OneEventTrigger):
 
     @property
     def _watcher(self) -> Watcher:
-        hook = SERVICES[self.service]
+        hook, name = SERVICES[self.service], f"{self.service} at {self.conn_id}"
         key = (self.service, self.conn_id, self.bucket, self.region)
-        return watcher_for(
-            key, lambda: hook.open(self.conn_id, self.bucket, self.region), f"{self.service} at {self.conn_id}"
-        )
+        if len(self.job_ids) == 1:
+            return watcher_for(key, lambda: hook.open(self.conn_id, self.bucket, self.region), name)
+        if self._own_watcher is None:  # the jobs of a batch are read by the lists of their markers
+            self._own_watcher = Watcher(self._open_for_batch, name)
+        return self._own_watcher
+
+    async def _open_for_batch(self) -> Opened:
+        opened = await SERVICES[self.service].open(self.conn_id, self.bucket, self.region)
+        markers = dict(zip(self.job_ids, self.custom_ids, strict=False))
+        return Opened(for_batches(opened.service, markers), opened.client)
 
     async def _outcome(self) -> Outcome:
         started = steady()
@@ -179,11 +201,11 @@ class JobTrigger(OneEventTrigger):
             deadline=on_steady_clock(self.deadline),
             poll_interval=self.poll_interval,
             started=started,
-            not_before=started + hold_back(),
+            not_before=max(started + hold_back(), on_steady_clock(self.not_before)),
             finish_at=self.finish_at,
             schedule=durations_of(self.service, self.capability),
         )
-        self.log.info("Waiting for %s", ", ".join(self.job_ids))
+        self.log.info("Waiting for %s", _named(self.job_ids))
         async with contextlib.aclosing(self._watcher.watch(wait)) as updates:
             async for update in updates:
                 if isinstance(update, Outcome):

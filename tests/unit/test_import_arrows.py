@@ -23,7 +23,7 @@ CHAIN = ("triggers", "hooks", "jobs", "client", "protocol")
 
 #: What each package may import besides itself and ``exceptions``. The last ones stand beside the chain.
 MAY_IMPORT: dict[str, set[str]] = {
-    "operators": {*CHAIN, "links", "arguments"},
+    "operators": {*CHAIN, "links", "arguments", "results"},
     "sensors": {*CHAIN, "links", "arguments"},
     "transfers": {*CHAIN, "links", "arguments", "results"},
     **{name: set(CHAIN[place + 1 :]) for place, name in enumerate(CHAIN)},

@@ -20,6 +20,7 @@ MODULES = (
     "results",
     "retries",
     "operators.base",
+    "operators.batch",
     "operators.music",
     "operators.music_base",
     "operators.voice_separation",

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import IO, Any, Protocol, TypeVar
 
 from airflow_provider_mediax.exceptions import AuthenticationFailed, BadRequest, MediaxError, Stopped, Unavailable
 from airflow_provider_mediax.jobs.stored import SCHEMA, Unreadable, readable
@@ -60,6 +60,16 @@ class Folder(Protocol):
 
     def create(self, name: str, data: bytes) -> bool:
         """Write a file unless there is one; tell whether it was written."""
+
+    def upload(self, name: str, file: IO[bytes]) -> None:
+        """Write a file of any size, in place of one that is there."""
+
+    def lines(self, name: str) -> Iterator[bytes]:
+        """
+        Yield the lines of a file of any size.
+
+        :raises FileNotFoundError: there is none.
+        """
 
     def delete(self, names: Iterable[str]) -> None:
         """Delete files; missing ones are no error."""
@@ -136,6 +146,15 @@ class Store:
     async def write_bytes(self, name: str, data: bytes) -> None:
         """Write a file."""
         await self._patiently(lambda: self._elsewhere(self.folder.write, name, data))
+
+    async def upload(self, name: str, file: IO[bytes]) -> None:
+        """Write a file of any size from its begin."""
+
+        def from_begin() -> None:
+            file.seek(0)
+            self.folder.upload(name, file)
+
+        await self._patiently(lambda: self._elsewhere(from_begin))
 
     async def write_once(self, name: str, content: JsonObject) -> None:
         """

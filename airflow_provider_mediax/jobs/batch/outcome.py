@@ -11,10 +11,10 @@ import json
 import tempfile
 import time
 import uuid
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import IO, Any, Literal, Protocol, TypeAlias
+from typing import IO, Any, Protocol, TypeAlias
 
 from airflow_provider_mediax.jobs.batch.folder import Store, as_line
 from airflow_provider_mediax.jobs.batch.ledger import End, Finished, Ledger
@@ -30,8 +30,6 @@ BYTES_PER_FILE = 64 * 1024 * 1024
 COMMONEST = 10
 """Errors of which the summary names one example each."""
 
-Format: TypeAlias = Literal["jsonl", "parquet"]
-
 RowsOf: TypeAlias = Callable[[Mapping[str, Any]], list[JsonObject]]
 """Makes the flat rows of a manifest."""
 
@@ -39,12 +37,26 @@ RowsOf: TypeAlias = Callable[[Mapping[str, Any]], list[JsonObject]]
 class Encode(Protocol):
     """Makes a file of rows."""
 
-    def __call__(self, capability: str, rows: Iterable[JsonObject], metadata: Sequence[str]) -> bytes:
+    def __call__(self, capability: str, rows: Iterable[JsonObject], metadata: Sequence[str], file: IO[bytes]) -> None:
         """
-        Return the file's content.
+        Write the file's content.
 
         :param metadata: names of the columns that come from the items' metadata.
         """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Before:
+    """
+    An outcome of the same batch, of which some items were done anew.
+
+    :param lines: of the items that were not.
+    :param files: of its rows.
+    """
+
+    lines: Callable[[], Iterable[JsonObject]]
+    files: Mapping[str, Sequence[str]]
+    rows: int
 
 
 @dataclass(slots=True)
@@ -88,7 +100,10 @@ class Merge:
     Merges the results of chunks.
 
     :param rows_of: makes rows of a manifest.
-    :param encode: makes a file of rows.
+    :param marker: what the markers of the chunks begin with.
+    :param encode: makes a Parquet file of rows; None makes JSON lines.
+    :param prefix: of the store's folder in the batch's: what the outcome's names begin with.
+    :param before: what is taken over from an earlier outcome.
     :param facts: what else ``outcome.json`` says, for its reader.
     """
 
@@ -98,10 +113,11 @@ class Merge:
         index: Index,
         ledger: Ledger,
         rows_of: RowsOf,
-        encode: Encode,
         *,
-        suffix: Format,
         marker: str,
+        encode: Encode | None = None,
+        prefix: str = "",
+        before: Before | None = None,
         facts: Mapping[str, Any],
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -111,14 +127,15 @@ class Merge:
         self._lines = Lines(store, index)
         self._rows_of = rows_of
         self._encode = encode
-        self._suffix = suffix
+        self._prefix = prefix
+        self._before = before
         self._marker = marker
         self._facts = facts
         self._clock = clock
         self._folder = f"rows/{uuid.uuid4().hex[:16]}"
-        self._summary = Summary(items=f"{self._folder}/outcome.jsonl")
+        self._summary = Summary()
         self._open: dict[str, _OpenFile] = {}
-        self._reasons: defaultdict[str, list[Any]] = defaultdict(lambda: [0, None, None])
+        self._reasons: dict[str, list[Any]] = {}
 
     async def run(self) -> JsonObject:
         """Merge everything, and return what ``outcome.json`` says then: who was faster wins."""
@@ -147,9 +164,22 @@ class Merge:
                 await self._skip_to(items, capability, at.get(capability, 0), total, twins)
             for capability in list(self._open):
                 await self._close(capability)
-            items.seek(0)
-            await self._store.write_bytes(self._summary.items, items.read())
-        return await self._commit(names_of_parts=[f"parts/{number:06d}" for number in numbers])
+            self._take_over(items)
+            await self._store.upload(f"{self._folder}/outcome.jsonl", items)
+            self._summary.items = f"{self._prefix}{self._folder}/outcome.jsonl"
+        return await self._commit()
+
+    def _take_over(self, items: IO[bytes]) -> None:
+        if self._before is None:
+            return
+        for line in self._before.lines():
+            items.write(as_line(line))
+            self._summary.ends[line["state"]] += 1
+            if line["error"] and line["state"] != "elsewhere":
+                self._count_error(line["error"], line["id"], line["job_id"])
+        self._summary.rows += self._before.rows
+        for capability, files in self._before.files.items():
+            self._summary.files[capability] = [*files, *self._summary.files.get(capability, ())]
 
     async def _twins(self) -> dict[str, dict[int, list[Line]]]:
         """Return the lines that were not bought because another one asks for the same, by that one's place."""
@@ -234,9 +264,11 @@ class Merge:
         self._summary.ends[state] += 1
         self._summary.adopted += end is not None and end.adopted and state != "duplicate"
         if end is not None and end.error and state != "duplicate":
-            reason = self._reasons[_kind_of(end.error)]
-            reason[0] += 1
-            reason[1:] = [reason[1] or line.id, reason[2] or end.job_id]
+            self._count_error(end.error, line.id, end.job_id)
+
+    def _count_error(self, error: str, item: str, job_id: str | None) -> None:
+        reason = self._reasons.setdefault(error[:200], [0, item, job_id])
+        reason[0] += 1
 
     async def _add(self, capability: str, manifest: JsonObject, lines: Sequence[Line]) -> None:
         rows = self._rows_of(manifest)
@@ -254,13 +286,18 @@ class Merge:
     async def _close(self, capability: str) -> None:
         file = self._open[capability]
         files = self._summary.files.setdefault(capability, [])
-        name = f"{self._folder}/{capability}/{len(files):05d}.{self._suffix}"
-        await self._store.write_bytes(name, self._encode(capability, file.read(), sorted(file.metadata)))
+        name = f"{self._folder}/{capability}/{len(files):05d}.{'parquet' if self._encode else 'jsonl'}"
+        if self._encode is None:
+            await self._store.upload(name, file.lines)
+        else:
+            with tempfile.TemporaryFile() as encoded:
+                self._encode(capability, file.read(), sorted(file.metadata), encoded)
+                await self._store.upload(name, encoded)
         del self._open[capability]
         file.close()
-        files.append(name)
+        files.append(f"{self._prefix}{name}")
 
-    async def _commit(self, names_of_parts: Sequence[str]) -> JsonObject:
+    async def _commit(self) -> JsonObject:
         summary = self._summary
         commonest = sorted(self._reasons.items(), key=lambda found: -found[1][0])[:COMMONEST]
         summary.errors = [
@@ -281,30 +318,20 @@ class _OpenFile:
     """Rows that are not written yet, as lines in a temporary file."""
 
     def __init__(self) -> None:
-        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed when it is written
+        self.lines: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed when it is written
         self.rows = 0
         self.size = 0
         self.metadata: set[str] = set()
 
     def add(self, rows: Sequence[JsonObject], metadata: Iterable[str]) -> None:
         for row in rows:
-            self.size += self._file.write(as_line(row))
+            self.size += self.lines.write(as_line(row))
         self.rows += len(rows)
         self.metadata.update(metadata)
 
     def read(self) -> Iterable[JsonObject]:
-        self._file.seek(0)
-        return (json.loads(line) for line in self._file)
+        self.lines.seek(0)
+        return (json.loads(line) for line in self.lines)
 
     def close(self) -> None:
-        self._file.close()
-
-
-def as_lines(capability: str, rows: Iterable[JsonObject], metadata: Sequence[str]) -> bytes:
-    """Return a file of JSON lines."""
-    return b"".join(map(as_line, rows))
-
-
-def _kind_of(error: str) -> str:
-    """Return what errors of one kind have in common: the words without numbers and ids."""
-    return error[:200]
+        self.lines.close()

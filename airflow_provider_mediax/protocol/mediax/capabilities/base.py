@@ -58,6 +58,7 @@ class Capability(Result, ABC):
     :cvar text_limit: characters that ``source_data`` may have, where the reference names a limit.
     :cvar writes_files: whether results are files in the repository, which then must be named.
     :cvar takes_prefix: whether the API knows an ``outputPrefix`` for it.
+    :cvar makes_new: whether two jobs of one request make different things, so that a batch buys both.
     :cvar fields: fields by their names.
     """
 
@@ -67,6 +68,7 @@ class Capability(Result, ABC):
     text_limit: ClassVar[int | None] = None
     writes_files: ClassVar[bool] = False
     takes_prefix: ClassVar[bool] = False
+    makes_new: ClassVar[bool] = False
     fields: ClassVar[Mapping[str, Field]] = MappingProxyType({})
 
     def __init__(self, **given: Any) -> None:

@@ -126,6 +126,7 @@ class MusicCompose(Songs):
     """
 
     name = "musicCompose"
+    makes_new = True
     inputs = ()
     sound_effect: str | int | None = None
 
@@ -145,6 +146,7 @@ class MusicComposeHumming(Files, Capability):
     """
 
     name = "musicComposerHumming"
+    makes_new = True
     writes_files = True
     takes_prefix = True
     song_quantity: int = 1
@@ -167,6 +169,7 @@ class ImageBgm(Songs):
     """
 
     name = "imageBgmGeneration"
+    makes_new = True
     takes_prefix = True
     output_type: str | int | None = None
 
@@ -187,6 +190,7 @@ class VideoBgm(Files, Capability):
     """
 
     name = "videoBgmGeneration"
+    makes_new = True
     writes_files = True
     takes_prefix = True
     bgm_num: int = 1
@@ -207,6 +211,7 @@ class TextBgm(Songs):
     """Songs that go with a Chinese text, the only input it takes (section 9.17). Parameters as in :class:`Songs`."""
 
     name = "textBgmGeneration"
+    makes_new = True
     inputs = ("source_data",)
     takes_prefix = True
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter, deque
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar
 
 from airflow_provider_mediax.client.pacing import Pacing
 from airflow_provider_mediax.client.retry import PATIENT, Patience
@@ -27,7 +27,7 @@ from airflow_provider_mediax.jobs.batch.items import Item, read_items
 from airflow_provider_mediax.jobs.batch.known import Memory
 from airflow_provider_mediax.jobs.batch.ledger import Ledger
 from airflow_provider_mediax.jobs.batch.listed import for_batches
-from airflow_provider_mediax.jobs.batch.outcome import Merge, as_lines, read_outcome
+from airflow_provider_mediax.jobs.batch.outcome import Merge, read_outcome
 from airflow_provider_mediax.jobs.batch.plan import Index, Lines, Planner, make_plan, read_plan
 from airflow_provider_mediax.jobs.batch.sources import listed_items
 from airflow_provider_mediax.jobs.stored import Owner, digest
@@ -110,12 +110,18 @@ class FakeFolder:
         self.write(name, data)
         return True
 
+    def upload(self, name: str, file: IO[bytes]) -> None:
+        self.write(name, file.read())
+
+    def lines(self, name: str) -> Iterator[bytes]:
+        return iter(self.read(name).splitlines())
+
     def delete(self, names: Iterable[str]) -> None:
         self._check()
         for name in names:
             self.files.pop(name, None)
 
-    def lines(self, name: str) -> list[Any]:
+    def objects(self, name: str) -> list[Any]:
         return [json.loads(line) for line in self.files[name].splitlines()]
 
     def _check(self) -> None:
@@ -372,8 +378,6 @@ class World:
             index,
             Ledger(store, Lines(store, index)),
             lambda manifest: [{"label": manifest["result"]["label"]}],
-            as_lines,
-            suffix="jsonl",
             marker="mx1-m",
             facts={},
             clock=epoch,
@@ -422,11 +426,11 @@ class World:
 
     def items(self, outcome: JsonObject) -> list[JsonObject]:
         """The lines of the outcome."""
-        return self.folder.lines(outcome["items"])
+        return self.folder.objects(outcome["items"])
 
     def rows(self, outcome: JsonObject) -> list[JsonObject]:
         """The rows of the outcome."""
-        return [row for files in outcome["files"].values() for name in files for row in self.folder.lines(name)]
+        return [row for files in outcome["files"].values() for name in files for row in self.folder.objects(name)]
 
 
 class Said:
