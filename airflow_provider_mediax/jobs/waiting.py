@@ -135,6 +135,8 @@ class Wait(Pace):
     :param job_ids: what is waited for.
     :param known: the last answer about a job, if there is one: it is not asked for again before it may have changed.
     :param finish_at: number of final jobs that ends the wait.
+    :param with_results: keep what the jobs have found, for a waiter that reads it; thousands of waits in a triggerer
+        would hold it for nothing.
     :param answers: number of answers that end the wait, whatever they say; the first of a few is asked for at once.
     :param moment: turns epoch seconds into seconds of the wait's clock.
     :ivar jobs: the last answer about each job, by id.
@@ -144,6 +146,7 @@ class Wait(Pace):
     job_ids: Sequence[str]
     known: Job | None = None
     finish_at: int = 1
+    with_results: bool = False
     answers: float = math.inf
     moment: Callable[[float], float] = on_steady_clock
     jobs: dict[str, Job] = field(init=False, default_factory=dict)

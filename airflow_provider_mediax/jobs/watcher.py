@@ -294,8 +294,9 @@ class Watcher:
     def _take_in(self, poll: Poll, jobs: Mapping[str, Job]) -> None:
         now = self._clock()
         for waiter, asked in list(poll.waiters.items()):
-            # An event tells states. What a job has found is read by its worker; thousands of waits would hold it here.
-            found = [replace(jobs[job_id], raw={}) for job_id in asked if job_id in jobs]
+            found = [jobs[job_id] for job_id in asked if job_id in jobs]
+            if not waiter.wait.with_results:
+                found = [replace(job, raw={}) for job in found]
             if not found:
                 self._fail({waiter}, unknown_jobs(asked))
                 continue

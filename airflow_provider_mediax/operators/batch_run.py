@@ -18,7 +18,7 @@ from airflow_provider_mediax.jobs.batch.folder import Store
 from airflow_provider_mediax.jobs.batch.history import anew, learn, outcome_lines
 from airflow_provider_mediax.jobs.batch.items import Item, Shard, read_items
 from airflow_provider_mediax.jobs.batch.known import Memory
-from airflow_provider_mediax.jobs.batch.ledger import Ledger
+from airflow_provider_mediax.jobs.batch.ledger import BatchLedger
 from airflow_provider_mediax.jobs.batch.listed import for_batches
 from airflow_provider_mediax.jobs.batch.outcome import Before, Merge, read_outcome
 from airflow_provider_mediax.jobs.batch.parquet import encode
@@ -304,7 +304,7 @@ class BatchRun:
         merge = Merge(
             now.store,
             index,
-            Ledger(now.store, Lines(now.store, index)),
+            BatchLedger(now.store, Lines(now.store, index)),
             lambda manifest: rows_of(manifest, self._order.mediax_conn_id),
             marker=marker,
             encode=_as_parquet if self._order.output_format == "parquet" else None,

@@ -56,6 +56,10 @@ def _named(ids: Sequence[str]) -> str:
     return ", ".join(ids) if len(ids) <= MOST_NAMED else f"{len(ids)} jobs"
 
 
+def _moment_or_none(value: object) -> float | None:
+    return None if value is None else read_number(value)
+
+
 class JobTrigger(OneEventTrigger):
     """
     Waits until jobs are final and yields one event; it changes nothing at the service, unless its task is killed.
@@ -71,7 +75,8 @@ class JobTrigger(OneEventTrigger):
     :param bucket: the bucket that the jobs belong to, where the service has jobs by bucket.
     :param region: the region of that bucket.
     :param deadline: epoch seconds; unmoved by restarts.
-    :param not_before: epoch seconds before which nothing is asked: an earlier event would be of no use.
+    :param not_before: for the jobs of a batch: epoch seconds before which nothing is asked, since an earlier event
+        would be of no use. Their event carries no states: the worker reads them again.
     :param poll_interval: seconds between two questions at least.
     :param finish_at: number of final jobs that ends the wait.
     :param cancel_on_kill: whether a user's kill of the waiting task cancels the jobs, where the service can.
@@ -89,7 +94,7 @@ class JobTrigger(OneEventTrigger):
             "bucket": read_text_or_none,
             "region": read_text_or_none,
             "deadline": read_number,
-            "not_before": read_number,
+            "not_before": _moment_or_none,
             "poll_interval": _interval,
             "finish_at": read_whole,
             "cancel_on_kill": read_flag,
@@ -108,7 +113,7 @@ class JobTrigger(OneEventTrigger):
         bucket: str | None = None,
         region: str | None = None,
         deadline: float = 0.0,
-        not_before: float = 0.0,
+        not_before: float | None = None,
         poll_interval: float = 5.0,
         finish_at: int = 1,
         cancel_on_kill: bool = True,
@@ -133,8 +138,7 @@ class JobTrigger(OneEventTrigger):
     async def wait(self) -> dict[str, Any]:
         """Wait for the outcome and put it into words."""
         outcome = await self._outcome()
-        # The worker reads the jobs of a batch again, and a thousand states would lie in the database for nothing.
-        states = outcome.states if len(self.job_ids) == 1 else {}
+        states = outcome.states if self.not_before is None else {}
         return JobEvent(outcome.status, states, outcome.error).payload()
 
     def silence(self) -> dict[str, Any]:
@@ -183,7 +187,7 @@ class JobTrigger(OneEventTrigger):
     def _watcher(self) -> Watcher:
         hook, name = SERVICES[self.service], f"{self.service} at {self.conn_id}"
         key = (self.service, self.conn_id, self.bucket, self.region)
-        if len(self.job_ids) == 1:
+        if self.not_before is None:
             return watcher_for(key, lambda: hook.open(self.conn_id, self.bucket, self.region), name)
         if self._own_watcher is None:  # the jobs of a batch are read by the lists of their markers
             self._own_watcher = Watcher(self._open_for_batch, name)
@@ -201,7 +205,7 @@ class JobTrigger(OneEventTrigger):
             deadline=on_steady_clock(self.deadline),
             poll_interval=self.poll_interval,
             started=started,
-            not_before=max(started + hold_back(), on_steady_clock(self.not_before)),
+            not_before=max(started + hold_back(), on_steady_clock(self.not_before or 0.0)),
             finish_at=self.finish_at,
             schedule=durations_of(self.service, self.capability),
         )

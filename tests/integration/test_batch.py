@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.sdk import DAG, ObjectStoragePath, task
+from airflow.sdk import DAG, ObjectStoragePath
 
 from airflow_provider_mediax.emulator.process import MediaxEmulator
-from airflow_provider_mediax.operators.batch import MusicBatchOperator, shards
+from airflow_provider_mediax.operators.batch import MusicBatchOperator
 from tests.audio import click_track
 from tests.integration.conftest import Run
 

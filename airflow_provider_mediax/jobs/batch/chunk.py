@@ -13,7 +13,7 @@ from airflow_provider_mediax.exceptions import BadRequest, MediaxError, Throttle
 from airflow_provider_mediax.jobs import ownership
 from airflow_provider_mediax.jobs.batch.folder import Store, as_line, passing
 from airflow_provider_mediax.jobs.batch.items import Item
-from airflow_provider_mediax.jobs.batch.ledger import Bought, Chunk, End, Ledger, State
+from airflow_provider_mediax.jobs.batch.ledger import BatchLedger, Bought, Chunk, End, State
 from airflow_provider_mediax.jobs.batch.plan import Line
 from airflow_provider_mediax.jobs.batch.sending import (
     CLAIM_SECONDS,
@@ -86,7 +86,7 @@ class Setting:
     :param clock: seconds that never jump; ``epoch``: seconds since 1970.
     """
 
-    ledger: Ledger
+    ledger: BatchLedger
     store: Store
     requests: Requests
     owner: Owner
@@ -336,6 +336,7 @@ class ChunkWork:
             poll_interval=setting.poll_interval,
             started=now,
             finish_at=len(places),
+            with_results=True,
             schedule=durations_of(service.name, chunk.range.capability),
             moment=lambda moment: now + (moment - epoch),
         )

@@ -19,7 +19,7 @@ from airflow_provider_mediax.exceptions import Stopped, WaitTimeout
 from airflow_provider_mediax.jobs import ownership
 from airflow_provider_mediax.jobs.batch.chunk import ChunkWork, Lane, Requests, Setting
 from airflow_provider_mediax.jobs.batch.folder import Store
-from airflow_provider_mediax.jobs.batch.ledger import End, Ledger, Range
+from airflow_provider_mediax.jobs.batch.ledger import BatchLedger, End, Range
 from airflow_provider_mediax.jobs.batch.plan import Index, Line, Lines
 from airflow_provider_mediax.jobs.batch.sending import look_up
 from airflow_provider_mediax.jobs.stored import Owner
@@ -141,7 +141,7 @@ class Engine:
         self._log = log
         self._clock = clock
         self._epoch = epoch
-        self._ledger = Ledger(store, Lines(store, index))
+        self._ledger = BatchLedger(store, Lines(store, index))
         self._works: dict[asyncio.Task[None], ChunkWork] = {}
         self._changed = asyncio.Event()
         self._stopping = False

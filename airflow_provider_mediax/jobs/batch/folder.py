@@ -34,7 +34,7 @@ class Entry:
     modified: float | None
 
 
-class Folder(Protocol):
+class BatchFolder(Protocol):
     """A folder in some store. Names are relative to it and have slashes."""
 
     @property
@@ -121,12 +121,12 @@ class Store:
     :param elsewhere: does blocking work without holding the loop up.
     """
 
-    def __init__(self, folder: Folder, elsewhere: Callable[..., Awaitable[Any]] = in_thread) -> None:
+    def __init__(self, folder: BatchFolder, elsewhere: Callable[..., Awaitable[Any]] = in_thread) -> None:
         self.folder = folder
         self._elsewhere = elsewhere
 
     async def entries(self, below: str) -> list[Entry]:
-        """List files; see :meth:`Folder.entries`."""
+        """List files; see :meth:`BatchFolder.entries`."""
         return await self._patiently(lambda: self._elsewhere(self.folder.entries, below))
 
     async def read(self, name: str) -> JsonObject | None:

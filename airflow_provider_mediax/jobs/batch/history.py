@@ -6,9 +6,9 @@ import json
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
-from airflow_provider_mediax.jobs.batch.folder import Folder, Store
+from airflow_provider_mediax.jobs.batch.folder import BatchFolder, Store
 from airflow_provider_mediax.jobs.batch.known import Known, Memory
-from airflow_provider_mediax.jobs.batch.ledger import Ledger
+from airflow_provider_mediax.jobs.batch.ledger import BatchLedger
 from airflow_provider_mediax.jobs.batch.outcome import read_outcome
 from airflow_provider_mediax.jobs.batch.plan import Lines, read_plan
 from airflow_provider_mediax.protocol.exchange import JsonObject
@@ -22,7 +22,7 @@ def anew(retry_unknown: bool) -> tuple[str, ...]:
     return (*DONE_ANEW, "unknown") if retry_unknown else DONE_ANEW
 
 
-def outcome_lines(folder: Folder, outcome: JsonObject) -> Iterator[JsonObject]:
+def outcome_lines(folder: BatchFolder, outcome: JsonObject) -> Iterator[JsonObject]:
     """
     Yield a line for each item of an outcome.
 
@@ -31,7 +31,7 @@ def outcome_lines(folder: Folder, outcome: JsonObject) -> Iterator[JsonObject]:
     return (json.loads(line) for line in folder.lines(outcome["items"]) if line.strip())
 
 
-async def learn(memory: Memory, store: Store, folder: Folder) -> int:
+async def learn(memory: Memory, store: Store, folder: BatchFolder) -> int:
     """
     Let a memory know what one batch has made of its items, and return how many that are.
 
@@ -59,7 +59,7 @@ async def _in_ledger(store: Store) -> AsyncIterator[Known]:
     if index is None:
         return
     lines = Lines(store, index)
-    ledger = Ledger(store, lines)
+    ledger = BatchLedger(store, lines)
     names = await ledger.names()
     for number in sorted(names.waves):
         finished = await ledger.finished(number) if number in names.done else None

@@ -195,7 +195,7 @@ class Names:
         return max(self.waves, default=-1) + 1
 
 
-class Ledger:
+class BatchLedger:
     """
     Writes and reads the ledger.
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import IO, Any, Protocol, TypeAlias
 
 from airflow_provider_mediax.jobs.batch.folder import Store, as_line
-from airflow_provider_mediax.jobs.batch.ledger import End, Finished, Ledger
+from airflow_provider_mediax.jobs.batch.ledger import BatchLedger, End, Finished
 from airflow_provider_mediax.jobs.batch.plan import Index, Line, Lines
 from airflow_provider_mediax.protocol.exchange import JsonObject
 
@@ -111,7 +111,7 @@ class Merge:
         self,
         store: Store,
         index: Index,
-        ledger: Ledger,
+        ledger: BatchLedger,
         rows_of: RowsOf,
         *,
         marker: str,

@@ -25,7 +25,7 @@ from airflow_provider_mediax.jobs.batch.engine import Deferred, Engine, Terms, W
 from airflow_provider_mediax.jobs.batch.folder import Entry, Store
 from airflow_provider_mediax.jobs.batch.items import Item, read_items
 from airflow_provider_mediax.jobs.batch.known import Memory
-from airflow_provider_mediax.jobs.batch.ledger import Ledger
+from airflow_provider_mediax.jobs.batch.ledger import BatchLedger
 from airflow_provider_mediax.jobs.batch.listed import for_batches
 from airflow_provider_mediax.jobs.batch.outcome import Merge, read_outcome
 from airflow_provider_mediax.jobs.batch.plan import Index, Lines, Planner, make_plan, read_plan
@@ -376,7 +376,7 @@ class World:
         merge = Merge(
             store,
             index,
-            Ledger(store, Lines(store, index)),
+            BatchLedger(store, Lines(store, index)),
             lambda manifest: [{"label": manifest["result"]["label"]}],
             marker="mx1-m",
             facts={},
