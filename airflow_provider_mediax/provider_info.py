@@ -87,17 +87,11 @@ def get_provider_info() -> dict[str, Any]:
                         "login": "Platform secret id",
                         "password": "Platform secret key",
                     },
+                    # Of the extra's fields Airflow shows no placeholders: they have examples instead.
                     "placeholders": {
                         "host": "https://api.mediax.tencent.com",
                         "login": "tmpSecretId of the registration",
                         "password": "tmpSecretKey of the registration",
-                        "gateway_source": "uin_userName",
-                        "content_id": "tmpContentId of the registration",
-                        "cos_region": "ap-guangzhou",
-                        "cos_bucket": "music-1250000000",
-                        "cos_endpoint": "https://cos.internal.example:443",
-                        "namespace": "production",
-                        "proxy": "http://user:password@proxy.example:3128",
                     },
                 },
                 "conn-fields": _connection_fields(),
@@ -107,67 +101,106 @@ def get_provider_info() -> dict[str, Any]:
 
 
 def _connection_fields() -> dict[str, dict[str, Any]]:
-    """Return the fields that are stored in the connection's extra."""
+    """
+    Return the fields that are stored in the connection's extra, section by section.
+
+    None has a default: the form would store it, and what is stored Airflow masks in every log. What counts without a
+    value is in ``hooks.connection.DEFAULTS``.
+    """
     return {
-        "gateway_source": _text(
-            "Gateway source",
-            "Value of the signed Source header; the gateway headers are not sent when the gateway fields are empty.",
+        **_section(
+            "Gateway and repository",
+            gateway_source=_text(
+                "Gateway source",
+                "Value of the signed Source header; give all three gateway fields, or none to send no signature.",
+                "1000000001_production",
+            ),
+            gateway_secret_id=_secret("Gateway secret id", "The apiGateSecretId that registration returned."),
+            gateway_secret_key=_secret("Gateway secret key", "The apiGateSecretKey that registration returned."),
+            content_id=_text(
+                "Repository (contentId)", "The registered repository that jobs read from and write to by default."
+            ),
+            job_path=_text(
+                "Job path", "Path of the job endpoint below the gateway address; /job if empty.", "/job", "/release/job"
+            ),
+            register_path=_text(
+                "Register path",
+                "Path of the registration endpoint below the gateway address; /register if empty.",
+                "/register",
+                "/release/register",
+            ),
         ),
-        "gateway_secret_id": _secret("Gateway secret id", "The apiGateSecretId that registration returned."),
-        "gateway_secret_key": _secret("Gateway secret key", "The apiGateSecretKey that registration returned."),
-        "job_path": _text("Job path", "Path of the job endpoint below the gateway address.", default="/job"),
-        "register_path": _text(
-            "Register path", "Path of the registration endpoint below the gateway address.", default="/register"
+        **_section(
+            "COS",
+            cos_secret_id=_secret("COS secret id", "Key id for COS buckets and Cloud Infinite."),
+            cos_secret_key=_secret("COS secret key", "Key for COS buckets and Cloud Infinite."),
+            cos_token=_secret("COS session token", "Token of a temporary COS key; empty for a lasting one."),
+            cos_region=_text(
+                "COS region",
+                "Region of the bucket and of Cloud Infinite.",
+                *("ap-guangzhou", "ap-shanghai", "ap-beijing", "ap-nanjing", "ap-chengdu", "ap-chongqing"),
+                *("ap-hongkong", "ap-singapore"),
+            ),
+            cos_bucket=_text("COS bucket", "Default bucket, with the account number at its end.", "music-1250000000"),
+            bucket_regions=_text(
+                "Regions of other buckets",
+                "Buckets that lie elsewhere than the COS region, as a JSON object.",
+                '{"files-1250000000": "ap-beijing"}',
+            ),
+            cos_endpoint=_text(
+                "COS endpoint",
+                "Address (scheme://host:port) that COS and Cloud Infinite requests are sent to, while the Host header "
+                "and the signature keep the service's own name.",
+                "https://cos.internal.example:443",
+            ),
         ),
-        "content_id": _text(
-            "Repository (contentId)", "The registered repository that jobs read from and write to by default."
+        **_section(
+            "Advanced",
+            namespace=_text(
+                "Namespace",
+                "Part of every job's identity; set it per deployment, or deployments that share an account adopt each "
+                "other's jobs.",
+                "production",
+                "staging",
+            ),
+            requests_per_second=_number(
+                "Requests per second",
+                "Limit per service and process, so N worker processes together send N times as fast; 10 if empty.",
+                at_most=1000,
+            ),
+            connect_timeout=_number(
+                "Connect timeout (s)", "Seconds to open a connection, TLS included; 5 if empty.", at_most=120
+            ),
+            read_timeout=_number(
+                "Read timeout (s)", "Seconds to wait for the next part of an answer; 30 if empty.", at_most=120
+            ),
+            proxy=_secret("Proxy", "Address of an HTTP proxy, hidden because it may hold a password."),
+            verify=_text(
+                "Verify TLS certificates",
+                "false checks no certificates (for tests only); a path names a file or a folder with certificates to "
+                "trust; true if empty.",
+                "true",
+                "false",
+                "/etc/ssl/certs/own.pem",
+            ),
         ),
-        "cos_secret_id": _secret("COS secret id", "Key id for COS buckets and Cloud Infinite."),
-        "cos_secret_key": _secret("COS secret key", "Key for COS buckets and Cloud Infinite."),
-        "cos_token": _secret("COS session token", "Token of a temporary COS key; empty for a lasting one."),
-        "cos_region": _text("COS region", "Region of the bucket and of Cloud Infinite."),
-        "cos_bucket": _text("COS bucket", "Default bucket, with the account number at its end."),
-        "bucket_regions": _text(
-            "Regions of other buckets",
-            'Buckets that lie elsewhere than the COS region, as JSON: {"files-1250000000": "ap-beijing"}.',
-        ),
-        "cos_endpoint": _text(
-            "COS endpoint",
-            "Address (scheme://host:port) that COS and Cloud Infinite requests are sent to, while the Host header and "
-            "the signature keep the service's own name.",
-        ),
-        "namespace": _text(
-            "Namespace",
-            "Part of every job's identity; set it per deployment, or deployments that share an account adopt each "
-            "other's jobs.",
-        ),
-        "requests_per_second": _number(
-            "Requests per second",
-            "Limit per service and process, so N worker processes together send N times as fast.",
-            default=10,
-            minimum=0.1,
-            maximum=1000,
-        ),
-        "connect_timeout": _number(
-            "Connect timeout (s)", "Seconds to open a connection, TLS included.", default=5, minimum=0.1, maximum=120
-        ),
-        "read_timeout": _number(
-            "Read timeout (s)", "Seconds to wait for the next part of an answer.", default=30, minimum=0.1, maximum=120
-        ),
-        "proxy": _secret("Proxy", "Address of an HTTP proxy, hidden because it may hold a password."),
-        "verify": {
-            "label": "Verify TLS certificates",
-            "description": "Turn off for tests only; for own certificates set the path of a file in the extra's JSON.",
-            "schema": {"type": "boolean", "default": True},
-        },
     }
 
 
-def _text(label: str, description: str, default: str | None = None) -> dict[str, Any]:
+def _section(title: str, **fields: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Put fields into a section of the form."""
+    for field in fields.values():
+        field["schema"]["section"] = title
+    return fields
+
+
+def _text(label: str, description: str, *examples: str) -> dict[str, Any]:
+    """Return a field of text; the form suggests the examples."""
+    schema: dict[str, Any] = {"type": ["string", "null"]}
     return {
         "label": label,
         "description": description,
-        "schema": {"type": ["string", "null"], "default": default},
+        "schema": schema | ({"examples": [*examples]} if examples else {}),
     }
 
 
@@ -178,9 +211,6 @@ def _secret(label: str, description: str) -> dict[str, Any]:
     return field
 
 
-def _number(label: str, description: str, *, default: float, minimum: float, maximum: float) -> dict[str, Any]:
-    return {
-        "label": label,
-        "description": description,
-        "schema": {"type": ["number", "null"], "default": default, "minimum": minimum, "maximum": maximum},
-    }
+def _number(label: str, description: str, *, at_most: float) -> dict[str, Any]:
+    schema = {"type": ["number", "null"], "minimum": 0.1, "maximum": at_most}
+    return {"label": label, "description": description, "schema": schema}

@@ -11,12 +11,13 @@ from typing import Any
 from airflow.models.connection import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from airflow_provider_mediax.cli.check import examine, judge
+from airflow_provider_mediax.cli.check import judge
 from airflow_provider_mediax.cli.command import Exit, ask, command, say
 from airflow_provider_mediax.cli.connection_fields import FIELDS, Field, Value, clean, read_fields
 from airflow_provider_mediax.cli.connections import PLATFORM_NAMES, stored_type, variable_of, write
 from airflow_provider_mediax.exceptions import BadRequest
 from airflow_provider_mediax.hooks.connection import MediaxConnection
+from airflow_provider_mediax.hooks.probing import examine
 
 STANDARD = ("host", "port", "login", "password", "description")
 """Fields that Airflow's connections have by themselves; all others are stored in the extra."""

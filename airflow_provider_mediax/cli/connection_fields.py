@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 from airflow_provider_mediax.cli.connections import PLATFORM_NAMES
 from airflow_provider_mediax.exceptions import BadRequest
-from airflow_provider_mediax.hooks.connection import DEFAULT_HOST
+from airflow_provider_mediax.hooks.connection import DEFAULTS
 from airflow_provider_mediax.provider_info import get_provider_info
 
 Value: TypeAlias = str | int | float | bool
@@ -43,17 +43,17 @@ def _fields() -> dict[str, Field]:
     (form,) = get_provider_info()["connection-types"]
     labels = form["ui-field-behaviour"]["relabeling"]
     fields = {
-        "host": Field(label=labels["host"], default=DEFAULT_HOST),
+        "host": Field(label=labels["host"], default=DEFAULTS["host"]),
         "port": Field(label="Port", kind="number"),
         "login": Field(label=labels["login"], hidden=True),
         "password": Field(label=labels["password"], hidden=True),
         "description": Field(label="Description"),
     }
     for name, field in form["conn-fields"].items():
-        schema = field["schema"]
-        kind = schema["type"] if isinstance(schema["type"], str) else schema["type"][0]
+        schema, default = field["schema"], DEFAULTS.get(name)
         hidden = schema.get("format") == "password"
-        fields[name] = Field(label=field["label"], hidden=hidden, default=schema.get("default"), kind=kind)
+        kind = "boolean" if isinstance(default, bool) else schema["type"][0]
+        fields[name] = Field(label=field["label"], hidden=hidden, default=default, kind=kind)
     return fields
 
 
@@ -105,7 +105,8 @@ def clean(given: Mapping[str, Any]) -> dict[str, Value]:
     fields: dict[str, Value] = {}
     for name, value in given.items():
         field = FIELDS[name]
-        cleaned = value if value is None or field.kind != "string" else str(value)
+        whole = isinstance(value, int) and not isinstance(value, bool)
+        cleaned = str(value) if whole and field.kind == "string" else value
         if isinstance(cleaned, str):
             cleaned = _typed(cleaned.strip(), field.kind)
         if cleaned not in (None, "", field.default) and (name, cleaned) != ("port", 0):

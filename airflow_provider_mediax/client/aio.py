@@ -12,7 +12,15 @@ from urllib.parse import urlsplit
 from airflow_provider_mediax.client.answer import ACCEPT_ENCODING, Body
 from airflow_provider_mediax.client.pacing import Pacing
 from airflow_provider_mediax.client.retry import PATIENT, Patience, Send, TransportFailure, attempts, too_late
-from airflow_provider_mediax.client.transport import IDLE_SECONDS, USER_AGENT, Proxy, Transport, names_host, tls_context
+from airflow_provider_mediax.client.transport import (
+    IDLE_SECONDS,
+    USER_AGENT,
+    Proxy,
+    Transport,
+    names_host,
+    reason_of,
+    tls_context,
+)
 from airflow_provider_mediax.exceptions import MediaxError, Unreachable
 from airflow_provider_mediax.protocol.exchange import Flow, Reply
 
@@ -157,7 +165,7 @@ class AsyncClient:
         except TimeoutError:
             raise too_late(sent=progress.connected) from None
         except Exception as error:  # noqa: BLE001 - a hostile answer may raise anything in a library
-            raise TransportFailure(type(error).__name__, sent=progress.connected) from None
+            raise TransportFailure(reason_of(error), sent=progress.connected) from None
 
     def _check_host(self, url: str) -> None:
         """

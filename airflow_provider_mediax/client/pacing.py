@@ -13,14 +13,14 @@ LONGEST_HOLD = 300.0
 
 LARGEST_OFFSET = 86400.0
 """
-Seconds that the clock is corrected by at most. Wrong time zones make 14 hours; whoever is further off than a day
+Seconds that the clock is corrected by at most. Wrong time zones make 14 hours; a machine that is further off than a day
 has certificates that are not valid either, and an answer that claims so is not believed.
 """
 
 
 class Account:
     """
-    What a service has told this process about one account: shared by every connection to it.
+    What this process has learned from a service about one account: shared by every connection to it.
 
     All times are by the monotonic clock, so that a clock that is set moves none of them.
     """

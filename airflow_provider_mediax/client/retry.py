@@ -86,7 +86,7 @@ PATIENT = Patience(attempts=4, throttle_wait=300.0)
 """For a call that somebody waits for in a worker."""
 
 ONE_TRY = Patience(attempts=1, throttle_wait=0.0)
-"""For a poll: whoever waits has a budget of failures of his own."""
+"""For a poll: the wait that it is made for has a budget of failures of its own."""
 
 
 @dataclass(slots=True)
@@ -95,7 +95,7 @@ class Progress:
 
     attempts: int = 0
     throttled: int = 0
-    told_waited: float = 0.0
+    asked_waited: float = 0.0
     clock_corrected: bool = False
 
 
@@ -113,14 +113,14 @@ class Again:
 
     :param delay: seconds to wait before it.
     :param offset: seconds to move the clock by, if that was learned.
-    :param told: seconds of ``delay`` that the service has asked for.
+    :param asked: seconds of ``delay`` that the service has asked for.
     :param throttled: it was no fault, but the rate limit.
     :param hold: seconds for which the service wants no other call either.
     """
 
     delay: float
     offset: float | None = None
-    told: float = 0.0
+    asked: float = 0.0
     throttled: bool = False
     hold: float = 0.0
 
@@ -172,9 +172,9 @@ def decide(
         if server is not None and CLOCK_TOLERANCE < abs(server - now) <= LARGEST_OFFSET:
             return Again(0.0, offset=server - now)
     if outcome.status >= 500 and may_repeat and progress.attempts < patience.attempts:
-        told = min(retry_after(outcome, now) or 0.0, LONGEST_HOLD)
-        if progress.told_waited + told <= patience.throttle_wait:
-            return Again(max(backoff, told), told=told)
+        asked = min(retry_after(outcome, now) or 0.0, LONGEST_HOLD)
+        if progress.asked_waited + asked <= patience.throttle_wait:
+            return Again(max(backoff, asked), asked=asked)
     return Use(outcome)
 
 
@@ -231,8 +231,8 @@ def _attempts_at(
         progress.attempts += 1
         decision = decide(call, outcome, progress, patience, now=now, jitter=random.random())  # noqa: S311 - spread
         if isinstance(decision, Use):
-            told = retry_after(decision.reply, now) if decision.reply.status >= 500 else None
-            return decision.reply if told is None else replace(decision.reply, retry_after=min(told, LONGEST_HOLD))
+            asked = retry_after(decision.reply, now) if decision.reply.status >= 500 else None
+            return decision.reply if asked is None else replace(decision.reply, retry_after=min(asked, LONGEST_HOLD))
         if decision.hold and call.paced:
             pacing.hold(decision.hold, clock(), submits_only=submit)
         if isinstance(decision, Fail):
@@ -243,10 +243,10 @@ def _attempts_at(
             pacing.clock_offset = offset + decision.offset
             progress.clock_corrected = True
         if decision.throttled:
-            # Being told to wait is not a fault of the call, so it uses up time and no attempt.
+            # A pause that the service asks for is not a fault of the call, so it uses up time and no attempt.
             progress.attempts -= 1
             progress.throttled += 1
-        progress.told_waited += decision.told
+        progress.asked_waited += decision.asked
         if decision.delay:
             yield Pause(decision.delay)
 
@@ -262,11 +262,11 @@ def _turn(
     submit = call.repeat is Repeat.NEVER
     placed = False
     while (held := pacing.held(clock(), submit=submit)) or not placed:
-        if held:  # perhaps told to another call while this one waited for its place, which is gone then
+        if held:  # perhaps at the answer to another call while this one waited for its place, which is gone then
             placed = False
-            if progress.told_waited + held > patience.throttle_wait:
+            if progress.asked_waited + held > patience.throttle_wait:
                 raise _throttled_error(f"{call.action} was not sent, because the service asked for a pause", held)
-            progress.told_waited += held
+            progress.asked_waited += held
             yield Pause(held)
             continue
         placed = True
@@ -297,8 +297,8 @@ def _throttled(
     delay *= 1 + 0.1 * jitter  # upwards only: never earlier than asked
     if delay <= 0 and progress.throttled >= 3:
         delay = 1.0  # "at once", time and again, must not become a loop without a pause
-    if progress.told_waited + delay <= patience.throttle_wait:
-        return Again(delay, told=delay, throttled=True, hold=hold)
+    if progress.asked_waited + delay <= patience.throttle_wait:
+        return Again(delay, asked=delay, throttled=True, hold=hold)
     what = f"{call.action} was refused for the rate limit"
     return Fail(_throttled_error(what, None if wanted is None else hold, status=reply.status), hold=hold)
 

@@ -119,7 +119,7 @@ def _follow(manager: PoolManager) -> None:
 
 class _UnledSession(requests.Session):
     """
-    Looks at no redirect. requests does, even when it is told not to follow one, and fails at an address that it
+    Looks at no redirect. requests does, even when it is asked not to follow one, and fails at an address that it
     cannot read.
     """
 

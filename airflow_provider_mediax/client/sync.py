@@ -13,7 +13,7 @@ from airflow_provider_mediax.client.answer import ACCEPT_ENCODING, Body
 from airflow_provider_mediax.client.pacing import Pacing
 from airflow_provider_mediax.client.retry import PATIENT, Patience, Send, TransportFailure, attempts, too_late
 from airflow_provider_mediax.client.stop import StopSignal
-from airflow_provider_mediax.client.transport import Transport, names_host
+from airflow_provider_mediax.client.transport import Transport, names_host, reason_of
 from airflow_provider_mediax.exceptions import MediaxError, Stopped, Unreachable
 from airflow_provider_mediax.protocol.exchange import Flow, Pause, Repeat, Reply
 
@@ -193,10 +193,3 @@ def _exchange(session: requests.Session, transport: Transport, step: Send) -> Re
         for part in response.raw.stream(_CHUNK, decode_content=False):
             body.add(part)
         return body.reply(response.status_code, response.headers.items())
-
-
-def reason_of(error: Exception) -> str:
-    """Name a failure by the classes of its causes; their texts may hold the address, and with it a secret."""
-    cause: object = error.args[0] if error.args else None
-    cause = getattr(cause, "reason", None) or cause
-    return " / ".join(type(each).__name__ for each in (error, cause) if isinstance(each, Exception))

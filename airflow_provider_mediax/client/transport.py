@@ -124,6 +124,9 @@ def _proxy(setting: str, source: str) -> Proxy:
     return Proxy(full, address, f"Basic {b64encode(login).decode()}" if login else None)
 
 
+_NO_TLS = "there is an answer that is no TLS; if plain HTTP is meant, the address must begin with http://"
+
+
 def names_host(url: str) -> bool:
     """Tell whether host and port can be looked up at all; the libraries fail at others in ways of their own."""
     try:
@@ -131,6 +134,25 @@ def names_host(url: str) -> bool:
         return parts.port != 0 and bool((parts.hostname or "").encode("idna"))
     except ValueError:
         return False
+
+
+def reason_of(error: BaseException) -> str:
+    """Name a failure by the classes of its causes; their texts may hold the address, and with it a secret."""
+    cause: object = error.args[0] if error.args else None
+    cause = getattr(cause, "reason", None) or cause
+    names = " / ".join(type(each).__name__ for each in (error, cause) if isinstance(each, Exception))
+    return f"{names}; {_NO_TLS}" if _answered_without_tls(error) else names
+
+
+def _answered_without_tls(error: BaseException | None) -> bool:
+    for _ in range(10):
+        if isinstance(error, ssl.SSLError) and getattr(error, "reason", None) in (
+            "WRONG_VERSION_NUMBER",
+            "RECORD_LAYER_FAILURE",
+        ):
+            return True
+        error = error and (error.__cause__ or error.__context__)
+    return False
 
 
 def tls_context(verify: bool | str) -> ssl.SSLContext:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
+import os.path
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -20,10 +24,24 @@ from airflow_provider_mediax.protocol.cos_objects import CosObjects
 from airflow_provider_mediax.protocol.cos_signature import CosKeys
 from airflow_provider_mediax.protocol.mediax.gateway import GatewayKeys
 from airflow_provider_mediax.protocol.mediax.request import Repository
-from airflow_provider_mediax.protocol.names import broken, refused
+from airflow_provider_mediax.protocol.names import broken, refused, shown
+
+DEFAULT_CONN_ID = "mediax_default"
 
 DEFAULT_HOST = "https://api.mediax.tencent.com"
-DEFAULT_CONN_ID = "mediax_default"
+
+DEFAULTS: Mapping[str, str | float | bool] = MappingProxyType(
+    {
+        "host": DEFAULT_HOST,
+        "job_path": "/job",
+        "register_path": "/register",
+        "requests_per_second": 10,
+        "connect_timeout": 5,
+        "read_timeout": 30,
+        "verify": True,
+    }
+)
+"""What counts where a field is not set. None of it is ever stored: it may change, and Airflow masks what is stored."""
 
 SECRET_EXTRAS = ("gateway_secret_id", "gateway_secret_key", "cos_secret_id", "cos_secret_key", "cos_token", "proxy")
 
@@ -111,8 +129,8 @@ class MediaxConnection:
         :param extra: its decoded extra.
         :raises BadRequest: a field breaks its rule.
         """
-        fields = _Fields(conn_id, extra)
-        base_url = _base_url(conn_id, connection.host, connection.port)
+        standard = {"login": connection.login, "password": connection.password, "host": connection.host}
+        fields = _Fields(conn_id, {**_object(conn_id, connection.extra, extra), **standard})
         cos = CosSettings(
             secret_id=fields.text("cos_secret_id"),
             secret_key=fields.text("cos_secret_key"),
@@ -124,24 +142,24 @@ class MediaxConnection:
         )
         return cls(
             conn_id=conn_id,
-            base_url=base_url,
-            job_path=fields.path("job_path", "/job"),
-            register_path=fields.path("register_path", "/register"),
-            secret_id=(connection.login or "").strip() or None,
-            secret_key=(connection.password or "").strip() or None,
+            base_url=fields.base_url(connection.port),
+            job_path=fields.name("job_path") or str(DEFAULTS["job_path"]),
+            register_path=fields.name("register_path") or str(DEFAULTS["register_path"]),
+            secret_id=fields.text("login"),
+            secret_key=fields.text("password"),
             gateway_keys=fields.gateway_keys(),
             repository=Repository(
-                content_id=fields.text("content_id"),
+                content_id=fields.name("content_id"),
                 bucket=cos.bucket,
                 region=cos.region,
                 bucket_regions=cos.bucket_regions,
                 conn_id=conn_id,
             ),
-            namespace=fields.text("namespace"),
-            requests_per_second=fields.number("requests_per_second", 10.0, above=0.0, at_most=1000.0),
+            namespace=fields.name("namespace"),
+            requests_per_second=fields.number("requests_per_second", at_most=1000.0),
             transport=Transport(
-                connect_timeout=fields.number("connect_timeout", 5.0, above=0.0, at_most=120.0),
-                read_timeout=fields.number("read_timeout", 30.0, above=0.0, at_most=120.0),
+                connect_timeout=fields.number("connect_timeout", at_most=120.0),
+                read_timeout=fields.number("read_timeout", at_most=120.0),
                 proxy=fields.text("proxy"),
                 verify=fields.verify(),
             ),
@@ -172,18 +190,24 @@ class MediaxConnection:
 
 
 _LAST_PORT = 65535
+_HOST = re.compile(r"[\w.-]+|[0-9a-f:.]*:[0-9a-f:.]*")
 
 
 class _Fields:
-    """The extra of a connection, field by field; the form sends numbers as text and leaves empty text behind."""
+    """The fields of a connection, one by one; the form sends numbers as text and leaves empty text behind."""
 
-    def __init__(self, conn_id: str, extra: Mapping[str, Any]) -> None:
+    def __init__(self, conn_id: str, given: Mapping[str, Any]) -> None:
         self._conn_id = conn_id
-        self._extra = extra
+        self._given = given
 
     def text(self, name: str) -> str | None:
-        value = self._extra.get(name)
-        return str(value).strip() or None if value is not None else None
+        """Return a text without white space at its ends; a whole number stands for its digits."""
+        value = self._given.get(name)
+        if value is None:
+            return None
+        if isinstance(value, bool) or not isinstance(value, (str, int)):
+            raise self._refused(name, f"({type(value).__name__})", "it must be text.")
+        return str(value).strip() or None
 
     def name(self, name: str) -> str | None:
         """Return a name that the requests hold to the same rule."""
@@ -195,7 +219,7 @@ class _Fields:
     def bucket_regions(self) -> dict[str, str]:
         """Return regions by bucket: an object in the extra's JSON, and its text where the form wrote it."""
         name = "bucket_regions"
-        value = self._extra.get(name)
+        value = self._given.get(name)
         if isinstance(value, str):
             try:
                 value = json.loads(value.strip() or "{}")
@@ -211,31 +235,55 @@ class _Fields:
                 raise self._refused(name, {bucket: region}, rule)
         return dict(value)
 
-    def path(self, name: str, default: str) -> str:
-        value = self.text(name) or default
-        if not value.startswith("/"):
-            raise self._refused(name, value, "it must begin with a slash.")
-        return value
-
-    def number(self, name: str, default: float, *, above: float, at_most: float) -> float:
-        value = self.text(name)
+    def number(self, name: str, *, at_most: float) -> float:
+        value = self._given.get(name)
+        if value is None or (isinstance(value, str) and not value.strip()):
+            return float(DEFAULTS[name])
         try:
-            number = default if value is None else float(value)
-        except ValueError:
+            number = float("nan") if isinstance(value, bool) or "_" in str(value) else float(value)
+        except (OverflowError, TypeError, ValueError):
             number = float("nan")
-        if not above < number <= at_most:
-            raise self._refused(name, value, f"it must be a number above {above:g} and at most {at_most:g}.")
+        if not 0 < number <= at_most:
+            raise self._refused(name, shown(value), f"it must be a number above 0 and at most {at_most:g}.")
         return number
 
     def verify(self) -> bool | str:
-        value = self.text("verify")
-        return {"none": True, "true": True, "1": True, "false": False, "0": False}.get(
-            str(value).lower(), value or True
-        )
+        value = self._given.get("verify")
+        said = value.strip() if isinstance(value, str) else value
+        if said is None or said == "":
+            return bool(DEFAULTS["verify"])
+        if isinstance(said, str) and os.path.isabs(said):
+            return said
+        if isinstance(said, int) and said in (0, 1):
+            return bool(said)
+        if isinstance(said, str) and said.lower() in ("true", "false", "0", "1"):
+            return said.lower() in ("true", "1")
+        raise self._refused("verify", shown(value), "it must be true, false, or the whole path of a file or a folder.")
+
+    def base_url(self, port: object) -> str:
+        """Return scheme, name and port of the gateway, which is all that its address has."""
+        given = self.text("host") or DEFAULT_HOST
+        rule = f"it must be a scheme, a name and perhaps a port, for example {DEFAULT_HOST}, and nothing else."
+        try:
+            parts = urlsplit(given if "://" in given else f"https://{given}")
+            host, own_port = parts.hostname or "", parts.port
+        except ValueError:  # its text may be a password that was not quoted
+            raise self._refused("host", "(an unreadable address)", rule) from None
+        more = parts.path.rstrip("/") or "@" in parts.netloc or re.search(r"[?#\s]", given)
+        if parts.scheme not in ("http", "https") or more or own_port == 0 or not _HOST.fullmatch(host):
+            raise self._refused("host", host if _HOST.fullmatch(host) else "(an unreadable address)", rule)
+        if isinstance(port, bool) or not (port is None or (isinstance(port, int) and 0 <= port <= _LAST_PORT)):
+            raise self._refused("port", shown(port), f"it must be a whole number up to {_LAST_PORT}.")
+        if parts.scheme == "http" and not _is_loopback(host):
+            log.warning("Connection %s sends its keys in clear text: %s is plain HTTP", self._conn_id, host)
+        named = f"[{host}]" if ":" in host else host
+        number = own_port or port
+        return f"{parts.scheme}://{named}:{number}" if number else f"{parts.scheme}://{named}"
 
     def gateway_keys(self) -> GatewayKeys | None:
         names = ("gateway_source", "gateway_secret_id", "gateway_secret_key")
         given = {name: value for name in names if (value := self.text(name))}
+        self.name("gateway_source")
         if not given:
             return None
         if missing := [name for name in names if name not in given]:
@@ -256,34 +304,29 @@ def _decoded(connection: Connection) -> Mapping[str, Any]:
     return extra if isinstance(extra, dict) else {}
 
 
+def _object(conn_id: str, stored: object, extra: Mapping[str, Any]) -> Mapping[str, Any]:
+    """
+    Return the decoded extra.
+
+    :raises BadRequest: what is stored is no JSON object, of which Airflow makes an empty one.
+    """
+    if extra or not isinstance(stored, str) or stored.strip() in ("", "{}", "null"):
+        return extra
+    with contextlib.suppress(ValueError):
+        if json.loads(stored) == {}:
+            return extra
+    raise BadRequest.field("extra", "(hidden)", f"in connection {conn_id}, it must be a JSON object.")
+
+
 def _secrets(connection: Connection, extra: Mapping[str, Any]) -> Iterable[str]:
     values = [connection.login, connection.password, *(extra.get(name) for name in SECRET_EXTRAS)]
-    return [text for value in values if value and (text := str(value).strip())]  # as they are used
+    known = [str(value).strip() for value in values if isinstance(value, (str, int)) and not isinstance(value, bool)]
+    return filter(None, known)  # as they are used
 
 
 def _mask(secrets: Iterable[str]) -> None:
     for secret in secrets:
         mask_secret(secret)
-
-
-def _base_url(conn_id: str, host: str | None, port: int | None) -> str:
-    base_url = (host or DEFAULT_HOST).strip()
-    if "://" not in base_url:
-        base_url = f"https://{base_url}"
-    rule = f"in connection {conn_id}, it must be a scheme and a host, for example {DEFAULT_HOST}."
-    try:
-        base_url = base_url.rstrip("/") if urlsplit(base_url).netloc else base_url
-        parts = urlsplit(base_url)
-        own_port = parts.port
-    except ValueError:  # its text may be a password that was not quoted
-        raise BadRequest.field("host", "(an unreadable address)", rule) from None
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query:
-        raise BadRequest.field("host", parts.hostname or "", rule)
-    if port is not None and not (isinstance(port, int) and 0 <= port <= _LAST_PORT):
-        raise BadRequest.field("port", port, f"in connection {conn_id}, it must be a whole number up to {_LAST_PORT}.")
-    if parts.scheme == "http" and not _is_loopback(parts.hostname):
-        log.warning("Connection %s sends its keys in clear text: %s is plain HTTP", conn_id, parts.hostname)
-    return f"{base_url}:{port}" if port and own_port is None else base_url
 
 
 def _is_loopback(host: str) -> bool:

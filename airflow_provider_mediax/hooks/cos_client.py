@@ -19,8 +19,8 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from airflow_provider_mediax.client.pacing import Pacing, shared_pacing
 from airflow_provider_mediax.client.retry import PATIENT, Patience, Send, TransportFailure, attempts
-from airflow_provider_mediax.client.sync import drive, reason_of
-from airflow_provider_mediax.client.transport import Transport
+from airflow_provider_mediax.client.sync import drive
+from airflow_provider_mediax.client.transport import Transport, reason_of
 from airflow_provider_mediax.exceptions import AuthenticationFailed, BadRequest, MediaxError, ProtocolError
 from airflow_provider_mediax.hooks.connection import MediaxConnection
 from airflow_provider_mediax.protocol.cos_answers import Target, refusal, slowed_down

@@ -164,7 +164,7 @@ class Progress:
         self._lock = threading.Lock()
 
     def __enter__(self) -> Progress:
-        self._started = self._told = time.monotonic()
+        self._started = self._shown = time.monotonic()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
@@ -177,9 +177,9 @@ class Progress:
         with self._lock:
             self._done += size
             now = time.monotonic()
-            if now - self._told < PROGRESS_SECONDS or self._done >= self._total:
+            if now - self._shown < PROGRESS_SECONDS or self._done >= self._total:
                 return
-            self._told = now
+            self._shown = now
             speed = _amount(self._done / (now - self._started))
             share = 100 * self._done // self._total
         self._log.info(

@@ -10,14 +10,7 @@ from urllib.parse import urlsplit
 from airflow.providers.common.compat.sdk import mask_secret
 
 from airflow_provider_mediax.client.stop import StopSignal
-from airflow_provider_mediax.exceptions import (
-    AuthenticationFailed,
-    BadRequest,
-    MediaxError,
-    ProtocolError,
-    Throttled,
-    Unreachable,
-)
+from airflow_provider_mediax.exceptions import BadRequest
 from airflow_provider_mediax.hooks.base import JobHook
 from airflow_provider_mediax.hooks.connection import DEFAULT_CONN_ID, MediaxConnection
 from airflow_provider_mediax.protocol.cos_signature import presigned_query
@@ -27,7 +20,6 @@ from airflow_provider_mediax.protocol.json_body import objects
 from airflow_provider_mediax.protocol.mediax.gateway import Gateway, PlatformKeys, Registration
 from airflow_provider_mediax.protocol.mediax.request import MediaxRequest
 from airflow_provider_mediax.protocol.mediax.service import MediaxService
-from airflow_provider_mediax.protocol.service import NOBODYS_MARKER
 from airflow_provider_mediax.protocol.urls import CosAddress, object_url
 
 PRESIGNED_SECONDS = 24 * 3600
@@ -130,18 +122,16 @@ class MediaxHook(JobHook[MediaxService]):
 
     def test_connection(self) -> tuple[bool, str]:
         """
-        Ask the platform one cheap thing, and say which part of the connection is wrong if it fails.
+        Try everything that the connection sets, COS included; nothing is bought or written.
 
-        :return: whether all is well, and a sentence for the user.
+        :return: whether all of it works, and which parts do or what is wrong with them, for the user.
         """
+        from airflow_provider_mediax.hooks.probing import examine, summary
+
         try:
-            self.jobs_of(NOBODYS_MARKER)
-        except MediaxError as error:
-            return False, _diagnosis(error, self._settings)
-        finally:
-            self.close()
-        signed = "signed" if self.connection.gateway_keys else "without a gateway signature"
-        return True, f"{urlsplit(self.connection.base_url).netloc} accepts the connection ({signed})."
+            return summary(examine(self.connection))
+        except BadRequest as refused:  # a field breaks its rule
+            return False, refused.sentences
 
 
 def _presigner(connection: MediaxConnection) -> Callable[[CosAddress], str] | None:
@@ -163,19 +153,3 @@ def _presigner(connection: MediaxConnection) -> Callable[[CosAddress], str] | No
         return object_url(address, region, query)
 
     return presign
-
-
-def _diagnosis(error: MediaxError, connection: MediaxConnection | None) -> str:
-    """Say in one sentence which part of the connection is wrong."""
-    host = urlsplit(connection.base_url).netloc if connection else "the host"
-    if isinstance(error, Unreachable):
-        return f"Host unreachable: {error.what}. Check host and proxy."
-    if isinstance(error, ProtocolError):
-        return f"Something other than the gateway answers at {host}: {error.what}. Check host and job_path."
-    if isinstance(error, (AuthenticationFailed, BadRequest)) and error.layer == "platform":
-        return f"Platform keys refused: {error.what}. Check login and password."
-    if isinstance(error, AuthenticationFailed):
-        return f"Gateway signature refused: {error.what}. Check the three gateway fields."
-    if isinstance(error, Throttled):
-        return f"{host} is there, but refuses for its rate limit: {error.what}."
-    return f"{error.what.rstrip('.')}. {error.advice}".strip()

@@ -57,7 +57,7 @@ def check_outputs(
     Whatever keeps COS from answering is one warning and never an error.
 
     :param run: carries the look out.
-    :param killed: whether the task was told to stop.
+    :param killed: whether the task was killed.
     :raises ResultMissing: a file is missing or empty, where the promise calls that a failure.
     :raises Stopped: the task was killed meanwhile.
     """

@@ -304,7 +304,7 @@ class Acquisition(Generic[R]):
         """
         if job.state not in (JobState.FAILED, JobState.CANCELED):
             return True
-        # A clear is the user's word that it should be paid for again. Without a record the two cannot be told apart,
+        # A clear is the user's word that it should be paid for again. Without a record the two look alike,
         # and only with "reuse" can a clear lead here at all.
         cleared = self._identity.reuse if record is None else record.generation != self._identity.generation
         if self._retry_failed or cleared:

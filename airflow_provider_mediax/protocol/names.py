@@ -121,6 +121,11 @@ def _endpoint(text: str) -> Broken:
     return None if is_one else rule
 
 
+def _service_path(text: str) -> Broken:
+    is_one = text.startswith("/") and not re.search(r"[\s?#\\]|//", text)
+    return None if is_one else "it must begin with a slash, and have no query and no fragment."
+
+
 def _callback(text: str) -> Broken:
     return "it must be an address without spaces." if " " in text else _web_address(text)
 
@@ -170,6 +175,11 @@ FIELDS: Mapping[str, Allowed] = MappingProxyType(
         "output_region": _REGION,
         "cos_region": _REGION,
         "cos_endpoint": Allowed(_endpoint),
+        # of the connection alone
+        "job_path": Allowed(_service_path),
+        "register_path": Allowed(_service_path),
+        "namespace": _WORD,
+        "gateway_source": _WORD,
         "template_id": _ID,
         "queue_id": _ID,
         "job_id": _ID,

@@ -76,7 +76,7 @@ class Finding:
     What a probe has found about one part of a connection.
 
     :param part: what was tried, in words for the user.
-    :param says: what was seen, or what to do.
+    :param says: what was seen, or whole sentences about what is wrong and what to do.
     """
 
     part: str
@@ -84,10 +84,14 @@ class Finding:
     says: str
 
     @classmethod
-    def refused(cls, part: str, error: MediaxError) -> Finding:
-        """Return what an error means for a part: wrong by itself, or not known because something else failed."""
+    def refused(cls, part: str, error: MediaxError, says: str | None = None) -> Finding:
+        """
+        Return what an error means for a part: wrong by itself, or not known because something else failed.
+
+        :param says: default: the error's own sentences.
+        """
         verdict: Verdict = "wrong" if isinstance(error, (AuthenticationFailed, BadRequest)) else "unknown"
-        return cls(part, verdict, error.sentences)
+        return cls(part, verdict, says or error.sentences)
 
 
 class JobService(ABC, Generic[R]):

@@ -39,7 +39,7 @@ def may_be_replaced(world: World, old: Bought, new: Bought) -> bool:
         return False
     cleared = old.by.generation != new.by.generation or old.by.task != new.by.task
     ours = old.cancel_unstarted and world.setting.cancellable and not world.setting.key
-    # Without a record a retry cannot be told from a clear, and only with "reuse" does that lead to a purchase.
+    # Without a record a retry looks like a clear, and only with "reuse" does that lead to a purchase.
     unknown = world.setting.reuse
     return world.setting.retry_failed or cleared or ours or unknown
 

@@ -5,14 +5,18 @@ from __future__ import annotations
 import importlib
 import importlib.resources
 import json
+import re
 import subprocess
 import sys
+from itertools import groupby
 from typing import Any
 
 import jsonschema
 import pytest
+from airflow.sdk import Connection
 
 from airflow_provider_mediax import __version__
+from airflow_provider_mediax.hooks.connection import DEFAULTS, MediaxConnection
 from airflow_provider_mediax.provider_info import get_provider_info
 
 INFO = get_provider_info()
@@ -123,21 +127,41 @@ def test_every_secret_is_a_masked_field():
     assert {name for name, field in FIELDS.items() if field["schema"].get("format") == "password"} == SECRETS
 
 
+SECTIONS = ("Gateway and repository", "COS", "Advanced")
+
+
 @pytest.mark.parametrize("name", sorted(FIELDS))
-def test_a_field_says_what_it_is_and_its_default_fits(name):
+def test_a_field_says_what_it_is_and_suggests_what_the_connection_takes(name: str) -> None:
     field = FIELDS[name]
     assert field["label"]
     assert field["description"].endswith(".")
-    validate(field["schema"]["default"], field["schema"])
+    for example in field["schema"].get("examples", ()):
+        validate(example, field["schema"])
+        together = {"gateway_secret_id": "i", "gateway_secret_key": "k"} if name == "gateway_source" else {}
+        extra = {name: example, **together}
+        connection = Connection(conn_id="c", conn_type="mediax", extra=json.dumps(extra))
+        MediaxConnection.read("c", connection, extra)
+    assert not (name in SECRETS and "examples" in field["schema"])
 
 
-def test_placeholders_and_labels_belong_to_fields():
+def test_the_form_has_three_sections_one_after_the_other() -> None:
+    assert [section for section, _ in groupby(field["schema"]["section"] for field in FIELDS.values())] == [*SECTIONS]
+
+
+def test_the_form_stores_no_default_and_says_which_one_counts() -> None:
+    """Airflow masks what is stored, and says in every log that ``/job`` is too short to mask."""
+    assert [name for name, field in FIELDS.items() if "default" in field["schema"]] == []
+    for name, default in DEFAULTS.items():
+        if name in FIELDS:
+            word = str(default).lower()
+            assert re.search(rf"{re.escape(word)} if empty", FIELDS[name]["description"]), name
+
+
+def test_placeholders_and_labels_belong_to_standard_fields() -> None:
+    """Airflow shows none of the extra's."""
     behaviour = CONNECTION["ui-field-behaviour"]
-    known = {"host", "login", "password", *FIELDS}
-    assert set(behaviour["placeholders"]) <= known
-    assert set(behaviour["relabeling"]) <= known
-    assert not known & set(behaviour["hidden-fields"])
-    assert not SECRETS - {"proxy"} & set(behaviour["placeholders"])
+    assert set(behaviour["placeholders"]) == set(behaviour["relabeling"]) == {"host", "login", "password"}
+    assert not {"host", "login", "password", *FIELDS} & set(behaviour["hidden-fields"])
 
 
 def test_each_call_returns_a_value_of_its_own():

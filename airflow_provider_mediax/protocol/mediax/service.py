@@ -7,7 +7,14 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 from urllib.parse import urlsplit
 
-from airflow_provider_mediax.exceptions import BadRequest, MediaxError
+from airflow_provider_mediax.exceptions import (
+    AuthenticationFailed,
+    BadRequest,
+    MediaxError,
+    Throttled,
+    Unavailable,
+    Unreachable,
+)
 from airflow_provider_mediax.protocol.echo import contradicts, names_another
 from airflow_provider_mediax.protocol.exchange import Flow, JsonObject
 from airflow_provider_mediax.protocol.job import Job, JobList
@@ -106,10 +113,11 @@ class MediaxService(JobService[MediaxRequest]):
         try:
             yield from self.jobs_of(NOBODYS_MARKER)
         except MediaxError as error:
+            says = _diagnosis(error, self.account[0])
             if error.layer == "platform":
-                return [accepted, Finding.refused("platform keys", error), self._repository_finding]
-            not_reached = Finding("platform keys", "unknown", "the gateway must work first")
-            return [Finding.refused("gateway", error), not_reached, self._repository_finding]
+                return [Finding.refused("platform keys", error, says), accepted, self._repository_finding]
+            not_reached = Finding("platform keys", "not tried", "the gateway must work first")
+            return [Finding.refused("gateway", error, says), not_reached, self._repository_finding]
         keys = Finding("platform keys", "works", "the platform accepts login and password")
         return [accepted, keys, self._repository_finding]
 
@@ -147,6 +155,20 @@ class MediaxService(JobService[MediaxRequest]):
         if content_id in (None, own.content_id):
             return replace(own, bucket=self.cos_bucket or own.bucket) if content_id else own
         return replace(own, content_id=content_id, bucket=self.cos_bucket)
+
+
+def _diagnosis(error: MediaxError, host: str) -> str:
+    """Say which part of the connection is wrong; how each begins is documented."""
+    what = error.what.rstrip(".")
+    if isinstance(error, Unreachable):
+        return f"Host unreachable: {what}. Check host and proxy."
+    if isinstance(error, (Throttled, Unavailable)):
+        return f"No answer now: {what}. Try again later."
+    if isinstance(error, (AuthenticationFailed, BadRequest)) and error.layer == "platform":
+        return f"Platform keys refused: {what}. Check login and password."
+    if isinstance(error, AuthenticationFailed):
+        return f"Gateway signature refused: {what}. Check the three gateway fields."
+    return f"Something other than the gateway answers at {host}: {what}. Check host, job_path and proxy."
 
 
 def _other_kind(asked: object, echoed: object) -> bool:

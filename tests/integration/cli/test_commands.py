@@ -197,7 +197,7 @@ def test_keys_are_not_lost_when_the_connection_cannot_be_written(registering, mo
     assert json.loads(file.read_text())["made"]["extra"]["cos_secret_key"] == KEYS["cos_secret_key"]
 
 
-TRIED = ["gateway", "platform keys", "voice separation", "bucket"]
+TRIED = ["gateway", "platform keys", "voice separation", "COS"]
 
 
 def test_check_finds_that_all_works(cli):
@@ -212,7 +212,7 @@ def test_check_finds_that_all_works(cli):
     [
         ("password", "platform keys", "login and password"),
         ("gateway_secret_key", "gateway", "gateway fields"),
-        ("cos_secret_key", "bucket", ""),
+        ("cos_secret_key", "COS", "cos_secret_key"),
         ("cos_secret_key", "voice separation", "cos_secret_key"),
     ],
 )
@@ -242,6 +242,24 @@ def test_check_tells_what_may_pass_from_what_is_wrong(emulator, cli):
     said = cli("check", "-o", "json")
     assert said.code == 3
     assert said.json[0]["verdict"] == "unknown"
+
+
+def test_check_says_works_of_nothing_that_it_did_not_ask(emulator, cli, monkeypatch):
+    connection = json.loads(emulator.connection_json())
+    connection["host"] = "http://127.0.0.1:9"
+    connection["extra"]["content_id"] = "any text"
+    connection["extra"]["bucket_regions"] = {"nobody-1250000000": "ap-beijing"}
+    monkeypatch.setenv("AIRFLOW_CONN_WRONG", json.dumps(connection))
+    said = cli("check", "--conn-id", "wrong", "-o", "json")
+    assert {line["part"]: line["verdict"] for line in said.json} == {
+        "gateway": "unknown",
+        "platform keys": "not tried",
+        "repository": "not tried",
+        "voice separation": "works",
+        "COS": "works",
+        "COS bucket nobody-1250000000": "wrong",
+    }
+    assert said.code == 1
 
 
 def test_check_of_an_empty_connection_finds_nothing_set_up(emulator, cli, monkeypatch):

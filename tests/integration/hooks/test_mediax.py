@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeAlias
 
 import pytest
 
-from airflow_provider_mediax.exceptions import AuthenticationFailed, BadRequest
+from airflow_provider_mediax.client.aio import AsyncClient
+from airflow_provider_mediax.client.retry import ONE_TRY
+from airflow_provider_mediax.emulator.process import MediaxEmulator
+from airflow_provider_mediax.emulator.shared.faults import INSTEAD
+from airflow_provider_mediax.exceptions import AuthenticationFailed, BadRequest, Unreachable
+from airflow_provider_mediax.hooks.base import pacing_of
+from airflow_provider_mediax.hooks.cloud_infinite import CloudInfiniteHook
+from airflow_provider_mediax.hooks.connection import MediaxConnection
 from airflow_provider_mediax.hooks.cos import CosHook
 from airflow_provider_mediax.hooks.mediax import MediaxHook
 from airflow_provider_mediax.protocol.job import JobState
@@ -14,11 +24,14 @@ from airflow_provider_mediax.protocol.mediax.capabilities.listening import Music
 from airflow_provider_mediax.protocol.mediax.capabilities.making import SingingCloning, VoiceCloning
 from airflow_provider_mediax.protocol.mediax.gateway import Registration
 from airflow_provider_mediax.protocol.mediax.request import CapabilityRequest, MediaxInput
+from airflow_provider_mediax.protocol.service import JobService
 from airflow_provider_mediax.results import rows
 from tests.audio import click_track
 from tests.unit.emulator.helpers import wait_for
 
 CONNECTION = "AIRFLOW_CONN_MEDIAX_DEFAULT"
+
+Edit: TypeAlias = Callable[..., MediaxEmulator]
 
 
 @pytest.fixture
@@ -40,43 +53,132 @@ def tags() -> CapabilityRequest:
     return CapabilityRequest(capability=MusicTag(tag_types=["mood"]), input=MediaxInput(path="a.wav"))
 
 
-class TestTestConnection:
-    def test_all_is_well(self, edited):
-        well, said = MediaxHook().test_connection()
-        assert well
-        assert "accepts the connection (signed)" in said
+ACCEPTED = "Gateway accepted; platform keys accepted; COS accepted; voice separation accepted."
 
-    def test_it_costs_one_cheap_call(self, edited):
+#: How an answer begins, as the docs have it, and what it is about.
+BEGINNINGS = (
+    "Gateway accepted",
+    "Host unreachable",
+    "Something other than the gateway answers",
+    "Gateway signature refused",
+    "Platform keys refused",
+    "No answer now",
+)
+
+
+def sentence_of(answer: tuple[bool, str]) -> str:
+    """Return what the test button says, which has failed, and is made of whole sentences."""
+    well, sentence = answer
+    assert not well
+    assert ".." not in sentence
+    assert sentence.endswith(".")
+    assert "wrong-" not in sentence
+    return sentence
+
+
+class TestTestConnection:
+    def test_all_is_well(self, edited: Edit) -> None:
+        assert MediaxHook().test_connection() == (True, ACCEPTED)
+
+    def test_it_buys_and_writes_nothing(self, edited: Edit) -> None:
         emulator = edited()
         MediaxHook().test_connection()
-        assert [request["action"] for request in emulator.ledger()["requests"]] == ["ListJobs"]
+        asked = [request["action"] for request in emulator.ledger()["requests"]]
+        assert {"ListJobs", "HeadBucket", "ListObjects"} <= set(asked)
+        assert [action for action in asked if not action.startswith(("List", "Head", "Describe"))] == []
 
     @pytest.mark.parametrize(
         ("changes", "said"),
         [
             ({"host": "http://127.0.0.1:9"}, "Host unreachable"),
             ({"host": "http://nosuchhost.invalid"}, "Host unreachable"),
-            ({"gateway_secret_key": "wrong"}, "Gateway signature refused"),
-            ({"gateway_secret_id": "wrong"}, "Gateway signature refused"),
-            ({"gateway_source": "wrong"}, "Gateway signature refused"),
-            ({"login": "wrong"}, "Platform keys refused"),
-            ({"password": "wrong"}, "Platform keys refused"),
+            ({"gateway_secret_key": "wrong-"}, "Gateway signature refused"),
+            ({"gateway_secret_id": "wrong-"}, "Gateway signature refused"),
+            ({"gateway_source": "wrong-"}, "Gateway signature refused"),
+            ({"login": "wrong-"}, "Platform keys refused"),
+            ({"password": "wrong-"}, "Platform keys refused"),
+            ({"job_path": "/nothing-here"}, "Something other than the gateway answers"),
             ({"login": ""}, "login='' is refused"),
-            ({"job_path": "/nothing-here"}, "Check host and job_path"),
+            ({"cos_region": "cos.ap-guangzhou"}, "cos_region='cos.ap-guangzhou' is refused"),
+            ({"cos_secret_key": "wrong-"}, "Gateway accepted"),
         ],
     )
-    def test_it_says_which_part_is_wrong(self, edited, changes, said):
+    def test_it_begins_with_the_part_that_is_wrong(self, edited: Edit, changes: dict[str, str], said: str) -> None:
         edited(**changes)
-        well, sentence = MediaxHook().test_connection()
-        assert not well
-        assert said in sentence
-        assert "wrong" not in sentence.lower() or "wrong" not in str(changes)
+        assert sentence_of(MediaxHook().test_connection()).startswith(said)
 
-    def test_a_page_in_the_gateways_place_is_noticed(self, edited):
-        edited().fail_next("ListJobs", "html")
-        well, sentence = MediaxHook().test_connection()
-        assert not well
-        assert "Something other than the gateway answers" in sentence
+    @pytest.mark.parametrize(
+        ("kind", "said"),
+        [
+            ("html", "Something other than the gateway answers"),
+            ("302", "Something other than the gateway answers"),
+            ("unauthorized", "Gateway signature refused"),
+            ("error_response", "Platform keys refused"),
+            ("429", "No answer now"),
+            ("503", "No answer now"),
+            ("drop_before", "No answer now"),
+        ],
+    )
+    def test_what_the_gateway_answers_is_told_apart(self, edited: Edit, kind: str, said: str) -> None:
+        edited().fail_next("ListJobs", kind, times=20)
+        assert sentence_of(MediaxHook().test_connection()).startswith(said)
+
+    @pytest.mark.parametrize("kind", [*INSTEAD, "truncated", "short"])
+    def test_every_answer_of_the_gateway_has_a_documented_beginning(self, edited: Edit, kind: str) -> None:
+        edited().fail_next("ListJobs", kind, times=20)
+        assert sentence_of(MediaxHook().test_connection()).startswith(BEGINNINGS)
+
+    @pytest.mark.parametrize("kind", [*INSTEAD, "truncated", "drop_before"])
+    def test_every_answer_of_cos_follows_the_gateways(self, edited: Edit, kind: str) -> None:
+        edited().fail_next("ListObjects", kind, times=20)
+        sentence = sentence_of(MediaxHook().test_connection())
+        assert sentence.startswith("Gateway accepted; platform keys accepted; COS")
+        assert sentence.endswith(" Voice separation accepted.")
+
+    def test_the_beginnings_are_documented(self) -> None:
+        page = Path(__file__).parents[3].joinpath("docs", "connection.md").read_text(encoding="utf-8")
+        assert [words for words in BEGINNINGS if f"| `{words}` |" not in page] == []
+
+    def test_cos_is_tried_too(self, edited: Edit) -> None:
+        edited(cos_secret_key="wrong-")
+        sentence = sentence_of(MediaxHook().test_connection())
+        assert sentence.startswith("Gateway accepted; platform keys accepted; ")
+        assert "COS refused to list cos://music-1250000000/" in sentence
+        assert "Check cos_secret_id, cos_secret_key" in sentence
+
+    def test_every_bucket_that_is_named_is_tried(self, edited: Edit) -> None:
+        edited(bucket_regions={"nobody-1250000000": "ap-beijing"})
+        sentence = sentence_of(MediaxHook().test_connection())
+        assert "COS accepted; COS bucket nobody-1250000000: There is no cos://nobody-1250000000/" in sentence
+
+    def test_what_is_not_set_is_not_tried(self, edited: Edit) -> None:
+        edited(login="", password="")
+        assert MediaxHook().test_connection() == (True, "COS accepted; voice separation accepted.")
+        edited(cos_secret_id="", cos_secret_key="")
+        assert MediaxHook().test_connection() == (True, "Gateway accepted; platform keys accepted.")
+        edited(login="", password="", cos_secret_id="", cos_secret_key="")
+        assert "Nothing is set up" in sentence_of(MediaxHook().test_connection())
+
+    @pytest.mark.parametrize("field", ["host", "cos_endpoint"])
+    def test_plain_http_without_a_scheme_is_said(self, edited: Edit, field: str) -> None:
+        plain = edited().url.removeprefix("http://")
+        edited(**{field: plain if field == "host" else f"https://{plain}"})
+        assert "no TLS; if plain HTTP is meant, the address must begin with http://" in sentence_of(
+            MediaxHook().test_connection()
+        )
+
+
+@pytest.mark.parametrize("field", ["host", "cos_endpoint"])
+async def test_plain_http_without_a_scheme_is_said_in_the_triggerer(edited: Edit, field: str) -> None:
+    plain = edited().url.removeprefix("http://")
+    edited(**{field: plain if field == "host" else f"https://{plain}"})
+    connection = MediaxConnection.look_up("mediax_default")
+    service: JobService[Any] = MediaxHook.service_of(connection, None, None)
+    if field == "cos_endpoint":
+        service = CloudInfiniteHook.service_of(connection, None, None)
+    async with AsyncClient(connection.transport, pacing_of(service, connection)) as client:
+        with pytest.raises(Unreachable, match="no TLS; if plain HTTP is meant"):
+            await client.run(service.jobs_of("marker"), ONE_TRY)
 
 
 def test_a_job_is_submitted_found_and_read(edited):

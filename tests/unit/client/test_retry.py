@@ -234,7 +234,7 @@ def test_throttling_without_a_time_doubles_up_to_a_minute() -> None:
 
 @pytest.mark.parametrize(("waited", "kind"), [(0.0, Again), (280.0, Again), (280.5, Fail), (300.0, Fail)])
 def test_waits_for_the_limit_are_capped_in_all(waited: float, kind: type[Decision]) -> None:
-    progress = Progress(attempts=1, throttled=4, told_waited=waited)
+    progress = Progress(attempts=1, throttled=4, asked_waited=waited)
     made = decision(answer(429, retry_after="20"), progress=progress, jitter=0.0)
     assert type(made) is kind
     if isinstance(made, Fail):
@@ -246,7 +246,7 @@ def test_waits_for_the_limit_are_capped_in_all(waited: float, kind: type[Decisio
 @pytest.mark.parametrize("repeat", Repeat)
 @pytest.mark.parametrize("jitter", [0.0, 1.0])
 def test_delay_is_never_negative(name: str, repeat: Repeat, jitter: float) -> None:
-    for progress in (Progress(), Progress(attempts=1), Progress(attempts=3, throttled=5, told_waited=10.0)):
+    for progress in (Progress(), Progress(attempts=1), Progress(attempts=3, throttled=5, asked_waited=10.0)):
         made = decide(call(repeat), OUTCOMES[name][0], progress, PATIENT, now=NOW, jitter=jitter)
         assert not isinstance(made, Again) or made.delay >= 0
 

@@ -6,6 +6,7 @@ import json
 import logging
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 from airflow.sdk import Connection
@@ -125,10 +126,16 @@ def test_the_form_sends_numbers_as_text_and_leaves_empty_text_behind():
 
 @pytest.mark.parametrize(
     ("given", "expected"),
-    [(True, True), ("true", True), (None, True), (False, False), ("false", False), ("/ca.pem", "/ca.pem")],
+    [
+        *((True, True), ("true", True), (" True\n", True), ("1", True), (1, True), (None, True), (" ", True)),
+        *((False, False), ("FALSE", False), ("0", False), (0, False)),
+        *(("/ca.pem", "/ca.pem"), (" /etc/ssl/own certs ", "/etc/ssl/own certs")),
+    ],
 )
-def test_verify_is_a_switch_or_a_file(given, expected):
-    assert read({"verify": given}).transport.verify == expected
+def test_verify_is_a_switch_or_a_path(given, expected):
+    found = read({"verify": given}).transport.verify
+    assert found == expected
+    assert type(found) is type(expected)
 
 
 @pytest.mark.parametrize(
@@ -139,13 +146,76 @@ def test_verify_is_a_switch_or_a_file(given, expected):
         ("connect_timeout", -1),
         ("read_timeout", 121),
         ("read_timeout", "nan"),
+        ("requests_per_second", True),
+        ("requests_per_second", "1_0"),
+        ("requests_per_second", [1]),
+        ("read_timeout", float("nan")),
+        ("connect_timeout", 10**400),
         ("job_path", "job"),
+        ("job_path", "/job?action=x"),
+        ("job_path", "/job#x"),
+        ("job_path", "//other.example/job"),
+        ("job_path", "/a job"),
         ("register_path", "http://x"),
+        ("verify", "maybe"),
+        ("verify", "no"),
+        ("verify", 2),
+        ("verify", "ca.pem"),
+        ("verify", ["/ca.pem"]),
+        ("verify", 1.5),
+        ("namespace", True),
+        ("content_id", {"a": 1}),
+        ("gateway_source", 1.5),
+        ("cos_region", ["ap-guangzhou"]),
     ],
 )
 def test_a_field_that_breaks_its_rule_is_refused_by_name(field, value):
     with pytest.raises(BadRequest, match=rf"^{field}=.*in connection c, it must"):
         read({field: value})
+
+
+@pytest.mark.parametrize("field", ["content_id", "namespace", "gateway_source"])
+@pytest.mark.parametrize("value", ["None", "a\nb", "nan", "\ud800"])
+def test_a_name_that_nobody_chose_is_refused(field, value):
+    with pytest.raises(BadRequest, match=rf"^{field}=.*in connection c, "):
+        read({field: value})
+
+
+@pytest.mark.parametrize("field", ["login", "password", "host", *SECRETS])
+@pytest.mark.parametrize("value", [float("nan"), True, ["SECRET"], {"SECRET": 1}])
+def test_what_is_no_text_is_refused_without_being_shown(field, value):
+    given = {field: value} if field in ("login", "password", "host") else {}
+    with pytest.raises(BadRequest, match=rf"^{field}=.*it must be text") as refused:
+        read({} if given else {field: value}, **given)
+    assert "SECRET" not in refused.value.what
+
+
+def test_a_number_stands_for_its_digits_where_a_text_is_wanted():
+    found = read({"content_id": 12, "cos_secret_id": 34}, login=56, password=78)
+    assert (found.repository.content_id, found.cos.secret_id) == ("12", "34")
+    assert (found.secret_id, found.secret_key) == ("56", "78")
+
+
+def test_every_field_is_used_without_white_space_at_its_ends():
+    given = {name: str(value) for name, value in EVERY_FIELD.items() if not isinstance(value, dict)}
+    spaced = {name: f" \t{value}\n" for name, value in given.items()}
+    standard = {"login": "id", "password": "key", "host": "https://gateway.example"}
+    assert read(spaced, **{name: f" {value}\n" for name, value in standard.items()}) == read(given, **standard)
+
+
+@pytest.mark.parametrize("extra", ["SECRET", '["SECRET"]', '"SECRET"', "5"])
+def test_an_extra_that_is_no_object_is_refused(extra):
+    """Airflow makes an empty one of it, and every field of it would be missing without a word."""
+    connection = Connection(conn_id="c", conn_type="mediax", extra=extra)
+    with pytest.raises(BadRequest, match=r"^extra=.*it must be a JSON object") as refused:
+        MediaxConnection.of("c", connection)
+    assert "SECRET" not in refused.value.what
+
+
+@pytest.mark.parametrize("extra", [None, "", " ", "{}", " { } ", "null"])
+def test_no_extra_is_none(extra):
+    connection = Connection(conn_id="c", conn_type="mediax", extra=extra)
+    assert MediaxConnection.of("c", connection).base_url == "https://api.mediax.tencent.com"
 
 
 @pytest.mark.parametrize("missing", ["gateway_source", "gateway_secret_id", "gateway_secret_key"])
@@ -170,9 +240,16 @@ def test_a_missing_platform_key_is_named_before_anything_is_sent(field):
         ("http://127.0.0.1", 8480, "http://127.0.0.1:8480"),
         ("http://127.0.0.1:1", 2, "http://127.0.0.1:1"),
         ("api.example.com", 0, "https://api.example.com"),
+        ("api.example.com:8443", None, "https://api.example.com:8443"),
+        ("https://api.example.com:", 0, "https://api.example.com"),
+        ("HTTPS://API.example.com", None, "https://api.example.com"),
+        ("http://[::1]:8480/", None, "http://[::1]:8480"),
+        ("http://[::1]", 8480, "http://[::1]:8480"),
+        ("https://bücher.example", None, "https://bücher.example"),
+        (" ", None, "https://api.mediax.tencent.com"),
     ],
 )
-def test_the_host_is_a_scheme_and_a_name(host, port, expected):
+def test_the_host_is_a_scheme_a_name_and_a_port(host, port, expected):
     assert read(host=host, port=port).base_url == expected
 
 
@@ -181,12 +258,22 @@ def test_the_host_is_a_scheme_and_a_name(host, port, expected):
     [
         *("ftp://x", "https://", "https://user:SECRET@x", "https://x?key=SECRET"),
         *("https://[SECRET", "https://user:SECRET/y@x", "x:SECRET", "https://[SECRET]x"),
+        *("https://x/SECRET", "https://x#SECRET", "https://x?", "https://x#", "x/SECRET", "https://@x", "SECRET@x"),
+        *("https://x:0", "https://a b", "https://a\tb", "https://x\\SECRET", "https://[::1", "https://x%00"),
+        *("//x", "https:///job", "https:x", "https://x;SECRET", "://x"),
     ],
 )
 def test_a_host_that_is_none_is_refused_without_repeating_a_secret(host):
-    with pytest.raises(BadRequest, match=r"^host=") as caught:
+    with pytest.raises(BadRequest, match=r"^host=.* and nothing else\.$") as caught:
         read(host=host)
-    assert "SECRET" not in str(caught.value)
+    assert "SECRET" not in caught.value.what
+
+
+@pytest.mark.parametrize("port", [-1, 65536, "80", 8.0, float("nan"), True])
+def test_a_port_that_is_none_is_refused(port):
+    connection = SimpleNamespace(login=None, password=None, host=None, port=port, extra=None)
+    with pytest.raises(BadRequest, match=r"^port=.*it must be a whole number"):
+        MediaxConnection.read("c", connection, {})
 
 
 @pytest.mark.parametrize(
