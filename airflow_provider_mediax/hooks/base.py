@@ -26,7 +26,7 @@ from airflow_provider_mediax.jobs.watcher import Opened
 from airflow_provider_mediax.protocol.exchange import Flow, JsonObject
 from airflow_provider_mediax.protocol.job import Job, JobList
 from airflow_provider_mediax.protocol.service import JobService, R
-from airflow_provider_mediax.protocol.urls import cos_address
+from airflow_provider_mediax.protocol.urls import Located, cos_address, shown_line
 
 S = TypeVar("S", bound=JobService[Any])
 T = TypeVar("T")
@@ -211,6 +211,32 @@ class JobHook(BaseHook, Generic[S]):
         if too_large(described["result"]):
             described["result"] = self._stored_aside(job, described["result"], described["files"])
         return described
+
+    def found(self, manifest: Manifest) -> str:
+        """Say in one line what a job found and where its files lie."""
+        result, files = manifest["result"], manifest["files"]
+        aside = result.get("uri") if result.keys() == {"uri"} else None
+        words = (
+            f"a large result, which lies at {aside}"
+            if aside
+            else self.service.result_of(manifest["capability"]).summary(result)
+        )
+        if files:
+            folder = files[0].rpartition("/")[0]
+            words = f"{words}; {len(files)} files, the first in {folder}/".removeprefix("; ")
+        return shown_line(words or "nothing")
+
+    def located(self, job: Job) -> dict[str, Located]:
+        """Return where a job's ``input`` and the first of its ``files`` lie in COS, as far as that is known."""
+        view = self.service.view(job)
+
+        def region_of(bucket: str) -> str | None:
+            own = bucket == view.place.bucket and view.place.region
+            return own or self.connection.cos.region_of(bucket)
+
+        said = {"input": view.input, "files": next(iter(view.files), None)}
+        found = {name: cos_address(address) for name, address in said.items() if address is not None}
+        return {name: Located(address, region_of(address.bucket)) for name, address in found.items() if address}
 
     def close(self) -> None:
         """Close the session's connections."""

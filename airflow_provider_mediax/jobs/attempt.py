@@ -38,7 +38,7 @@ from airflow_provider_mediax.jobs.stored import (
     Pending,
     Unreadable,
 )
-from airflow_provider_mediax.jobs.waiting import Wait, absolute_deadline, wait_flow
+from airflow_provider_mediax.jobs.waiting import Wait, absolute_deadline, announced, wait_flow
 from airflow_provider_mediax.protocol.exchange import Flow
 from airflow_provider_mediax.protocol.job import Job, JobState
 from airflow_provider_mediax.protocol.service import JobService, R
@@ -71,6 +71,9 @@ class ServiceHook(Protocol[R]):
 
     def manifest(self, job: Job, owner: Owner | None, *, reattached: bool) -> Manifest:
         """Describe a job."""
+
+    def found(self, manifest: Manifest) -> str:
+        """Say in one line what a job found and where its files lie."""
 
     def check_outputs(self, job: Job) -> None:
         """
@@ -147,6 +150,7 @@ class Attempt(Generic[R]):
     :param store: Airflow's task state store, None where there is none (3.1).
     :param clock: epoch seconds.
     :param monotonic: seconds of a clock that nobody sets.
+    :ivar job: the job as it was described last; None before there is one.
     """
 
     def __init__(
@@ -173,6 +177,7 @@ class Attempt(Generic[R]):
         self._log = log
         self._clock = clock
         self._monotonic = monotonic
+        self.job: Job | None = None
         self._observed: tuple[str, str] | None = None
         self._held: str | None = None
         self._given_up = False
@@ -211,6 +216,8 @@ class Attempt(Generic[R]):
             return self.begin(resumed=True)
         self._held = pending.job_id
         said = JobEvent.read(event, pending.job_id)
+        if pending.job_id in said.states:
+            self._observed = (pending.job_id, said.states[pending.job_id])  # the trigger has logged it
         job = self._read(pending)
         if not job.state.final:
             if said.status == "timeout" or self._clock() >= pending.deadline:
@@ -262,6 +269,7 @@ class Attempt(Generic[R]):
 
     def observe(self, job: Job) -> None:
         """Note a change of the job's state: the one place that every change passes."""
+        self.job = job
         if self._observed != (job.id, job.state_name):
             self._observed = (job.id, job.state_name)
             self._log.info(job.summary)
@@ -270,7 +278,7 @@ class Attempt(Generic[R]):
         """Wait for a job that was acquired."""
         job = owned.job
         self._held = job.id
-        self.observe(job)
+        self.job, self._observed = job, (job.id, job.state_name)  # logged with its marker
         self._notes.write(JOB_ID_KEY, job.id)
         if not self._terms.wait_for_completion:
             return self._hook.manifest(job, self._task.owner, reattached=owned.reattached)
@@ -291,6 +299,8 @@ class Attempt(Generic[R]):
 
     def _acquire(self, resumed: bool) -> Owned:
         terms, task = self._terms, self._task
+        request = self._build()
+        self._log.info("%s is asked for %s", self._hook.service.title, request.summary)
         identity = Identity(
             namespace=self._namespace,
             owner=task.owner,
@@ -300,7 +310,7 @@ class Attempt(Generic[R]):
         )
         acquisition = Acquisition(
             self._hook.service,
-            self._build(),
+            request,
             identity,
             store=self._store,
             try_number=task.try_number,
@@ -340,6 +350,7 @@ class Attempt(Generic[R]):
         except MediaxError as error:
             raise error.about(job_id=pending.job_id, marker=pending.marker) from error.__cause__
         self._held = None
+        self._log.info("Job %s has found: %s", job.id, self._hook.found(manifest))
         return manifest
 
     def _verify(self, job: Job, manifest: Manifest) -> None:
@@ -380,6 +391,9 @@ class Attempt(Generic[R]):
             schedule=durations_of(service.name, service.capability(known) if known is not None else None),
             moment=self._moment,
         )
+        if answers == math.inf:
+            first = self._clock() + max(0.0, wait.due - self._monotonic())
+            self._log.info(announced([pending.job_id], deadline, first))
         troubles: list[MediaxError] = []
 
         def note(trouble: MediaxError) -> None:
@@ -409,7 +423,8 @@ class Attempt(Generic[R]):
             return job
         if described is None:
             return job
-        self.observe(described)
+        if described.state.final or not self._terms.deferrable:
+            self.observe(described)  # an open state is the first thing that the trigger logs
         return described
 
     def _at_deadline(self, pending: Pending, job: Job) -> Job:

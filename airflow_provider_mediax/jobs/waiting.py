@@ -18,7 +18,7 @@ from airflow_provider_mediax.client.clock import on_steady_clock, steady
 from airflow_provider_mediax.exceptions import AnswerTooLarge, MediaxError, ProtocolError, Throttled
 from airflow_provider_mediax.jobs.schedule import Durations, Schedule, unlearned_gap
 from airflow_provider_mediax.protocol.exchange import Flow, Pause
-from airflow_provider_mediax.protocol.job import Job
+from airflow_provider_mediax.protocol.job import Job, shown_time
 from airflow_provider_mediax.protocol.service import JobService, R
 
 LONGEST_PAUSE = 60.0
@@ -266,6 +266,15 @@ def wait_flow(
             for job in wait.on_jobs(jobs.values(), clock()):
                 on_change(job)
     return outcome
+
+
+def announced(ids: Sequence[str], deadline: float, first: float) -> str:
+    """
+    Return the line that says for how long a task waits.
+
+    :param deadline: epoch seconds; ``first``, of the first question, likewise.
+    """
+    return f"Waiting for {', '.join(ids)} until {shown_time(deadline)}; the first question comes at {shown_time(first)}"
 
 
 def unknown_jobs(ids: Sequence[str]) -> ProtocolError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Sequence
 from types import MappingProxyType
 from typing import Any
@@ -23,7 +24,7 @@ from airflow_provider_mediax.jobs.stored import (
     read_texts,
     read_whole,
 )
-from airflow_provider_mediax.jobs.waiting import Outcome, Wait
+from airflow_provider_mediax.jobs.waiting import Outcome, Wait, announced
 from airflow_provider_mediax.jobs.watcher import Watcher, watcher_for
 from airflow_provider_mediax.protocol.job import Job
 from airflow_provider_mediax.triggers.base import OneEventTrigger, hold_back
@@ -183,7 +184,8 @@ class JobTrigger(OneEventTrigger):
             finish_at=self.finish_at,
             schedule=durations_of(self.service, self.capability),
         )
-        self.log.info("Waiting for %s", ", ".join(self.job_ids))
+        first = time.time() + max(0.0, wait.due - steady())
+        self.log.info(announced(self.job_ids, self.deadline, first))
         async with contextlib.aclosing(self._watcher.watch(wait)) as updates:
             async for update in updates:
                 if isinstance(update, Outcome):

@@ -48,6 +48,10 @@ TOYS = Toys()
 class ToyRequest:
     words: str
 
+    @property
+    def summary(self) -> str:
+        return f"reverse of {self.words}"
+
     def identity(self) -> JsonObject:
         return {"words": self.words}
 

@@ -65,6 +65,8 @@ class Setting:
 class Request:
     """The same work every time."""
 
+    summary = "a.mp3"
+
     def identity(self) -> dict[str, Any]:
         return {"path": "a.mp3"}
 

@@ -10,6 +10,7 @@ from airflow_provider_mediax.exceptions import ResultMissing
 from airflow_provider_mediax.jobs.stored import Owner
 from airflow_provider_mediax.protocol.exchange import Flow, JsonObject
 from airflow_provider_mediax.protocol.job import Job
+from airflow_provider_mediax.protocol.urls import CosAddress, Located
 from tests.unit.jobs.fake_service import FakeService
 
 T = TypeVar("T")
@@ -55,6 +56,12 @@ class FakeHook:
             "owner": asdict(owner) if owner else None,
             "reattached": reattached,
         }
+
+    def located(self, job: Job) -> dict[str, Located]:
+        return {"input": Located(CosAddress("music-1", f"in/{job.id}.wav"), "ap-guangzhou")}
+
+    def found(self, manifest: JsonObject) -> str:
+        return f"what {manifest['job_id']} is about"
 
     def check_outputs(self, job: Job) -> None:
         self.checked.append(job.id)

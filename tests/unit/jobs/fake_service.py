@@ -32,6 +32,10 @@ class Order:
     track: str = "a"
     quality: str | None = None
 
+    @property
+    def summary(self) -> str:
+        return f"track {self.track}"
+
     def identity(self) -> dict[str, Any]:
         return {"track": self.track, "quality": self.quality}
 
