@@ -73,6 +73,7 @@ class JobHook(BaseHook, Generic[S]):
         self._service: S | None = None
         self._client: SyncClient | None = None
         self._pacing: Pacing | None = None
+        self._holds_before = 0
 
     @classmethod
     @abstractmethod
@@ -146,6 +147,11 @@ class JobHook(BaseHook, Generic[S]):
         """Seconds from the begin of a submit after which the service has received it or never will."""
         return self.connection.transport.longest_send
 
+    @property
+    def throttled(self) -> int:
+        """How often the service has asked this process for a pause since the hook's first call."""
+        return self._pacing.holds - self._holds_before if self._pacing is not None else 0
+
     def check_outputs(self, job: Job) -> None:
         """
         Look for the files that a finished job promises; takes about ten seconds at most.
@@ -167,6 +173,7 @@ class JobHook(BaseHook, Generic[S]):
         """Carry a protocol flow out on this hook's session and return its result."""
         if self._client is None:
             self._pacing = pacing_of(self.service, self.connection)
+            self._holds_before = self._pacing.holds
             self._client = SyncClient(self.connection.transport, self._pacing, self._stop)
         return self._client.run(flow, patience)
 

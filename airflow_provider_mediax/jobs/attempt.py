@@ -93,6 +93,16 @@ class Notes(Protocol):
         """Return what this attempt has kept, None if nothing."""
 
 
+class Meter(Protocol):
+    """Counts what happens to jobs, by the capability that they compute."""
+
+    def count(self, what: str, capability: str, number: int = 1) -> None:
+        """Add to a counter."""
+
+    def time(self, what: str, capability: str, seconds: float) -> None:
+        """Record how long something took."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskInstance:
     """
@@ -148,6 +158,7 @@ class Attempt(Generic[R]):
     :param build: makes the request from the task's arguments; called only if a job may have to be submitted.
     :param notes: what outlives a deferral.
     :param store: Airflow's task state store, None where there is none (3.1).
+    :param meter: counts what was bought, what became of it, and how long it was waited for.
     :param clock: epoch seconds.
     :param monotonic: seconds of a clock that nobody sets.
     :ivar job: the job as it was described last; None before there is one.
@@ -164,6 +175,7 @@ class Attempt(Generic[R]):
         notes: Notes,
         store: RecordStore | None,
         log: Log,
+        meter: Meter,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = steady,
     ) -> None:
@@ -175,6 +187,7 @@ class Attempt(Generic[R]):
         self._notes = notes
         self._store = store
         self._log = log
+        self._meter = meter
         self._clock = clock
         self._monotonic = monotonic
         self.job: Job | None = None
@@ -219,6 +232,7 @@ class Attempt(Generic[R]):
         if pending.job_id in said.states:
             self._observed = (pending.job_id, said.states[pending.job_id])  # the trigger has logged it
         job = self._read(pending)
+        self._count_polls(said.polls, job)
         if not job.state.final:
             if said.status == "timeout" or self._clock() >= pending.deadline:
                 job = self._at_deadline(pending, job)
@@ -325,9 +339,11 @@ class Attempt(Generic[R]):
             log=self._log,
         )
         try:
-            return self._hook.run(acquisition.run())
+            owned = self._hook.run(acquisition.run())
         except MediaxError as error:
             raise error.about(marker=acquisition.marker) from error.__cause__
+        self._meter.count("jobs.adopted" if owned.reattached else "jobs.bought", request.capability_name)
+        return owned
 
     def _go_on(self, pending: Pending, job: Job) -> Manifest | Deferral:
         """Return the manifest of a job that is final, or wait for it in the triggerer or here."""
@@ -340,6 +356,9 @@ class Attempt(Generic[R]):
         return self._collect(pending, job)
 
     def _collect(self, pending: Pending, job: Job) -> Manifest:
+        capability = self._hook.service.capability(job)
+        self._meter.count(f"jobs.{job.state.value}", capability)
+        self._meter.time("waited", capability, max(0.0, self._clock() - self._task.started))
         try:
             if job.state is JobState.CANCELED and self._given_up:
                 raise WaitTimeout("This attempt canceled the job, which had not started, when it had to end")
@@ -403,6 +422,7 @@ class Attempt(Generic[R]):
         waiting = wait_flow(service, wait, clock=self._monotonic, on_change=self.observe, on_trouble=note)
         outcome = self._hook.run(waiting, ONE_TRY)
         job = outcome.jobs.get(pending.job_id)
+        self._count_polls(outcome.polls, job or known)
         if outcome.error is not None or job is None:
             silent = ProtocolError("The service did not describe the job up to the deadline")
             raise _retryable(outcome.error or (troubles[-1] if troubles else silent), pending)
@@ -441,6 +461,9 @@ class Attempt(Generic[R]):
             what = f"The job is still {job.state_name} at the deadline of this attempt"
             raise WaitTimeout(what, job_id=pending.job_id, marker=pending.marker)
         return job
+
+    def _count_polls(self, polls: int, job: Job | None) -> None:
+        self._meter.count("polls", self._hook.service.capability(job) if job is not None else "", polls)
 
     def _moment(self, epoch: float) -> float:
         """Turn epoch seconds into seconds of the clock that nobody sets."""

@@ -50,12 +50,14 @@ class Outcome:
     :param states: the service's word for each job's state, as far as it is known.
     :param error: why it was given up.
     :param jobs: the last answer about each job, by id; for code in the same process, never stored.
+    :param polls: how many answers the wait has got.
     """
 
     status: Status
     states: Mapping[str, str]
     error: MediaxError | None = None
     jobs: Mapping[str, Job] = field(default_factory=dict, repr=False)
+    polls: int = field(default=0, compare=False)
 
 
 @dataclass(kw_only=True, slots=True, eq=False)
@@ -228,7 +230,7 @@ class Wait(Pace):
 
     def _outcome(self, status: Status, error: MediaxError | None = None) -> Outcome:
         states = {job_id: job.state_name for job_id, job in self.jobs.items()}
-        return Outcome(status, states, error, dict(self.jobs))
+        return Outcome(status, states, error, dict(self.jobs), self._answers)
 
 
 def wait_flow(

@@ -210,10 +210,12 @@ class JobOperator(BaseOperator, Generic[H]):
         """
         from airflow_provider_mediax.client.stop import StopSignal
         from airflow_provider_mediax.jobs.attempt import Attempt
+        from airflow_provider_mediax.metrics import JobMeter
 
         terms = self._terms()
         stop = self._stop = StopSignal()
         hook = self.make_hook()
+        meter = JobMeter(hook.service_type)
         attempt = self._attempt = Attempt(
             hook,
             lambda: self.prepare_request(hook),
@@ -223,6 +225,7 @@ class JobOperator(BaseOperator, Generic[H]):
             notes=_Notes(context["ti"], self.task_id),
             store=context.get("task_state_store"),
             log=self.log,
+            meter=meter,
         )
         try:
             yield hook, attempt
@@ -230,6 +233,7 @@ class JobOperator(BaseOperator, Generic[H]):
             attempt.release()
             raise
         finally:
+            meter.count("throttled", "", hook.throttled)
             self.located = hook.located(attempt.job) if attempt.job is not None else {}
             self._stop = None
             hook.close()

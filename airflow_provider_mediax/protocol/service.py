@@ -26,6 +26,10 @@ class JobRequest(Protocol):
     """What makes a job: known to the service in full, to the engine only by its identity and a line for the log."""
 
     @property
+    def capability_name(self) -> str:
+        """What is computed: the capability's name on the wire."""
+
+    @property
     def summary(self) -> str:
         """What is asked of which input, in one line without anything secret."""
 

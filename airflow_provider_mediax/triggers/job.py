@@ -121,7 +121,7 @@ class JobTrigger(OneEventTrigger):
     async def wait(self) -> dict[str, Any]:
         """Wait for the outcome and put it into words."""
         outcome = await self._outcome()
-        return JobEvent(outcome.status, outcome.states, outcome.error).payload()
+        return JobEvent(outcome.status, outcome.states, outcome.error, outcome.polls).payload()
 
     def silence(self) -> dict[str, Any]:
         """Return an event that ends nothing."""

@@ -48,6 +48,8 @@ TOYS = Toys()
 class ToyRequest:
     words: str
 
+    capability_name: ClassVar[str] = "reverse"
+
     @property
     def summary(self) -> str:
         return f"reverse of {self.words}"

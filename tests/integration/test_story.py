@@ -8,6 +8,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from airflow.sdk import DAG, BaseOperator
 from airflow.utils.session import create_session
 from structlog.typing import EventDict, WrappedLogger
 
+from airflow_provider_mediax import metrics
 from airflow_provider_mediax.emulator.process import MediaxEmulator
 from airflow_provider_mediax.operators.music import MusicBeatOperator, MusicTagOperator
 from airflow_provider_mediax.operators.voice_separation import VoiceSeparationOperator
@@ -234,3 +236,34 @@ def test_a_deferred_task_links_to_its_input_and_a_finished_one_to_its_files(
     assert while_deferred == [f"{console}%252Fin%252F"]
     assert run.xcom(name, "_link_InputLink") == f"{console}%252Fin%252F"
     assert run.xcom(name, "_link_ResultsLink") == f"{console}%252Fmediax%252F{marker}%252F"
+
+
+@pytest.mark.parametrize("deferrable", [True, False])
+def test_what_was_bought_and_asked_is_counted_by_workers(
+    run_dag: RunDag, emulator: MediaxEmulator, monkeypatch: pytest.MonkeyPatch, deferrable: bool
+) -> None:
+    counted: dict[str, int] = {}
+
+    class Stats:
+        @staticmethod
+        def incr(name: str, count: int, *, tags: dict[str, str]) -> None:
+            counted[f"{name} {tags['capability']}"] = counted.get(f"{name} {tags['capability']}", 0) + count
+
+        @staticmethod
+        def timing(name: str, seconds: timedelta, *, tags: dict[str, str]) -> None:
+            counted[name] = round(seconds.total_seconds())
+
+    monkeypatch.setattr(metrics, "Stats", Stats)
+    emulator.durations("*", 4.0)
+    emulator.fail_next("CreateJob", "429", retry_after=0.2)
+    with DAG(dag_id=f"counted_{deferrable}") as dag:
+        MusicTagOperator(task_id="job", path=TRACK, deferrable=deferrable, poll_interval=0.3)
+    run = run_dag(dag, connection=emulator.connection_json())
+    assert run.states == {"job": "success"}
+    assert counted.pop("mediax.polls musicTagV2") >= 2
+    assert counted.pop("mediax.waited") >= 3
+    assert counted == {
+        "mediax.jobs.bought musicTagV2": 1,
+        "mediax.jobs.succeeded musicTagV2": 1,
+        "mediax.throttled other": 1,
+    }

@@ -65,6 +65,7 @@ class Setting:
 class Request:
     """The same work every time."""
 
+    capability_name = "tags"
     summary = "a.mp3"
 
     def identity(self) -> dict[str, Any]:

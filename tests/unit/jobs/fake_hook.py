@@ -34,6 +34,7 @@ class FakeHook:
     flows: int = 0
     patiences: list[object] = field(default_factory=list)
     before: Callable[[int], None] = lambda number: None
+    throttled: int = 0
     checked: list[str] = field(default_factory=list)
     apart: list[float] = field(default_factory=list)
 
@@ -82,6 +83,21 @@ class FakeNotes:
 
     def read(self, key: str) -> Any:
         return self.values.get(key)
+
+
+@dataclass
+class KeptMeter:
+    """Counters that can be looked at."""
+
+    counted: dict[str, int] = field(default_factory=dict)
+    timed: dict[str, float] = field(default_factory=dict)
+
+    def count(self, what: str, capability: str, number: int = 1) -> None:
+        name = f"{what} {capability}"
+        self.counted[name] = self.counted.get(name, 0) + number
+
+    def time(self, what: str, capability: str, seconds: float) -> None:
+        self.timed[f"{what} {capability}"] = seconds
 
 
 @dataclass
