@@ -65,6 +65,10 @@ def get_provider_info() -> dict[str, Any]:
                 "python-modules": ["airflow_provider_mediax.triggers.job", "airflow_provider_mediax.triggers.cos"],
             },
         ],
+        "extra-links": [
+            "airflow_provider_mediax.links.console.InputLink",
+            "airflow_provider_mediax.links.console.ResultsLink",
+        ],
         "cli": ["airflow_provider_mediax.cli.definition.get_commands"],
         "filesystems": ["airflow_provider_mediax.fs.cos"],
         "asset-uris": [

@@ -58,6 +58,7 @@ class Pacing:
 
     :param rate: requests per second, above 0.
     :param account: what is known of the account; one of its own if absent.
+    :ivar holds: how often the service has asked for a pause.
     """
 
     def __init__(self, rate: float, account: Account | None = None) -> None:
@@ -65,6 +66,7 @@ class Pacing:
         self._lock = threading.Lock()
         self._free_at = -math.inf  # not 0: the clock of a machine that has just booted is younger than the burst
         self._account = account or Account()
+        self.holds = 0
 
     @property
     def clock_offset(self) -> float:
@@ -82,6 +84,7 @@ class Pacing:
         :param seconds: at most :data:`LONGEST_HOLD` count.
         :param submits_only: it was a submit that was refused, which says nothing about other calls.
         """
+        self.holds += 1
         until = now + min(seconds, LONGEST_HOLD)
         self._account.hold(until, submits_only=submits_only)
         if not submits_only:

@@ -26,7 +26,7 @@ from airflow_provider_mediax.jobs.watcher import Opened
 from airflow_provider_mediax.protocol.exchange import Flow, JsonObject
 from airflow_provider_mediax.protocol.job import Job, JobList
 from airflow_provider_mediax.protocol.service import JobService, R
-from airflow_provider_mediax.protocol.urls import cos_address
+from airflow_provider_mediax.protocol.urls import Located, cos_address, shown_line
 
 S = TypeVar("S", bound=JobService[Any])
 T = TypeVar("T")
@@ -73,6 +73,7 @@ class JobHook(BaseHook, Generic[S]):
         self._service: S | None = None
         self._client: SyncClient | None = None
         self._pacing: Pacing | None = None
+        self._holds_before = 0
 
     @classmethod
     @abstractmethod
@@ -146,6 +147,11 @@ class JobHook(BaseHook, Generic[S]):
         """Seconds from the begin of a submit after which the service has received it or never will."""
         return self.connection.transport.longest_send
 
+    @property
+    def throttled(self) -> int:
+        """How often the service has asked this process for a pause since the hook's first call."""
+        return self._pacing.holds - self._holds_before if self._pacing is not None else 0
+
     def check_outputs(self, job: Job) -> None:
         """
         Look for the files that a finished job promises; takes about ten seconds at most.
@@ -167,6 +173,7 @@ class JobHook(BaseHook, Generic[S]):
         """Carry a protocol flow out on this hook's session and return its result."""
         if self._client is None:
             self._pacing = pacing_of(self.service, self.connection)
+            self._holds_before = self._pacing.holds
             self._client = SyncClient(self.connection.transport, self._pacing, self._stop)
         return self._client.run(flow, patience)
 
@@ -211,6 +218,32 @@ class JobHook(BaseHook, Generic[S]):
         if too_large(described["result"]):
             described["result"] = self._stored_aside(job, described["result"], described["files"])
         return described
+
+    def found(self, manifest: Manifest) -> str:
+        """Say in one line what a job found and where its files lie."""
+        result, files = manifest["result"], manifest["files"]
+        aside = result.get("uri") if result.keys() == {"uri"} else None
+        words = (
+            f"a large result, which lies at {aside}"
+            if aside
+            else self.service.result_of(manifest["capability"]).summary(result)
+        )
+        if files:
+            folder = files[0].rpartition("/")[0]
+            words = f"{words}; {len(files)} files, the first in {folder}/".removeprefix("; ")
+        return shown_line(words or "nothing")
+
+    def located(self, job: Job) -> dict[str, Located]:
+        """Return where a job's ``input`` and the first of its ``files`` lie in COS, as far as that is known."""
+        view = self.service.view(job)
+
+        def region_of(bucket: str) -> str | None:
+            own = bucket == view.place.bucket and view.place.region
+            return own or self.connection.cos.region_of(bucket)
+
+        said = {"input": view.input, "files": next(iter(view.files), None)}
+        found = {name: cos_address(address) for name, address in said.items() if address is not None}
+        return {name: Located(address, region_of(address.bucket)) for name, address in found.items() if address}
 
     def close(self) -> None:
         """Close the session's connections."""

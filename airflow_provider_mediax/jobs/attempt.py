@@ -38,7 +38,7 @@ from airflow_provider_mediax.jobs.stored import (
     Pending,
     Unreadable,
 )
-from airflow_provider_mediax.jobs.waiting import Wait, absolute_deadline, wait_flow
+from airflow_provider_mediax.jobs.waiting import Wait, absolute_deadline, announced, wait_flow
 from airflow_provider_mediax.protocol.exchange import Flow
 from airflow_provider_mediax.protocol.job import Job, JobState
 from airflow_provider_mediax.protocol.service import JobService, R
@@ -72,6 +72,9 @@ class ServiceHook(Protocol[R]):
     def manifest(self, job: Job, owner: Owner | None, *, reattached: bool) -> Manifest:
         """Describe a job."""
 
+    def found(self, manifest: Manifest) -> str:
+        """Say in one line what a job found and where its files lie."""
+
     def check_outputs(self, job: Job) -> None:
         """
         Look for the files that a finished job promises.
@@ -88,6 +91,16 @@ class Notes(Protocol):
 
     def read(self, key: str) -> Any:
         """Return what this attempt has kept, None if nothing."""
+
+
+class Meter(Protocol):
+    """Counts what happens to jobs, by the capability that they compute."""
+
+    def count(self, what: str, capability: str, number: int = 1) -> None:
+        """Add to a counter."""
+
+    def time(self, what: str, capability: str, seconds: float) -> None:
+        """Record how long something took."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,8 +158,10 @@ class Attempt(Generic[R]):
     :param build: makes the request from the task's arguments; called only if a job may have to be submitted.
     :param notes: what outlives a deferral.
     :param store: Airflow's task state store, None where there is none (3.1).
+    :param meter: counts what was bought, what became of it, and how long it was waited for.
     :param clock: epoch seconds.
     :param monotonic: seconds of a clock that nobody sets.
+    :ivar job: the job as it was described last; None before there is one.
     """
 
     def __init__(
@@ -160,6 +175,7 @@ class Attempt(Generic[R]):
         notes: Notes,
         store: RecordStore | None,
         log: Log,
+        meter: Meter,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = steady,
     ) -> None:
@@ -171,8 +187,10 @@ class Attempt(Generic[R]):
         self._notes = notes
         self._store = store
         self._log = log
+        self._meter = meter
         self._clock = clock
         self._monotonic = monotonic
+        self.job: Job | None = None
         self._observed: tuple[str, str] | None = None
         self._held: str | None = None
         self._given_up = False
@@ -211,7 +229,10 @@ class Attempt(Generic[R]):
             return self.begin(resumed=True)
         self._held = pending.job_id
         said = JobEvent.read(event, pending.job_id)
+        if pending.job_id in said.states:
+            self._observed = (pending.job_id, said.states[pending.job_id])  # the trigger has logged it
         job = self._read(pending)
+        self._count_polls(said.polls, job)
         if not job.state.final:
             if said.status == "timeout" or self._clock() >= pending.deadline:
                 job = self._at_deadline(pending, job)
@@ -262,6 +283,7 @@ class Attempt(Generic[R]):
 
     def observe(self, job: Job) -> None:
         """Note a change of the job's state: the one place that every change passes."""
+        self.job = job
         if self._observed != (job.id, job.state_name):
             self._observed = (job.id, job.state_name)
             self._log.info(job.summary)
@@ -270,7 +292,7 @@ class Attempt(Generic[R]):
         """Wait for a job that was acquired."""
         job = owned.job
         self._held = job.id
-        self.observe(job)
+        self.job, self._observed = job, (job.id, job.state_name)  # logged with its marker
         self._notes.write(JOB_ID_KEY, job.id)
         if not self._terms.wait_for_completion:
             return self._hook.manifest(job, self._task.owner, reattached=owned.reattached)
@@ -291,6 +313,8 @@ class Attempt(Generic[R]):
 
     def _acquire(self, resumed: bool) -> Owned:
         terms, task = self._terms, self._task
+        request = self._build()
+        self._log.info("%s is asked for %s", self._hook.service.title, request.summary)
         identity = Identity(
             namespace=self._namespace,
             owner=task.owner,
@@ -300,7 +324,7 @@ class Attempt(Generic[R]):
         )
         acquisition = Acquisition(
             self._hook.service,
-            self._build(),
+            request,
             identity,
             store=self._store,
             try_number=task.try_number,
@@ -315,9 +339,11 @@ class Attempt(Generic[R]):
             log=self._log,
         )
         try:
-            return self._hook.run(acquisition.run())
+            owned = self._hook.run(acquisition.run())
         except MediaxError as error:
             raise error.about(marker=acquisition.marker) from error.__cause__
+        self._meter.count("jobs.adopted" if owned.reattached else "jobs.bought", request.capability_name)
+        return owned
 
     def _go_on(self, pending: Pending, job: Job) -> Manifest | Deferral:
         """Return the manifest of a job that is final, or wait for it in the triggerer or here."""
@@ -330,6 +356,9 @@ class Attempt(Generic[R]):
         return self._collect(pending, job)
 
     def _collect(self, pending: Pending, job: Job) -> Manifest:
+        capability = self._hook.service.capability(job)
+        self._meter.count(f"jobs.{job.state.value}", capability)
+        self._meter.time("waited", capability, max(0.0, self._clock() - self._task.started))
         try:
             if job.state is JobState.CANCELED and self._given_up:
                 raise WaitTimeout("This attempt canceled the job, which had not started, when it had to end")
@@ -340,6 +369,7 @@ class Attempt(Generic[R]):
         except MediaxError as error:
             raise error.about(job_id=pending.job_id, marker=pending.marker) from error.__cause__
         self._held = None
+        self._log.info("Job %s has found: %s", job.id, self._hook.found(manifest))
         return manifest
 
     def _verify(self, job: Job, manifest: Manifest) -> None:
@@ -380,6 +410,9 @@ class Attempt(Generic[R]):
             schedule=durations_of(service.name, service.capability(known) if known is not None else None),
             moment=self._moment,
         )
+        if answers == math.inf:
+            first = self._clock() + max(0.0, wait.due - self._monotonic())
+            self._log.info(announced(pending.job_id, deadline, first))
         troubles: list[MediaxError] = []
 
         def note(trouble: MediaxError) -> None:
@@ -389,6 +422,7 @@ class Attempt(Generic[R]):
         waiting = wait_flow(service, wait, clock=self._monotonic, on_change=self.observe, on_trouble=note)
         outcome = self._hook.run(waiting, ONE_TRY)
         job = outcome.jobs.get(pending.job_id)
+        self._count_polls(outcome.polls, job or known)
         if outcome.error is not None or job is None:
             silent = ProtocolError("The service did not describe the job up to the deadline")
             raise _retryable(outcome.error or (troubles[-1] if troubles else silent), pending)
@@ -409,7 +443,8 @@ class Attempt(Generic[R]):
             return job
         if described is None:
             return job
-        self.observe(described)
+        if described.state.final or not self._terms.deferrable:
+            self.observe(described)  # an open state is the first thing that the trigger logs
         return described
 
     def _at_deadline(self, pending: Pending, job: Job) -> Job:
@@ -426,6 +461,9 @@ class Attempt(Generic[R]):
             what = f"The job is still {job.state_name} at the deadline of this attempt"
             raise WaitTimeout(what, job_id=pending.job_id, marker=pending.marker)
         return job
+
+    def _count_polls(self, polls: int, job: Job | None) -> None:
+        self._meter.count("polls", self._hook.service.capability(job) if job is not None else "", polls)
 
     def _moment(self, epoch: float) -> float:
         """Turn epoch seconds into seconds of the clock that nobody sets."""

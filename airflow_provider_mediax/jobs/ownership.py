@@ -193,7 +193,7 @@ class Acquisition(Generic[R]):
         adopted = yield from self._existing(record, may_exist=self._may_exist(stored))
         if adopted is None:
             return (yield from self._submit())
-        self._log.info("Adopting job %s (%s), marker %s", adopted.id, adopted.state_name, self.marker)
+        self._log.info("%s; it was there before this attempt, marker %s", adopted.summary, self.marker)
         self._write(job_id=adopted.id)
         return Owned(adopted, self.marker, reattached=True)
 
@@ -422,7 +422,7 @@ class Acquisition(Generic[R]):
             else:
                 found = job
             if found is not None:
-                self._log.info("Job %s is submitted, marker %s", found.id, self.marker)
+                self._log.info("%s; new, marker %s", found.summary, self.marker)
                 self._write(job_id=found.id)
                 return Owned(found, self.marker, reattached=False)
         raise OutcomeUnknown(

@@ -217,11 +217,13 @@ class JobEvent:
     :param status: ``final``, ``timeout`` or ``error``; ``unreadable`` if it says nothing.
     :param states: the service's word for each job's state, as far as it was known.
     :param error: why the wait was given up.
+    :param polls: how many answers the trigger got, for the metrics; an event that does not say so counts none.
     """
 
     status: str
     states: Mapping[str, str] = field(default_factory=dict)
     error: MediaxError | None = None
+    polls: int = 0
 
     def payload(self) -> JsonObject:
         """
@@ -234,6 +236,7 @@ class JobEvent:
             "status": self.status,
             "states": dict(self.states),
             "error": error_facts(self.error),
+            **({"polls": self.polls} if self.polls else {}),
         }
 
     @classmethod
@@ -247,7 +250,13 @@ class JobEvent:
         states = None if isinstance(said, Unreadable) else said.get("states")
         if isinstance(said, Unreadable) or not isinstance(states, Mapping) or (states and job_id not in states):
             return UNREADABLE_EVENT
-        return cls(str(said.get("status")), dict(states), error_from(said.get("error")))
+        polls = said.get("polls")
+        return cls(
+            str(said.get("status")),
+            dict(states),
+            error_from(said.get("error")),
+            polls if isinstance(polls, int) and not isinstance(polls, bool) and polls > 0 else 0,
+        )
 
 
 UNREADABLE_EVENT = JobEvent("unreadable")

@@ -18,7 +18,7 @@ from airflow_provider_mediax.client.clock import on_steady_clock, steady
 from airflow_provider_mediax.exceptions import AnswerTooLarge, MediaxError, ProtocolError, Throttled
 from airflow_provider_mediax.jobs.schedule import Durations, Schedule, unlearned_gap
 from airflow_provider_mediax.protocol.exchange import Flow, Pause
-from airflow_provider_mediax.protocol.job import Job
+from airflow_provider_mediax.protocol.job import Job, shown_time
 from airflow_provider_mediax.protocol.service import JobService, R
 
 LONGEST_PAUSE = 60.0
@@ -50,12 +50,14 @@ class Outcome:
     :param states: the service's word for each job's state, as far as it is known.
     :param error: why it was given up.
     :param jobs: the last answer about each job, by id; for code in the same process, never stored.
+    :param polls: how many answers the wait has got.
     """
 
     status: Status
     states: Mapping[str, str]
     error: MediaxError | None = None
     jobs: Mapping[str, Job] = field(default_factory=dict, repr=False)
+    polls: int = field(default=0, compare=False)
 
 
 @dataclass(kw_only=True, slots=True, eq=False)
@@ -231,7 +233,7 @@ class Wait(Pace):
 
     def _outcome(self, status: Status, error: MediaxError | None = None) -> Outcome:
         states = {job_id: job.state_name for job_id, job in self.jobs.items()}
-        return Outcome(status, states, error, dict(self.jobs))
+        return Outcome(status, states, error, dict(self.jobs), self._answers)
 
 
 def wait_flow(
@@ -269,6 +271,16 @@ def wait_flow(
             for job in wait.on_jobs(jobs.values(), clock()):
                 on_change(job)
     return outcome
+
+
+def announced(what: str, deadline: float, first: float) -> str:
+    """
+    Return the line that says for how long a task waits.
+
+    :param what: the ids of the jobs, or how many there are.
+    :param deadline: epoch seconds; ``first``, of the first question, likewise.
+    """
+    return f"Waiting for {what} until {shown_time(deadline)}; the first question comes at {shown_time(first)}"
 
 
 def unknown_jobs(ids: Sequence[str]) -> ProtocolError:

@@ -29,6 +29,7 @@ from airflow_provider_mediax.arguments import (
     describe_inherited,
 )
 from airflow_provider_mediax.exceptions import BadRequest
+from airflow_provider_mediax.links.console import InputLink, ResultsLink
 from airflow_provider_mediax.operators.failures import explained
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from airflow_provider_mediax.jobs.manifest import Manifest
     from airflow_provider_mediax.jobs.stored import Owner
     from airflow_provider_mediax.protocol.service import JobRequest
+    from airflow_provider_mediax.protocol.urls import Located
 
 H = TypeVar("H", bound="JobHook[Any]")
 
@@ -48,6 +50,10 @@ COLLECT = (
     "job's id to a job sensor."
 )
 """How the result of a job can be had whose task has failed for good."""
+
+
+LONGEST_NAME = 120
+"""Characters of an input's name in the list of mapped tasks; Airflow keeps at most 250."""
 
 
 class JobOperator(BaseOperator, Generic[H]):
@@ -80,6 +86,7 @@ class JobOperator(BaseOperator, Generic[H]):
         "idempotency_key",
     )
     ui_color = "#d6ecf3"
+    operator_extra_links = (InputLink(), ResultsLink())
 
     def __init__(
         self,
@@ -111,6 +118,7 @@ class JobOperator(BaseOperator, Generic[H]):
         self.idempotency_key = idempotency_key
         self._stop: StopSignal | None = None
         self._attempt: Attempt[Any] | None = None
+        self.located: Mapping[str, Located] = {}
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -131,6 +139,15 @@ class JobOperator(BaseOperator, Generic[H]):
     @abstractmethod
     def make_hook(self) -> H:
         """Return the service's hook, with this task's stop signal."""
+
+    @property
+    def input_name(self) -> str | None:
+        """
+        The rendered input, for people: an address without anything that may be secret, or a path.
+
+        It names the indexes of a mapped task whose ``map_index_template`` is not given.
+        """
+        return None
 
     def execute(self, context: Context) -> Manifest:
         """
@@ -172,11 +189,17 @@ class JobOperator(BaseOperator, Generic[H]):
     def _carried_out(self, context: Context, step: Callable[[Attempt[Any]], Manifest | Deferral]) -> Manifest:
         from airflow_provider_mediax.jobs.attempt import Deferral
 
+        self._name_map_index(context)
         with self._opened(context) as (hook, attempt):
             result = step(attempt)
             if isinstance(result, Deferral):
                 self._defer(hook, result)
             return result
+
+    def _name_map_index(self, context: Context) -> None:
+        """Let the UI show a mapped task by its input; Airflow hands a default of the constructor to no mapped task."""
+        if context.get("map_index_template") is None and self.input_name is not None:
+            context["map_index_template"] = "{{ task.input_name }}"
 
     @contextlib.contextmanager
     def _opened(self, context: Context) -> Iterator[tuple[H, Attempt[Any]]]:
@@ -187,10 +210,12 @@ class JobOperator(BaseOperator, Generic[H]):
         """
         from airflow_provider_mediax.client.stop import StopSignal
         from airflow_provider_mediax.jobs.attempt import Attempt
+        from airflow_provider_mediax.metrics import JobMeter
 
         terms = self._terms()
         stop = self._stop = StopSignal()
         hook = self.make_hook()
+        meter = JobMeter(hook.service_type)
         attempt = self._attempt = Attempt(
             hook,
             lambda: self.prepare_request(hook),
@@ -200,6 +225,7 @@ class JobOperator(BaseOperator, Generic[H]):
             notes=_Notes(context["ti"], self.task_id),
             store=context.get("task_state_store"),
             log=self.log,
+            meter=meter,
         )
         try:
             yield hook, attempt
@@ -207,6 +233,8 @@ class JobOperator(BaseOperator, Generic[H]):
             attempt.release()
             raise
         finally:
+            meter.count("throttled", "", hook.throttled)
+            self.located = hook.located(attempt.job) if attempt.job is not None else {}
             self._stop = None
             hook.close()
             stop.close()
@@ -245,6 +273,14 @@ class JobOperator(BaseOperator, Generic[H]):
             cancel_on_kill=deferral.cancel_on_kill,
         )
         defer_until(self, trigger)
+
+
+def shown_name(given: object) -> str:
+    """Return a rendered input as a name that any log or page may show: the end of one that is too long for the UI."""
+    from airflow_provider_mediax.protocol.urls import shown_line, shown_url
+
+    name = shown_line(shown_url(str(given)))
+    return name if len(name) <= LONGEST_NAME else f"...{name[3 - LONGEST_NAME :]}"
 
 
 class _Notes:

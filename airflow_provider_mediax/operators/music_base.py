@@ -14,7 +14,7 @@ from airflow_provider_mediax.arguments import (
     as_whole_seconds,
     is_absent,
 )
-from airflow_provider_mediax.operators.base import JobOperator
+from airflow_provider_mediax.operators.base import JobOperator, shown_name
 from airflow_provider_mediax.protocol.mediax.capabilities import Capability
 from airflow_provider_mediax.protocol.names import refused
 
@@ -100,6 +100,11 @@ class MediaxOperator(JobOperator["MediaxHook"]):
         from airflow_provider_mediax.hooks.mediax import MediaxHook
 
         return MediaxHook(self.mediax_conn_id, stop=self._stop, cos_bucket=self._cos_bucket())
+
+    @property
+    def input_name(self) -> str | None:
+        """The rendered ``url`` or ``path``."""
+        return next((shown_name(given) for given in (self.url, self.path) if not is_absent(given)), None)
 
     def _input(self) -> MediaxInput | None:
         from airflow_provider_mediax.protocol.mediax.request import MediaxInput

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_mediax.arguments import as_address, as_object, as_optional_int, as_text, is_absent
-from airflow_provider_mediax.operators.base import JobOperator
+from airflow_provider_mediax.operators.base import JobOperator, shown_name
 from airflow_provider_mediax.protocol.names import check, check_choice, exactly_one, refused
 
 if TYPE_CHECKING:
@@ -100,6 +100,11 @@ class VoiceSeparationOperator(JobOperator["CloudInfiniteHook"]):
         self.callback_format = callback_format
         self.callback_type = callback_type
         self.callback_mq = callback_mq
+
+    @property
+    def input_name(self) -> str | None:
+        """The rendered ``source``."""
+        return None if is_absent(self.source) else shown_name(self.source)
 
     def build_request(self) -> VoiceSeparationRequest:
         """Return the request, with the stems of ``mode`` if only a destination is given."""

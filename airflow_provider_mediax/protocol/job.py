@@ -53,9 +53,16 @@ class Job:
 
     @property
     def summary(self) -> str:
-        """One sentence for a log."""
+        """One sentence for a log: the state, and how long it took to come to it where the service says so."""
         unknown = ", which is not a state that is known; waiting on" if self.state is JobState.UNKNOWN else ""
-        return f"Job {self.id} is {shown_line(self.state_name)}{unknown}"
+        return f"Job {self.id} is {shown_line(self.state_name)}{unknown}{self._took()}"
+
+    def _took(self) -> str:
+        queued = _seconds(self.created_at, self.started_at)
+        whole = _seconds(self.created_at, self.completed_at)
+        if self.state.final and whole is not None:
+            return f", {whole:.1f} s after it was created" + (f" ({queued:.1f} s in the queue)" if queued else "")
+        return "" if queued is None or self.state.final else f", after {queued:.1f} s in the queue"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +76,18 @@ class JobList:
 
     jobs: Sequence[Job]
     complete: bool
+
+
+def shown_time(epoch: float) -> str:
+    """Return a moment for people, in UTC and to the second; seconds that no calendar has are said to be none."""
+    moment = from_epoch_ms(epoch * 1000)
+    return f"{moment:%Y-%m-%d %H:%M:%S} UTC" if moment else "no readable time"
+
+
+def _seconds(begin: datetime | None, end: datetime | None) -> float | None:
+    """Return the seconds between two moments of the service's clock; None if it does not say them in their order."""
+    seconds = (end - begin).total_seconds() if begin is not None and end is not None else -1.0
+    return seconds if seconds >= 0 else None
 
 
 def from_epoch_ms(value: object) -> datetime | None:

@@ -74,6 +74,11 @@ class Result:
         """Return the rows of a view: one, with the object as JSON text."""
         return [{"result": json.dumps(view, ensure_ascii=False, sort_keys=True)}]
 
+    @classmethod
+    def summary(cls, view: JsonObject) -> str:
+        """Say in a few words what was found; files are counted apart."""
+        return f"an object with {', '.join(list(view)[:5])}" if view else "nothing"
+
 
 class Files(Result):
     """A result of which only the names of its files are known."""
@@ -84,6 +89,11 @@ class Files(Result):
     def rows(cls, view: JsonObject) -> list[JsonObject]:
         """Return one row per file, in the order of the answer."""
         return [{"kind": name, "file": file} for name, file in files_in(view)]
+
+    @classmethod
+    def summary(cls, view: JsonObject) -> str:
+        """Say nothing: all that is known of the result is its files."""
+        return ""
 
 
 class Stems(Result):
@@ -97,6 +107,11 @@ class Stems(Result):
         stems = view.get("stems")
         found = stems.items() if isinstance(stems, dict) else ()
         return [{"stem": role, "file": file} for role, file in found if isinstance(file, str)]
+
+    @classmethod
+    def summary(cls, view: JsonObject) -> str:
+        """Name the stems."""
+        return ", ".join(str(row["stem"]) for row in cls.rows(view)) or "no stems"
 
 
 class Place(NamedTuple):

@@ -23,7 +23,15 @@ Verdict: TypeAlias = Literal["works", "wrong", "unknown", "not tried", "not set 
 
 
 class JobRequest(Protocol):
-    """What makes a job: known to the service in full, to the engine only by its identity."""
+    """What makes a job: known to the service in full, to the engine only by its identity and a line for the log."""
+
+    @property
+    def capability_name(self) -> str:
+        """What is computed: the capability's name on the wire."""
+
+    @property
+    def summary(self) -> str:
+        """What is asked of which input, in one line without anything secret."""
 
     def identity(self) -> JsonObject:
         """Return the content of the fingerprint, as JSON, without anything secret or passing."""

@@ -52,6 +52,17 @@ class CosAddress(NamedTuple):
         return f"cos://{self.bucket}/{self.key}"
 
 
+class Located(NamedTuple):
+    """
+    An object in COS, and the region of its bucket.
+
+    :param region: None if it is not known.
+    """
+
+    address: CosAddress
+    region: str | None
+
+
 def cos_address(url: str) -> CosAddress | None:
     """
     Return which object ``cos://[conn_id@]bucket/key`` is about; anything else is None.

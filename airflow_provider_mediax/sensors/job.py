@@ -67,12 +67,14 @@ class JobSensor(WaitingSensor):
             job: Job | None = hook.describe([job_id]).get(job_id)
             if job is None:
                 raise BadRequest.field("job_id", job_id, "the service does not know it.")
-            self.log.info("Job %s is %s", job.id, job.state_name)
+            self.log.info(job.summary)
             if not job.state.final:
                 self._capability = hook.service.capability(job)
                 return None
             require_success(job)
-            return hook.manifest(job, owner, reattached=True)
+            manifest = hook.manifest(job, owner, reattached=True)
+            self.log.info("Job %s has found: %s", job.id, hook.found(manifest))
+            return manifest
         finally:
             hook.close()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Sequence
 from types import MappingProxyType
 from typing import Any
@@ -24,7 +25,7 @@ from airflow_provider_mediax.jobs.stored import (
     read_texts,
     read_whole,
 )
-from airflow_provider_mediax.jobs.waiting import Outcome, Wait
+from airflow_provider_mediax.jobs.waiting import Outcome, Wait, announced
 from airflow_provider_mediax.jobs.watcher import Opened, Watcher, watcher_for
 from airflow_provider_mediax.protocol.job import Job
 from airflow_provider_mediax.triggers.base import OneEventTrigger, hold_back
@@ -139,7 +140,7 @@ class JobTrigger(OneEventTrigger):
         """Wait for the outcome and put it into words."""
         outcome = await self._outcome()
         states = outcome.states if self.not_before is None else {}
-        return JobEvent(outcome.status, states, outcome.error).payload()
+        return JobEvent(outcome.status, states, outcome.error, outcome.polls).payload()
 
     def silence(self) -> dict[str, Any]:
         """Return an event that ends nothing."""
@@ -209,7 +210,8 @@ class JobTrigger(OneEventTrigger):
             finish_at=self.finish_at,
             schedule=durations_of(self.service, self.capability),
         )
-        self.log.info("Waiting for %s", _named(self.job_ids))
+        first = time.time() + max(0.0, wait.due - steady())
+        self.log.info(announced(_named(self.job_ids), self.deadline, first))
         async with contextlib.aclosing(self._watcher.watch(wait)) as updates:
             async for update in updates:
                 if isinstance(update, Outcome):

@@ -48,6 +48,12 @@ TOYS = Toys()
 class ToyRequest:
     words: str
 
+    capability_name: ClassVar[str] = "reverse"
+
+    @property
+    def summary(self) -> str:
+        return f"reverse of {self.words}"
+
     def identity(self) -> JsonObject:
         return {"words": self.words}
 

@@ -65,6 +65,9 @@ class Setting:
 class Request:
     """The same work every time."""
 
+    capability_name = "tags"
+    summary = "a.mp3"
+
     def identity(self) -> dict[str, Any]:
         return {"path": "a.mp3"}
 

@@ -14,6 +14,7 @@ import pytest
 from airflow.sdk import DAG
 
 from airflow_provider_mediax import exceptions
+from airflow_provider_mediax.metrics import METRICS
 from airflow_provider_mediax.operators import music
 from airflow_provider_mediax.operators.base import JobOperator
 from airflow_provider_mediax.operators.voice_separation import VoiceSeparationOperator
@@ -141,6 +142,16 @@ def test_every_field_of_the_connection_is_described():
     page = (DOCS / "connection.md").read_text(encoding="utf-8")
     fields = ["host", "login", "password", *connection["conn-fields"]]
     assert [field for field in fields if f"| `{field}` |" not in page] == []
+
+
+def test_every_metric_is_described_as_the_code_says_it():
+    page = (DOCS / "observing.md").read_text(encoding="utf-8")
+    assert dict(re.findall(r"^\| `(mediax\.[a-z.]+)` \| (.+) \|$", page, re.MULTILINE)) == dict(METRICS)
+
+
+def test_every_link_is_described():
+    page = (DOCS / "observing.md").read_text(encoding="utf-8")
+    assert [link.name for link in JobOperator.operator_extra_links if f"| `{link.name}` |" not in page] == []
 
 
 def sections(page: Path, level: str) -> dict[str, str]:

@@ -15,6 +15,7 @@ from typing import ClassVar
 from airflow_provider_mediax.protocol.ci.xml import write_xml
 from airflow_provider_mediax.protocol.exchange import JsonObject
 from airflow_provider_mediax.protocol.names import MOST_WHOLE, broken, check, check_choice, exactly_one, refused
+from airflow_provider_mediax.protocol.urls import CosAddress, shown_line
 
 TAG = "VoiceSeparate"
 
@@ -213,6 +214,13 @@ class VoiceSeparationRequest:
         user_data = self._user_data(marker)
         check_user_data("user_data", user_data)
         return {**body, "Operation": {**body["Operation"], "UserData": user_data}}
+
+    @property
+    def summary(self) -> str:
+        """The mode or the template, and the track."""
+        how = self.mode or f"template {self.template_id}"
+        track = str(CosAddress(self.bucket, self.source)) if self.bucket else self.source
+        return shown_line(f"{TAG} ({how}) of {track}")
 
     def identity(self) -> JsonObject:
         """

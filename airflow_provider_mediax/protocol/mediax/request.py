@@ -11,7 +11,7 @@ from airflow_provider_mediax.exceptions import BadRequest
 from airflow_provider_mediax.protocol.exchange import JsonObject
 from airflow_provider_mediax.protocol.mediax.capabilities import CAPABILITIES, TRACK_INPUTS, Capability
 from airflow_provider_mediax.protocol.names import check, check_json, check_seconds, exactly_one, own_address, refused
-from airflow_provider_mediax.protocol.urls import CosAddress, unsigned_url
+from airflow_provider_mediax.protocol.urls import CosAddress, shown_line, shown_url, unsigned_url
 
 PREFIX_MEMBER = "outputPrefix"
 
@@ -95,6 +95,13 @@ class MediaxInput:
             return {"source": {"contentId": _required(repository.content_id, "a path input"), "path": path}}
         return {"url": self.url} if self.url else {"sourceData": self.source_data}
 
+    @property
+    def shown(self) -> str:
+        """The input for a log: an address without anything that may be secret, a path, or the length of a text."""
+        if self.url:
+            return shown_line(shown_url(self.url))
+        return shown_line(self.path) if self.path else f"a text of {len(self.source_data or '')} characters"
+
     def identity(self) -> JsonObject:
         """Return what says which input it is; a URL without what merely signs it."""
         if self.url:
@@ -111,6 +118,11 @@ class MediaxRequest(ABC):
     @abstractmethod
     def capability_name(self) -> str:
         """The capability's name on the wire."""
+
+    @property
+    @abstractmethod
+    def summary(self) -> str:
+        """What is asked of which input, in one line without anything secret."""
 
     @abstractmethod
     def wire(self, repository: Repository) -> JsonObject:
@@ -193,6 +205,11 @@ class CapabilityRequest(MediaxRequest):
         if len(names) != 1:
             raise refused("descriptor", dict(self.capability), 'it must be one {"<capability>": ...}.')
         return names[0]
+
+    @property
+    def summary(self) -> str:
+        """The capability and its input."""
+        return f"{shown_line(self.capability_name)} of {self.input.shown if self.input else 'no input'}"
 
     @property
     def writes_files(self) -> bool:
@@ -292,6 +309,11 @@ class RawRequest(MediaxRequest):
     def capability_name(self) -> str:
         """The names of all capabilities asked for, in order."""
         return ",".join(dict.fromkeys(name for output in self.outputs for name in _descriptor_names(output)))
+
+    @property
+    def summary(self) -> str:
+        """The capabilities and the number of inputs, whose form nobody checks."""
+        return f"{shown_line(self.capability_name)} of {len(self.inputs)} inputs"
 
     def wire(self, repository: Repository) -> JsonObject:
         """Return both arrays untouched; no ``inputs`` where there are none, as for ``musicCompose``."""

@@ -10,6 +10,7 @@ from airflow_provider_mediax.exceptions import ResultMissing
 from airflow_provider_mediax.jobs.stored import Owner
 from airflow_provider_mediax.protocol.exchange import Flow, JsonObject
 from airflow_provider_mediax.protocol.job import Job
+from airflow_provider_mediax.protocol.urls import CosAddress, Located
 from tests.unit.jobs.fake_service import FakeService
 
 T = TypeVar("T")
@@ -33,6 +34,7 @@ class FakeHook:
     flows: int = 0
     patiences: list[object] = field(default_factory=list)
     before: Callable[[int], None] = lambda number: None
+    throttled: int = 0
     checked: list[str] = field(default_factory=list)
     apart: list[float] = field(default_factory=list)
 
@@ -56,6 +58,12 @@ class FakeHook:
             "reattached": reattached,
         }
 
+    def located(self, job: Job) -> dict[str, Located]:
+        return {"input": Located(CosAddress("music-1", f"in/{job.id}.wav"), "ap-guangzhou")}
+
+    def found(self, manifest: JsonObject) -> str:
+        return f"what {manifest['job_id']} is about"
+
     def check_outputs(self, job: Job) -> None:
         self.checked.append(job.id)
         if self.missing:
@@ -75,6 +83,21 @@ class FakeNotes:
 
     def read(self, key: str) -> Any:
         return self.values.get(key)
+
+
+@dataclass
+class KeptMeter:
+    """Counters that can be looked at."""
+
+    counted: dict[str, int] = field(default_factory=dict)
+    timed: dict[str, float] = field(default_factory=dict)
+
+    def count(self, what: str, capability: str, number: int = 1) -> None:
+        name = f"{what} {capability}"
+        self.counted[name] = self.counted.get(name, 0) + number
+
+    def time(self, what: str, capability: str, seconds: float) -> None:
+        self.timed[f"{what} {capability}"] = seconds
 
 
 @dataclass

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from airflow_provider_mediax.exceptions import BadRequest
 from airflow_provider_mediax.protocol.exchange import Flow, Pause
@@ -31,6 +31,12 @@ class Order:
 
     track: str = "a"
     quality: str | None = None
+
+    capability_name: ClassVar[str] = "fake"
+
+    @property
+    def summary(self) -> str:
+        return f"track {self.track}"
 
     def identity(self) -> dict[str, Any]:
         return {"track": self.track, "quality": self.quality}

@@ -32,7 +32,7 @@ from airflow_provider_mediax.jobs.ownership import LIST_LAG
 from airflow_provider_mediax.jobs.stored import JOB_ID_KEY, MANIFEST_KEY, WAIT_KEY, JobEvent
 from airflow_provider_mediax.protocol.job import JobState
 from tests.unit.jobs.clocks import NOON, Clocks
-from tests.unit.jobs.fake_hook import FakeHook, FakeNotes, KeptLog
+from tests.unit.jobs.fake_hook import FakeHook, FakeNotes, KeptLog, KeptMeter
 from tests.unit.jobs.fake_service import FakeService, Order
 from tests.unit.jobs.fake_store import Store
 from tests.unit.jobs.tasks import OWNER
@@ -49,6 +49,7 @@ class Task:
     notes: FakeNotes = field(default_factory=FakeNotes)
     store: Store | None = field(default_factory=Store)
     log: KeptLog = field(default_factory=KeptLog)
+    meter: KeptMeter = field(default_factory=KeptMeter)
     terms: Terms = field(default_factory=lambda: Terms(wait_timeout=1000.0))
     instance: TaskInstance = field(
         default_factory=lambda: TaskInstance(owner=OWNER, try_number=1, generation=2, started=NOON, earliest=NOON)
@@ -70,6 +71,7 @@ class Task:
             notes=self.notes,
             store=self.store,
             log=self.log,
+            meter=self.meter,
             clock=clocks.epoch,
             monotonic=clocks.monotonic,
         )
@@ -498,3 +500,32 @@ class TestKill:
         waiting.release()
         waiting.kill()
         assert task.hook.apart == []
+
+
+class TestMetrics:
+    def test_a_purchase_its_end_and_the_wait_are_counted(self, task: Task) -> None:
+        task.ending(JobState.SUCCEEDED)
+        task.service.time.now += 5.0
+        task.attempt().begin()
+        assert task.meter.counted == {"jobs.bought fake": 1, "polls fake": 1, "jobs.succeeded fake": 1}
+        assert task.meter.timed["waited fake"] >= 5.0
+
+    def test_an_adopted_job_is_not_counted_as_bought_again(self, task: Task) -> None:
+        task.deferred()
+        task.instance = replace(task.instance, try_number=2)
+        task.attempt().begin()
+        assert task.meter.counted == {"jobs.bought fake": 1, "jobs.adopted fake": 1}
+
+    @pytest.mark.parametrize("state", [JobState.FAILED, JobState.CANCELED])
+    def test_a_job_that_ended_without_success_is_counted(self, task: Task, state: JobState) -> None:
+        task.ending(state)
+        with pytest.raises((JobFailed, JobCanceled)):
+            task.attempt().begin()
+        assert task.meter.counted[f"jobs.{state.value} fake"] == 1
+
+    @pytest.mark.parametrize(("said", "counted"), [(7, 7), (None, 0), ("7", 0), (-7, 0), (True, 0)])
+    def test_polls_of_the_triggerer_are_counted_by_the_worker(self, task: Task, said: object, counted: int) -> None:
+        task.deferred()
+        task.service.turn("job-1", JobState.SUCCEEDED, "Success")
+        task.attempt().resume({**FINAL, "polls": said})
+        assert task.meter.counted["polls fake"] == counted + 1  # and its own look at the job

@@ -12,7 +12,7 @@ from airflow_provider_mediax.jobs.attempt import Attempt, TaskInstance, Terms
 from airflow_provider_mediax.jobs.stored import MANIFEST_KEY
 from airflow_provider_mediax.protocol.job import Job, JobState
 from tests.unit.jobs.clocks import NOON, Clocks
-from tests.unit.jobs.fake_hook import FakeHook, FakeNotes, KeptLog
+from tests.unit.jobs.fake_hook import FakeHook, FakeNotes, KeptLog, KeptMeter
 from tests.unit.jobs.fake_service import FakeService, Order
 from tests.unit.jobs.fake_store import Store
 from tests.unit.jobs.tasks import OWNER
@@ -64,6 +64,7 @@ class Task:
             notes=self.notes,
             store=self.store,
             log=KeptLog(),
+            meter=KeptMeter(),
             clock=clocks.epoch,
             monotonic=clocks.monotonic,
         ).begin()

@@ -105,7 +105,7 @@ class TestReports:
     async def test_the_end_of_the_job_by_its_id_and_the_services_word(self, client, made):
         trigger = made()
         client.service.turn("job-1", JobState.FAILED, "Failed")
-        assert await trigger.wait() == JobEvent("final", {"job-1": "Failed"}).payload()
+        assert await trigger.wait() == JobEvent("final", {"job-1": "Failed"}, polls=1).payload()
 
     async def test_the_deadline(self, made):
         said = await made(deadline=time.time() + 0.2).wait()

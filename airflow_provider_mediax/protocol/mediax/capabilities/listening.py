@@ -117,6 +117,13 @@ class MusicTag(Capability):
             if isinstance(tag, dict) and (label := text(tag.get("label")))
         ]
 
+    @classmethod
+    def summary(cls, view: JsonObject) -> str:
+        """Name the two labels that say most about a track, and count the dimensions."""
+        labels = {row["dimension"]: row["label"] for row in cls.rows(view)}
+        first = sorted(labels, key=lambda dimension: dimension not in ("mood", "genre"))[:2]
+        return f"{', '.join(labels[name] for name in first)}; {len(labels)} dimensions" if labels else "no tags"
+
 
 @capability
 class MusicAsr(Capability):
@@ -175,6 +182,11 @@ class MusicAsr(Capability):
             }
             for position, line in enumerate(objects(view.get("lines")))
         ]
+
+    @classmethod
+    def summary(cls, view: JsonObject) -> str:
+        """Count the lines."""
+        return f"{len(cls.rows(view))} lines of lyrics"
 
 
 @capability
@@ -248,6 +260,11 @@ class MusicHighlight(Capability):
             }
             for position, chorus in enumerate(objects(view.get("highlights")))
         ]
+
+    @classmethod
+    def summary(cls, view: JsonObject) -> str:
+        """Count the choruses."""
+        return f"{len(cls.rows(view))} choruses"
 
 
 @capability

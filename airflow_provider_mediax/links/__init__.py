@@ -1,0 +1,1 @@
+"""Links of the tasks to where their objects can be looked at."""
