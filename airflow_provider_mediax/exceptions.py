@@ -210,5 +210,9 @@ class LookupFailed(MediaxError):
     """A job may exist, and the service could not say whether it does; nothing was submitted."""
 
 
+class LoadFailed(MediaxError):
+    """The database refused a load or broke it off; nothing of the load is in the table."""
+
+
 class Stopped(MediaxError):
     """The task was killed before a request was sent, or while it waited."""

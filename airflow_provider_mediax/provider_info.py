@@ -52,6 +52,13 @@ def get_provider_info() -> dict[str, Any]:
                 "python-modules": ["airflow_provider_mediax.sensors.job", "airflow_provider_mediax.sensors.cos"],
             },
         ],
+        "transfers": [
+            {
+                "source-integration-name": _MEDIAX,
+                "target-integration-name": "Common SQL",
+                "python-module": "airflow_provider_mediax.transfers.results_to_sql",
+            },
+        ],
         "triggers": [
             {
                 "integration-name": _MEDIAX,

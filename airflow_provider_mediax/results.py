@@ -7,7 +7,7 @@ itself needs ``@task(multiple_outputs=False)``: Airflow takes a ``Mapping`` in t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple, TypeAlias
 
 from airflow_provider_mediax.exceptions import BadRequest
@@ -57,6 +57,28 @@ def rows(manifest: Manifest | Mapping[str, Any], mediax_conn_id: str = "mediax_d
     :raises BadRequest: it is something else than a manifest, or a later version wrote it.
     :raises MediaxError: the result lies in COS and cannot be read.
     """
+    return [row for output in outputs(manifest, mediax_conn_id) for row in output.rows]
+
+
+class Output(NamedTuple):
+    """
+    One output of a job; a job has one for each capability that it computes.
+
+    :param facts: the columns that all its rows begin with.
+    :param rows: what was found, which may be nothing.
+    """
+
+    facts: Row
+    rows: list[Row]
+
+
+def outputs(manifest: Manifest | Mapping[str, Any], mediax_conn_id: str) -> Iterator[Output]:
+    """
+    Yield each output of a job with its rows.
+
+    :raises BadRequest: as :func:`rows`.
+    :raises MediaxError: as :func:`rows`.
+    """
     from airflow_provider_mediax.hooks.registry import SERVICES
     from airflow_provider_mediax.jobs.stored import owner_in, read_manifest
 
@@ -70,12 +92,10 @@ def rows(manifest: Manifest | Mapping[str, Any], mediax_conn_id: str = "mediax_d
         "job_id": stored["job_id"],
         "input": stored.get("input"),
     }
-    found: list[Row] = []
     for capability, view, own in _outputs(stored["capability"], _result(stored, mediax_conn_id)):
         reader = result_of(capability)
         facts = {**common, **own, "capability": capability, "schema_version": reader.version}
-        found += [{**facts, **row} for row in reader.rows(view)]
-    return found
+        yield Output(facts, [{**facts, **row} for row in reader.rows(view)])
 
 
 def _result(manifest: Mapping[str, Any], conn_id: str) -> dict[str, Any]:

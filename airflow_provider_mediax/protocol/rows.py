@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
@@ -37,6 +38,14 @@ COMMON: tuple[Column, ...] = (
     Column("schema_version", "integer", "grows when columns of the capability change their names or meaning"),
 )
 """Columns that every row begins with."""
+
+LOADED: tuple[Column, ...] = (
+    Column("item_key", "text", "32 hex digits that stand for the capability and the item; see below"),
+    Column("row_no", "integer", "position among the rows of the item, from 0"),
+    Column("load_id", "text", "32 hex digits that stand for the task instance and the capability, or for `load_key`"),
+    Column("item_id", "text", "id of the item in its batch; null for a single job"),
+)
+"""Columns that a row has in a warehouse, in front of its own."""
 
 FILE_COLUMNS = (
     Column("kind", "text", "the member's name"),
@@ -119,6 +128,22 @@ class ResultView(NamedTuple):
     unresolved_files: list[str]
     input: str | None
     place: Place
+
+
+def key_of(*facts: object) -> str:
+    """Return 32 hex digits that are the same for the same facts in every process."""
+    return sha256(json.dumps(facts, ensure_ascii=False).encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+def item_key(capability: str, *, item_id: str | None, input: str | None, job_id: str) -> str:  # noqa: A002
+    """
+    Return what stands for one item in a warehouse: a later result of the same item has the same key.
+
+    :param item_id: id of the item in its batch; without one the input counts, and without an input the job itself.
+    :param input: address of the input, without its signature.
+    """
+    item = next((name, fact) for name, fact in (("id", item_id), ("input", input), ("job", job_id)) if fact is not None)
+    return key_of(capability, *item)
 
 
 def number(value: object) -> float | None:

@@ -96,6 +96,7 @@ class JobService(ABC, Generic[R]):
 
     :cvar name: how triggers and manifests name the service.
     :cvar title: how people name it.
+    :cvar succeeded: the service's word for the state of a job that has succeeded.
     :cvar describe_limit: ids that one describe call takes.
     :cvar cancellable: whether the service can cancel a job.
     :cvar lists_by_time: whether :meth:`list_since` lists every job of a time, not only those of known markers.
@@ -103,6 +104,7 @@ class JobService(ABC, Generic[R]):
 
     name: ClassVar[str]
     title: ClassVar[str]
+    succeeded: ClassVar[str]
     describe_limit: ClassVar[int]
     cancellable: ClassVar[bool]
     lists_by_time: ClassVar[bool]

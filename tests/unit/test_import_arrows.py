@@ -25,7 +25,7 @@ CHAIN = ("triggers", "hooks", "jobs", "client", "protocol")
 MAY_IMPORT: dict[str, set[str]] = {
     "operators": {*CHAIN, "links", "arguments"},
     "sensors": {*CHAIN, "links", "arguments"},
-    "transfers": {*CHAIN, "links", "arguments"},
+    "transfers": {*CHAIN, "links", "arguments", "results"},
     **{name: set(CHAIN[place + 1 :]) for place, name in enumerate(CHAIN)},
     "links": {"jobs", "protocol"},
     "fs": set(CHAIN[1:]),

@@ -25,6 +25,7 @@ MODULES = (
     "operators.voice_separation",
     "sensors.cos",
     "sensors.job",
+    "transfers.results_to_sql",
     "triggers.cos",
     "triggers.job",
     "hooks.base",

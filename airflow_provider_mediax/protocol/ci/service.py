@@ -29,6 +29,7 @@ class CloudInfiniteService(JobService[VoiceSeparationRequest]):
 
     name: ClassVar[str] = "cloud_infinite"
     title: ClassVar[str] = "Cloud Infinite"
+    succeeded: ClassVar[str] = "Success"
     describe_limit: ClassVar[int] = IDS_PER_CALL
     cancellable: ClassVar[bool] = True
     lists_by_time: ClassVar[bool] = True

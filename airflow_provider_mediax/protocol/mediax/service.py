@@ -31,6 +31,7 @@ class MediaxService(JobService[MediaxRequest]):
 
     name: ClassVar[str] = "mediax"
     title: ClassVar[str] = "MediaX"
+    succeeded: ClassVar[str] = "COMPLETED"
     describe_limit: ClassVar[int] = 1
     cancellable: ClassVar[bool] = False
     lists_by_time: ClassVar[bool] = False

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
+from airflow_provider_mediax.emulator.process import MediaxEmulator
 from airflow_provider_mediax.exceptions import AuthenticationFailed, BadRequest
 from airflow_provider_mediax.hooks.cos import CosHook
 from airflow_provider_mediax.hooks.mediax import MediaxHook
@@ -22,10 +25,10 @@ CONNECTION = "AIRFLOW_CONN_MEDIAX_DEFAULT"
 
 
 @pytest.fixture
-def edited(mediax_emulator, monkeypatch):
+def edited(mediax_emulator: MediaxEmulator, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     """Return a function that sets the emulator's connection with some fields changed."""
 
-    def edit(**changes):
+    def edit(**changes: str) -> MediaxEmulator:
         connection = json.loads(mediax_emulator.connection_json())
         for name, value in changes.items():
             (connection if name in connection else connection["extra"])[name] = value
@@ -41,12 +44,12 @@ def tags() -> CapabilityRequest:
 
 
 class TestTestConnection:
-    def test_all_is_well(self, edited):
+    def test_all_is_well(self, edited: Callable[..., Any]) -> None:
         well, said = MediaxHook().test_connection()
         assert well
         assert "accepts the connection (signed)" in said
 
-    def test_it_costs_one_cheap_call(self, edited):
+    def test_it_costs_one_cheap_call(self, edited: Callable[..., Any]) -> None:
         emulator = edited()
         MediaxHook().test_connection()
         assert [request["action"] for request in emulator.ledger()["requests"]] == ["ListJobs"]
@@ -65,21 +68,21 @@ class TestTestConnection:
             ({"job_path": "/nothing-here"}, "Check host and job_path"),
         ],
     )
-    def test_it_says_which_part_is_wrong(self, edited, changes, said):
+    def test_it_says_which_part_is_wrong(self, edited: Callable[..., Any], changes: dict[str, str], said: str) -> None:
         edited(**changes)
         well, sentence = MediaxHook().test_connection()
         assert not well
         assert said in sentence
         assert "wrong" not in sentence.lower() or "wrong" not in str(changes)
 
-    def test_a_page_in_the_gateways_place_is_noticed(self, edited):
+    def test_a_page_in_the_gateways_place_is_noticed(self, edited: Callable[..., Any]) -> None:
         edited().fail_next("ListJobs", "html")
         well, sentence = MediaxHook().test_connection()
         assert not well
         assert "Something other than the gateway answers" in sentence
 
 
-def test_a_job_is_submitted_found_and_read(edited):
+def test_a_job_is_submitted_found_and_read(edited: Callable[..., Any]) -> None:
     emulator = edited()
     emulator.put_object("a.wav", click_track(seconds=2))
     emulator.durations("*", 0)
@@ -92,7 +95,7 @@ def test_a_job_is_submitted_found_and_read(edited):
 
 
 @pytest.mark.parametrize("field", ["gateway_secret_key", "gateway_source"])
-def test_a_wrong_gateway_key_is_an_authentication_error(edited, field):
+def test_a_wrong_gateway_key_is_an_authentication_error(edited: Callable[..., Any], field: str) -> None:
     edited(**{field: "mistyped"})
     with pytest.raises(AuthenticationFailed) as caught:
         MediaxHook().submit(tags(), "marker")
@@ -102,7 +105,7 @@ def test_a_wrong_gateway_key_is_an_authentication_error(edited, field):
 
 
 @pytest.mark.parametrize("field", ["login", "password"])
-def test_a_wrong_platform_key_is_a_refusal_that_names_the_fields(edited, field):
+def test_a_wrong_platform_key_is_a_refusal_that_names_the_fields(edited: Callable[..., Any], field: str) -> None:
     edited(**{field: "mistyped"})
     with pytest.raises(BadRequest) as caught:
         MediaxHook().submit(tags(), "marker")
@@ -112,7 +115,7 @@ def test_a_wrong_platform_key_is_a_refusal_that_names_the_fields(edited, field):
 
 
 @pytest.mark.parametrize("field", ["cos_secret_id", "cos_secret_key"])
-def test_a_wrong_cos_key_is_an_authentication_error(edited, field):
+def test_a_wrong_cos_key_is_an_authentication_error(edited: Callable[..., Any], field: str) -> None:
     edited(**{field: "mistyped"})
     with pytest.raises(AuthenticationFailed) as caught:
         CosHook().write_bytes("a", b"x")
@@ -120,7 +123,7 @@ def test_a_wrong_cos_key_is_an_authentication_error(edited, field):
     assert "mistyped" not in str(caught.value)
 
 
-def test_register_returns_all_keys_and_is_sent_once(edited):
+def test_register_returns_all_keys_and_is_sent_once(edited: Callable[..., Any]) -> None:
     emulator = edited()
     emulator.fail_next("Register", "500")
     registration = Registration(
@@ -138,7 +141,7 @@ def test_register_returns_all_keys_and_is_sent_once(edited):
     assert {"tmpContentId", "tmpSecretId", "tmpSecretKey", "apiGateSecretId", "apiGateSecretKey"} <= set(info)
 
 
-def test_trained_voices_are_listed_by_kind_and_page(edited):
+def test_trained_voices_are_listed_by_kind_and_page(edited: Callable[..., Any]) -> None:
     emulator = edited()
     emulator.put_object("a.wav", click_track(seconds=2))
     emulator.durations("*", 0)
@@ -157,12 +160,14 @@ def test_trained_voices_are_listed_by_kind_and_page(edited):
     hook.close()
 
 
-def test_a_passing_fault_of_the_list_of_voices_is_borne(edited):
+def test_a_passing_fault_of_the_list_of_voices_is_borne(edited: Callable[..., Any]) -> None:
     edited().fail_next("ListModels", "502")
     assert MediaxHook().models() == []
 
 
-def test_files_in_another_repository_have_an_address_only_where_its_bucket_is_told(edited, caplog, capfd):
+def test_files_in_another_repository_have_an_address_only_where_its_bucket_is_told(
+    edited: Callable[..., Any], caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
     edited()
     from airflow_provider_mediax.protocol.mediax.gateway import read_job
 
@@ -182,7 +187,9 @@ def test_files_in_another_repository_have_an_address_only_where_its_bucket_is_to
     assert "The bucket of ['out/v.wav'] is not known (set cos_bucket)" in caplog.text + capfd.readouterr().out
 
 
-def test_a_result_too_large_for_xcom_is_kept_beside_the_files_and_its_rows_are_read_from_there(edited):
+def test_a_result_too_large_for_xcom_is_kept_beside_the_files_and_its_rows_are_read_from_there(
+    edited: Callable[..., Any],
+) -> None:
     edited()
     hook = MediaxHook()
     lines = {f"f{number}FileName": "x" * 1000 for number in range(60)}

@@ -28,7 +28,7 @@ PERMANENT = {
 }
 RETRYABLE = {
     *("MediaxError", "WaitTimeout", "Throttled", "Unavailable", "Unreachable", "ProtocolError", "AnswerTooLarge"),
-    *("OutcomeUnknown", "LookupFailed", "Stopped"),
+    *("OutcomeUnknown", "LookupFailed", "LoadFailed", "Stopped"),
 }
 
 

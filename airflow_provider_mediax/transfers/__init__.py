@@ -1,0 +1,1 @@
+"""Operators that carry what jobs have found to other places."""
