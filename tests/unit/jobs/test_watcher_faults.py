@@ -20,8 +20,9 @@ from airflow_provider_mediax.exceptions import (
 from airflow_provider_mediax.jobs import lookup
 from airflow_provider_mediax.jobs import watcher as watcher_module
 from airflow_provider_mediax.jobs.places import MOST
+from airflow_provider_mediax.jobs.waiter import Shared
 from airflow_provider_mediax.jobs.waiting import FAILURE_BUDGET, Outcome, Wait
-from airflow_provider_mediax.jobs.watcher import FRESH_SECONDS, Watcher, _Shared
+from airflow_provider_mediax.jobs.watcher import FRESH_SECONDS, Watcher
 from airflow_provider_mediax.protocol.job import Job, JobState
 from tests.unit.jobs.cloud import Cloud, a_job, throttled, too_large, unreachable
 from tests.unit.jobs.virtual_time import in_virtual_time, now
@@ -366,7 +367,7 @@ async def test_a_fault_of_the_loop_is_borne_and_stays_out_of_the_waits_error(
     cloud = Cloud()
     waits = Waits(cloud)
 
-    def fail(*_: _Shared | float) -> None:
+    def fail(*_: Shared | float) -> None:
         raise ZeroDivisionError("s3cret")
 
     with monkeypatch.context() as broken:

@@ -14,7 +14,7 @@ from airflow_provider_mediax.exceptions import BadRequest, MediaxError, Protocol
 from airflow_provider_mediax.protocol.callbacks import read_ci_callback
 from airflow_provider_mediax.protocol.ci import xml
 from airflow_provider_mediax.protocol.ci.answers import read_separation, slowed_down
-from airflow_provider_mediax.protocol.ci.requests import VoiceSeparationRequest
+from airflow_provider_mediax.protocol.ci.requests import AudioConfig, VoiceSeparationRequest
 from airflow_provider_mediax.protocol.ci.xml import read_posted, read_xml, write_xml
 from airflow_provider_mediax.protocol.exchange import Reply
 from tests.unit.protocol.helpers import BODIES, MARKER, ci, drive, published, submitted
