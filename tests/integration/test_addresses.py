@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 from airflow.sdk import DAG, ObjectStoragePath, task
 
+from airflow_provider_mediax.emulator.process import MediaxEmulator
 from airflow_provider_mediax.operators.music import MusicTagOperator
 from airflow_provider_mediax.operators.voice_separation import VoiceSeparationOperator
 from airflow_provider_mediax.sensors.cos import CosKeySensor
@@ -15,13 +19,15 @@ HERE = f"cos://mediax_default@{BUCKET}/in"
 
 
 @pytest.fixture
-def emulator(mediax_emulator):
+def emulator(mediax_emulator: MediaxEmulator) -> MediaxEmulator:
     mediax_emulator.put_object("in/a.wav", click_track(seconds=2))
     mediax_emulator.durations("*", 0.1)
     return mediax_emulator
 
 
-def test_an_address_of_this_connection_reaches_its_object_on_every_lane(run_dag, emulator):
+def test_an_address_of_this_connection_reaches_its_object_on_every_lane(
+    run_dag: Callable[..., Any], emulator: MediaxEmulator
+) -> None:
     common = {"poll_interval": 0.2, "deferrable": False}
     with DAG(dag_id="addresses_on_every_lane") as dag:
 
@@ -56,7 +62,9 @@ def test_an_address_of_this_connection_reaches_its_object_on_every_lane(run_dag,
 
 
 @pytest.mark.parametrize("deferrable", [True, False])
-def test_an_address_of_another_connection_is_refused_and_nothing_is_sent(run_dag, emulator, deferrable):
+def test_an_address_of_another_connection_is_refused_and_nothing_is_sent(
+    run_dag: Callable[..., Any], emulator: MediaxEmulator, deferrable: bool
+) -> None:
     theirs = f"cos://theirs@{BUCKET}/in/a.wav"
     common = {"deferrable": deferrable, "retries": 2}
     with DAG(dag_id=f"addresses_of_another_connection_{deferrable}") as dag:

@@ -6,7 +6,7 @@ Its jobs live in this process; everything that runs, waits for, finds and tries 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, ClassVar
@@ -158,7 +158,7 @@ class ToyJobSensor(JobSensor):
 
 
 @pytest.fixture
-def toys(monkeypatch):
+def toys(monkeypatch: pytest.MonkeyPatch) -> Toys:
     monkeypatch.setitem(HOOKS, "toy", f"{__name__}.ToyHook")
     monkeypatch.setenv("AIRFLOW_CONN_MEDIAX_DEFAULT", CONNECTION)
     monkeypatch.setenv("_AIRFLOW_PROCESS_CONTEXT", "")  # so that what a command sets is taken back
@@ -168,12 +168,12 @@ def toys(monkeypatch):
 
 
 @pytest.fixture
-def cli(toys, capsys, monkeypatch):
+def cli(toys: Toys, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     return lambda *arguments: run_command(arguments, capsys, monkeypatch, CONNECTION)
 
 
 @pytest.mark.parametrize("deferrable", [True, False])
-def test_its_job_is_run_waited_for_and_collected(run_dag, toys, deferrable):
+def test_its_job_is_run_waited_for_and_collected(run_dag: Callable[..., Any], toys: Toys, deferrable: bool) -> None:
     with DAG(dag_id=f"toy_{deferrable}") as dag:
         job = ToyOperator(task_id="job", words="a song", deferrable=deferrable, poll_interval=0.1)
         ToyJobSensor(task_id="again", job_id=job.output, deferrable=deferrable, poke_interval=0.1)
@@ -184,7 +184,7 @@ def test_its_job_is_run_waited_for_and_collected(run_dag, toys, deferrable):
     assert len(toys.jobs) == 1
 
 
-def test_the_command_line_knows_it(run_dag, toys, cli):
+def test_the_command_line_knows_it(run_dag: Callable[..., Any], toys: Toys, cli: Callable[..., Any]) -> None:
     with DAG(dag_id="toy_cli") as dag:
         ToyOperator(task_id="job", words="a song", deferrable=True, poll_interval=0.1, wait_for_completion=False)
     marker = run_dag(dag).values["job"]["marker"]
@@ -198,7 +198,7 @@ def test_the_command_line_knows_it(run_dag, toys, cli):
     assert {"part": "toy box", "verdict": "works", "says": "it is full of toys"} in cli("check", "-o", "json").json
 
 
-def test_its_orphans_are_found_and_canceled(run_dag, toys, cli):
+def test_its_orphans_are_found_and_canceled(run_dag: Callable[..., Any], toys: Toys, cli: Callable[..., Any]) -> None:
     toys.never = True
     with DAG(dag_id="toy_orphan") as dag:
         ToyOperator(

@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 from airflow.sdk import DAG
 
+from airflow_provider_mediax.emulator.process import MediaxEmulator
 from airflow_provider_mediax.operators.music import MusicAsrOperator, MusicBeatOperator, MusicTagOperator
+from tests.integration.conftest import Run
 
 SECRET = "mistyped-SECRET"
 
 
-def run_one(run_dag, emulator, operator, *, dag_id, changes=None, **options):
+def run_one(
+    run_dag: Callable[..., Any],
+    emulator: MediaxEmulator,
+    operator: type[Any],
+    *,
+    dag_id: str,
+    changes: dict[str, str] | None = None,
+    **options: bool | int | str,
+) -> Run:
     """Run one operator; with retries left, so that only a permanent error ends it."""
     connection = json.loads(emulator.connection_json())
     for name, value in (changes or {}).items():
@@ -36,7 +48,13 @@ def run_one(run_dag, emulator, operator, *, dag_id, changes=None, **options):
         ("on_clear", MusicTagOperator, {"path": "a", "on_clear": "{{ 'sometimes' }}"}),
     ],
 )
-def test_it_is_refused_before_anything_is_sent(run_dag, mediax_emulator, name, operator, options):
+def test_it_is_refused_before_anything_is_sent(
+    run_dag: Callable[..., Any],
+    mediax_emulator: MediaxEmulator,
+    name: str,
+    operator: type[Any],
+    options: dict[str, Any],
+) -> None:
     run = run_one(run_dag, mediax_emulator, operator, dag_id=f"refused_{name}", **options)
     assert run.states == {"t": "failed"}
     assert mediax_emulator.ledger()["requests"] == []
@@ -44,15 +62,17 @@ def test_it_is_refused_before_anything_is_sent(run_dag, mediax_emulator, name, o
 
 @pytest.mark.parametrize("field", ["login", "password", "content_id"])
 def test_a_connection_field_that_the_request_needs_is_asked_for_before_anything_is_sent(
-    run_dag, mediax_emulator, field
-):
+    run_dag: Callable[..., Any], mediax_emulator: MediaxEmulator, field: str
+) -> None:
     run = run_one(run_dag, mediax_emulator, MusicBeatOperator, dag_id=f"lacks_{field}", changes={field: ""}, path="a")
     assert run.states == {"t": "failed"}
     assert mediax_emulator.ledger()["requests"] == []
 
 
 @pytest.mark.parametrize("field", ["login", "password", "gateway_secret_id", "gateway_secret_key", "gateway_source"])
-def test_a_wrong_key_fails_the_task_for_good_with_no_job_and_no_secret_shown(run_dag, mediax_emulator, capfd, field):
+def test_a_wrong_key_fails_the_task_for_good_with_no_job_and_no_secret_shown(
+    run_dag: Callable[..., Any], mediax_emulator: MediaxEmulator, capfd: pytest.CaptureFixture[str], field: str
+) -> None:
     run = run_one(
         run_dag, mediax_emulator, MusicTagOperator, dag_id=f"wrong_{field}", changes={field: SECRET}, path="a"
     )
@@ -73,8 +93,13 @@ def test_a_wrong_key_fails_the_task_for_good_with_no_job_and_no_secret_shown(run
     ],
 )
 def test_an_input_that_cannot_be_read_ends_in_a_failed_job_that_is_not_repeated(
-    run_dag, mediax_emulator, name, content, options, deferrable
-):
+    run_dag: Callable[..., Any],
+    mediax_emulator: MediaxEmulator,
+    name: str,
+    content: bytes | None,
+    options: dict[str, str],
+    deferrable: bool,
+) -> None:
     if content is not None:
         mediax_emulator.put_object("x.bin", content)
     run = run_one(

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 from airflow.providers.common.io.operators.file_transfer import FileTransferOperator
 from airflow.sdk import DAG, ObjectStoragePath, task
 
+from airflow_provider_mediax.emulator.process import MediaxEmulator
 from airflow_provider_mediax.sensors.cos import CosKeySensor
 
 BUCKET = "music-1250000000"
@@ -16,13 +20,13 @@ KEY = "in/a b+c%🎵.wav"
 
 
 @pytest.fixture
-def later():
+def later() -> Iterator[Callable[..., Any]]:
     """Return a function that puts an object into the bucket some seconds after COS was first asked for anything."""
     over = threading.Event()
     threads = []
 
-    def put(emulator, key, seconds):
-        def wait_and_put():
+    def put(emulator: MediaxEmulator, key: str, seconds: float) -> None:
+        def wait_and_put() -> None:
             while not emulator.ledger()["requests"]:
                 if over.wait(0.1):
                     return
@@ -44,13 +48,20 @@ def later():
     [(KEY, {}), ([KEY, "there"], {}), ("in/*.wav", {"wildcard": True, "min_size": 5})],
     ids=["one", "many", "wildcard"],
 )
-def test_a_dag_goes_on_with_what_lands_in_a_bucket(run_dag, mediax_emulator, later, deferrable, key, options):
+def test_a_dag_goes_on_with_what_lands_in_a_bucket(
+    run_dag: Callable[..., Any],
+    mediax_emulator: MediaxEmulator,
+    later: Callable[..., Any],
+    deferrable: bool,
+    key: list[str] | str,
+    options: dict[str, Any],
+) -> None:
     mediax_emulator.put_object("there", b"")
     with DAG(dag_id=f"lands_{deferrable}_{len(key)}") as dag:
         landed = CosKeySensor(task_id="landed", key=key, deferrable=deferrable, poke_interval=1, timeout=600, **options)
 
         @task
-        def size(addresses):
+        def size(addresses: list[str]) -> Any:
             return sum(ObjectStoragePath(address, conn_id="mediax_default").stat().st_size for address in addresses)
 
         size(landed.output)
@@ -65,7 +76,9 @@ def test_a_dag_goes_on_with_what_lands_in_a_bucket(run_dag, mediax_emulator, lat
 
 @pytest.mark.parametrize("deferrable", [True, False])
 @pytest.mark.parametrize(("soft_fail", "state"), [(False, "failed"), (True, "skipped")])
-def test_a_sensor_that_waits_in_vain_fails_or_is_skipped(run_dag, mediax_emulator, deferrable, soft_fail, state):
+def test_a_sensor_that_waits_in_vain_fails_or_is_skipped(
+    run_dag: Callable[..., Any], mediax_emulator: MediaxEmulator, deferrable: bool, soft_fail: bool, state: str
+) -> None:
     with DAG(dag_id=f"in_vain_{deferrable}_{soft_fail}") as dag:
         options = {"deferrable": deferrable, "poke_interval": 1, "timeout": 3, "soft_fail": soft_fail}
         CosKeySensor(task_id="landed", key="never", retries=3, **options)
@@ -73,7 +86,9 @@ def test_a_sensor_that_waits_in_vain_fails_or_is_skipped(run_dag, mediax_emulato
     assert run.states == {"landed": state}
 
 
-def test_files_move_to_cos_and_back_by_airflows_own_operator(run_dag, mediax_emulator, tmp_path):
+def test_files_move_to_cos_and_back_by_airflows_own_operator(
+    run_dag: Callable[..., Any], mediax_emulator: MediaxEmulator, tmp_path: Path
+) -> None:
     (tmp_path / "in.wav").write_bytes(b"content")
     address = f"cos://{BUCKET}/{KEY}"
     with DAG(dag_id="file_transfer") as dag:
@@ -93,17 +108,19 @@ def test_files_move_to_cos_and_back_by_airflows_own_operator(run_dag, mediax_emu
     assert len(copies) == 1  # inside COS, not through the worker
 
 
-def test_a_path_travels_between_tasks_without_keys(run_dag, mediax_emulator):
+def test_a_path_travels_between_tasks_without_keys(
+    run_dag: Callable[..., Any], mediax_emulator: MediaxEmulator
+) -> None:
     with DAG(dag_id="paths") as dag:
 
         @task
-        def write():
+        def write() -> Any:
             path = ObjectStoragePath(f"cos://mediax_default@{BUCKET}/out/a b.txt")
             path.write_text("text")
             return path
 
         @task
-        def read(path):
+        def read(path: ObjectStoragePath) -> Any:
             return [path.read_text(), [found.name for found in path.parent.iterdir()]]
 
         read(write())

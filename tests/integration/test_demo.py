@@ -9,12 +9,16 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from airflow_provider_mediax.emulator.process import MediaxEmulator
 from tests.audio import click_track
+from tests.integration.conftest import Run
 
 ROOT = Path(__file__).resolve().parents[2]
 SNIPPETS = ROOT / "docs" / "snippets"
@@ -74,7 +78,7 @@ def tagged_stems(home: Path) -> set[str]:
         return {file.removeprefix("cos://music-1250000000/stems/incoming/") for (file,) in found}
 
 
-def test_the_demo_shows_what_was_found_and_a_second_one_doubles_no_row(tmp_path):
+def test_the_demo_shows_what_was_found_and_a_second_one_doubles_no_row(tmp_path: Path) -> None:
     first = demo(tmp_path)
     assert first.returncode == 0, first.stdout + first.stderr
     tempo, made_at = map(float, re.search(r"Tempo +([\d.]+) .*made at ([\d.]+)", first.stdout).groups())
@@ -108,7 +112,7 @@ def test_the_demo_shows_what_was_found_and_a_second_one_doubles_no_row(tmp_path)
     assert not (tmp_path / "airflow").exists(), "the user's own Airflow home was touched"
 
 
-def test_what_is_no_audio_is_refused_in_one_paragraph(tmp_path):
+def test_what_is_no_audio_is_refused_in_one_paragraph(tmp_path: Path) -> None:
     (tmp_path / "song.mp3").write_text("la la la")
     refused = demo(tmp_path, "~/song.mp3")
     assert refused.returncode == 1
@@ -116,7 +120,7 @@ def test_what_is_no_audio_is_refused_in_one_paragraph(tmp_path):
     assert "Traceback" not in refused.stdout + refused.stderr
 
 
-def test_a_failure_of_airflow_is_shown_with_the_end_of_its_log(tmp_path):
+def test_a_failure_of_airflow_is_shown_with_the_end_of_its_log(tmp_path: Path) -> None:
     blocked = demo(tmp_path, PYTHONPATH=str(broken_airflow(tmp_path)))
     assert blocked.returncode == 1
     assert "Airflow ended before the DAG did" in blocked.stdout
@@ -132,7 +136,9 @@ def broken_airflow(folder: Path) -> Path:
 
 
 @pytest.mark.parametrize("name", EXPECTED)
-def test_a_dag_of_the_docs_runs_as_it_stands(run_dag, mediax_emulator, name):
+def test_a_dag_of_the_docs_runs_as_it_stands(
+    run_dag: Callable[..., Any], mediax_emulator: MediaxEmulator, name: str
+) -> None:
     for track in ("in/track.wav", "in/other.wav"):
         mediax_emulator.put_object(track, click_track(seconds=3))
     for other in ("in/cover.png", "in/clip.mp4"):
@@ -143,14 +149,14 @@ def test_a_dag_of_the_docs_runs_as_it_stands(run_dag, mediax_emulator, name):
     assert run.states == dict.fromkeys(EXPECTED[name], "success")
 
 
-def separate_stems(run_dag, emulator, home: Path):
+def separate_stems(run_dag: Callable[..., Any], emulator: MediaxEmulator, home: Path) -> Run:
     """Run dags/separate_stems.py; every call is a run of its own."""
     dag = runpy.run_path(str(ROOT / "dags" / "separate_stems.py"))["stem_separation"]
     return run_dag(dag, connection=emulator.connection_json(), run_conf={"database": str(home / "music.sqlite")})
 
 
 @pytest.fixture
-def incoming(mediax_emulator, monkeypatch):
+def incoming(mediax_emulator: MediaxEmulator, monkeypatch: pytest.MonkeyPatch) -> MediaxEmulator:
     monkeypatch.syspath_prepend(ROOT / "dags")
     mediax_emulator.durations("*", 0.2)
     for name in ("a", "b"):
@@ -158,11 +164,13 @@ def incoming(mediax_emulator, monkeypatch):
     return mediax_emulator
 
 
-def bought(emulator) -> list[str]:
+def bought(emulator: MediaxEmulator) -> list[str]:
     return sorted(job["capability"] for job in emulator.ledger()["jobs"])
 
 
-def test_a_later_run_pays_for_new_tracks_only(run_dag, incoming, tmp_path):
+def test_a_later_run_pays_for_new_tracks_only(
+    run_dag: Callable[..., Any], incoming: MediaxEmulator, tmp_path: Path
+) -> None:
     incoming.put_object("incoming/", b"")  # what the console makes for a folder
     first = separate_stems(run_dag, incoming, tmp_path)
     assert set(first.states.values()) == {"success"}
@@ -185,7 +193,9 @@ def test_a_later_run_pays_for_new_tracks_only(run_dag, incoming, tmp_path):
         assert database.execute(count).fetchone() == (6, 6)
 
 
-def test_a_track_that_fails_holds_up_no_other(run_dag, incoming, tmp_path):
+def test_a_track_that_fails_holds_up_no_other(
+    run_dag: Callable[..., Any], incoming: MediaxEmulator, tmp_path: Path
+) -> None:
     incoming.put_object("incoming/a.wav", b"no audio at all")
     run = separate_stems(run_dag, incoming, tmp_path)
     assert run.states["one_track.separate[0]"] == "failed"
@@ -193,11 +203,11 @@ def test_a_track_that_fails_holds_up_no_other(run_dag, incoming, tmp_path):
     assert run.states["one_track.land_rows[1]"] == "success"
 
 
-def test_every_dag_of_the_docs_is_run():
+def test_every_dag_of_the_docs_is_run() -> None:
     assert set(EXPECTED) == {file.stem for file in SNIPPETS.glob("*.py") if not file.name.startswith("test_")}
 
 
-def test_the_test_that_the_readme_shows_passes(tmp_path):
+def test_the_test_that_the_readme_shows_passes(tmp_path: Path) -> None:
     """In a project of its own, as a user has it: a dags folder, a test, a track."""
     for file in ("first_dag.py", "test_first_dag.py"):
         shutil.copy(SNIPPETS / file, tmp_path)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 import soundfile
 from airflow.sdk import DAG
 
+from airflow_provider_mediax.emulator.process import MediaxEmulator
 from airflow_provider_mediax.hooks.mediax import MediaxHook
 from airflow_provider_mediax.operators.music import MediaxJobOperator, MusicSeparationOperator
 from airflow_provider_mediax.protocol.urls import cos_address
@@ -23,7 +26,7 @@ COMMON_COLUMNS = ("dag_id", "run_id", "task_id", "map_index", "job_id", "input",
 
 
 @pytest.fixture
-def emulator(mediax_emulator, monkeypatch):
+def emulator(mediax_emulator: MediaxEmulator, monkeypatch: pytest.MonkeyPatch) -> MediaxEmulator:
     mediax_emulator.put_object(TRACK, click_track(bpm=120))
     mediax_emulator.put_object(PICTURE, b"\x89PNG\r\n\x1a\n")
     mediax_emulator.put_object(VIDEO, b"\0\0\0\x14ftypisom")
@@ -32,7 +35,9 @@ def emulator(mediax_emulator, monkeypatch):
     return mediax_emulator
 
 
-def test_every_capability_returns_its_manifest_its_files_and_its_rows(run_dag, emulator):
+def test_every_capability_returns_its_manifest_its_files_and_its_rows(
+    run_dag: Callable[..., Any], emulator: MediaxEmulator
+) -> None:
     with DAG(dag_id="every_capability") as dag:
         for case in CASES:
             case.operate(task_id=label(case), deferrable=case.name in DEFERRED, poll_interval=0.5)
@@ -68,7 +73,9 @@ def test_every_capability_returns_its_manifest_its_files_and_its_rows(run_dag, e
     hook.close()
 
 
-def test_no_refused_argument_of_any_capability_leads_to_a_request(run_dag, emulator):
+def test_no_refused_argument_of_any_capability_leads_to_a_request(
+    run_dag: Callable[..., Any], emulator: MediaxEmulator
+) -> None:
     refused = {
         f"{label(case)}_{place}": (case, changes)
         for case in CASES
@@ -82,7 +89,9 @@ def test_no_refused_argument_of_any_capability_leads_to_a_request(run_dag, emula
     assert emulator.ledger()["requests"] == []
 
 
-def test_a_job_with_several_inputs_and_outputs_is_read_in_full(run_dag, emulator):
+def test_a_job_with_several_inputs_and_outputs_is_read_in_full(
+    run_dag: Callable[..., Any], emulator: MediaxEmulator
+) -> None:
     """One file name in two directories, and rows that know which input they are about."""
     other = "in/other.wav"
     emulator.put_object(other, click_track(seconds=3))
@@ -109,7 +118,9 @@ def test_a_job_with_several_inputs_and_outputs_is_read_in_full(run_dag, emulator
     assert [row["input"] for row in found] == [f"cos://{BUCKET}/{TRACK}"] * 4 + [f"cos://{BUCKET}/{other}"] * 2
 
 
-def test_files_outside_the_connections_bucket_have_addresses_where_the_bucket_is_told(run_dag, emulator):
+def test_files_outside_the_connections_bucket_have_addresses_where_the_bucket_is_told(
+    run_dag: Callable[..., Any], emulator: MediaxEmulator
+) -> None:
     connection = json.loads(emulator.connection_json())
     del connection["extra"]["cos_bucket"]
     own = {"content_id": connection["extra"]["content_id"], "cos_bucket": BUCKET}
@@ -127,7 +138,9 @@ def test_files_outside_the_connections_bucket_have_addresses_where_the_bucket_is
     )
 
 
-def test_a_raw_composition_needs_no_input_and_its_files_can_be_heard(run_dag, emulator):
+def test_a_raw_composition_needs_no_input_and_its_files_can_be_heard(
+    run_dag: Callable[..., Any], emulator: MediaxEmulator
+) -> None:
     content_id = json.loads(emulator.connection_json())["extra"]["content_id"]
     compose = {"musicCompose": {"songQuantity": 2}}
     with DAG(dag_id="compose_raw") as dag:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
@@ -72,7 +73,7 @@ def failures(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
     return counts
 
 
-def test_a_deferrable_operator_runs_through_its_trigger(run_dag):
+def test_a_deferrable_operator_runs_through_its_trigger(run_dag: Callable[..., Any]) -> None:
     run = run_dag(waiting_dag("h_defer", retries=0))
     assert run.state == "success"
     assert run.states == {"wait": "success"}
@@ -80,14 +81,14 @@ def test_a_deferrable_operator_runs_through_its_trigger(run_dag):
     assert run.xcom("wait", "execute")["try_number"] == 1
 
 
-def test_dag_test_itself_works_with_a_dag_made_in_a_test(store_dag):
+def test_dag_test_itself_works_with_a_dag_made_in_a_test(store_dag: Callable[..., Any]) -> None:
     """What users write in their own tests, without the patches of ``run_dag``: the DAG must be stored, no more."""
     dag = waiting_dag("h_plain", retries=0)
     store_dag(dag)
     assert dag.test().state == "success"
 
 
-def test_a_connection_is_there_for_its_run_only(run_dag):
+def test_a_connection_is_there_for_its_run_only(run_dag: Callable[..., Any]) -> None:
     with DAG("h_conn", schedule=None) as dag:
         Host(task_id="host")
     run = run_dag(dag, connection='{"conn_type": "mediax", "host": "http://127.0.0.1:1"}')
@@ -95,7 +96,7 @@ def test_a_connection_is_there_for_its_run_only(run_dag):
     assert run_dag(dag).states == {"host": "failed"}
 
 
-def test_without_a_delay_all_tries_run_in_one_call(run_dag, failures):
+def test_without_a_delay_all_tries_run_in_one_call(run_dag: Callable[..., Any], failures: dict[str, Any]) -> None:
     failures["wait"] = 1
     run = run_dag(waiting_dag("h_no_delay", retries=2, retry_delay=timedelta(0)))
     assert run.states == {"wait": "success"}
@@ -104,7 +105,9 @@ def test_without_a_delay_all_tries_run_in_one_call(run_dag, failures):
     assert [(old.try_number, old.state) for old in run.earlier_tries("wait")] == [(1, "failed")]
 
 
-def test_with_a_delay_the_run_stops_and_the_next_try_is_the_tests_to_start(run_dag, failures):
+def test_with_a_delay_the_run_stops_and_the_next_try_is_the_tests_to_start(
+    run_dag: Callable[..., Any], failures: dict[str, Any]
+) -> None:
     failures["wait"] = 2
     run = run_dag(waiting_dag("h_delay", retries=2))
     assert (run.state, run.states) == ("running", {"wait": "up_for_retry"})
@@ -116,7 +119,9 @@ def test_with_a_delay_the_run_stops_and_the_next_try_is_the_tests_to_start(run_d
         run.retry()
 
 
-def test_max_tries_stays_over_retries_and_moves_with_clears(run_dag, failures):
+def test_max_tries_stays_over_retries_and_moves_with_clears(
+    run_dag: Callable[..., Any], failures: dict[str, Any]
+) -> None:
     """The scheduler's own table: a retry keeps ``max_tries``, a clear sets ``try_number + retries``."""
     failures["wait"] = 1
     run = run_dag(waiting_dag("h_table", retries=2))
@@ -127,14 +132,16 @@ def test_max_tries_stays_over_retries_and_moves_with_clears(run_dag, failures):
     assert [old.try_number for old in run.earlier_tries("wait")] == [1, 2, 3]
 
 
-def test_max_tries_stays_when_retries_is_edited_between_two_tries(run_dag, failures):
+def test_max_tries_stays_when_retries_is_edited_between_two_tries(
+    run_dag: Callable[..., Any], failures: dict[str, Any]
+) -> None:
     failures["wait"] = 1
     run = run_dag(waiting_dag("h_edit", retries=2)).retry(waiting_dag("h_edit", retries=4))
     assert run.values["wait"]["max_tries"] == 2
     assert run.states == {"wait": "success"}
 
 
-def test_a_failed_run_can_be_cleared(run_dag, failures):
+def test_a_failed_run_can_be_cleared(run_dag: Callable[..., Any], failures: dict[str, Any]) -> None:
     failures["wait"] = 1
     run = run_dag(waiting_dag("h_failed", retries=0))
     assert (run.state, run.states) == ("failed", {"wait": "failed"})
@@ -142,7 +149,7 @@ def test_a_failed_run_can_be_cleared(run_dag, failures):
     assert (run.state, run.states, run.try_numbers) == ("success", {"wait": "success"}, {"wait": 2})
 
 
-def test_a_clear_deletes_the_xcoms_of_the_try_before(run_dag, failures):
+def test_a_clear_deletes_the_xcoms_of_the_try_before(run_dag: Callable[..., Any], failures: dict[str, Any]) -> None:
     run = run_dag(waiting_dag("h_xcom", retries=0))
     failures["wait"] = 1
     run.clear()
@@ -150,13 +157,13 @@ def test_a_clear_deletes_the_xcoms_of_the_try_before(run_dag, failures):
     assert run.xcom("wait") is None
 
 
-def test_a_try_that_dies_is_followed_by_a_retry(run_dag):
+def test_a_try_that_dies_is_followed_by_a_retry(run_dag: Callable[..., Any]) -> None:
     with DAG("h_dies", schedule=None) as dag:
         DiesOnce(task_id="dies", retries=1, retry_delay=timedelta(0))
     assert run_dag(dag).values == {"dies": 2}
 
 
-def test_mapped_tasks_have_names_of_their_own(run_dag, failures):
+def test_mapped_tasks_have_names_of_their_own(run_dag: Callable[..., Any], failures: dict[str, Any]) -> None:
     with DAG("h_mapped", schedule=None) as dag:
         Waiting.partial(task_id="wait").expand(doc=["a", "b"])
     run = run_dag(dag)
@@ -165,7 +172,7 @@ def test_mapped_tasks_have_names_of_their_own(run_dag, failures):
     assert run.try_numbers == {"wait[0]": 1, "wait[1]": 2}
 
 
-def test_what_a_task_stores_is_there_in_later_tries_and_after_a_clear(run_dag):
+def test_what_a_task_stores_is_there_in_later_tries_and_after_a_clear(run_dag: Callable[..., Any]) -> None:
     from airflow.sdk.execution_time import context as sdk_context
 
     if not hasattr(sdk_context, "TaskStateStoreAccessor"):

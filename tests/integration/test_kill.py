@@ -5,25 +5,28 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from collections.abc import Callable, Iterator
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from airflow.sdk import DAG
 
+from airflow_provider_mediax.emulator.process import MediaxEmulator
 from airflow_provider_mediax.operators.music import MusicTagOperator
 from airflow_provider_mediax.operators.voice_separation import VoiceSeparationOperator
 from tests.audio import click_track
 
 
 @pytest.fixture
-def emulator(mediax_emulator):
+def emulator(mediax_emulator: MediaxEmulator) -> MediaxEmulator:
     mediax_emulator.put_object("a.wav", click_track(seconds=1))
     mediax_emulator.outcome("*", "NEVER")  # the first job of each test
     return mediax_emulator
 
 
 @pytest.fixture
-def kill_when(emulator, monkeypatch):
+def kill_when(emulator: MediaxEmulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Any]]:
     """
     Return a function that kills the running task once an action was seen at the service.
 
@@ -52,7 +55,7 @@ def kill_when(emulator, monkeypatch):
     signal.signal(signal.SIGUSR1, before)
 
 
-def one_task(operator, dag_id: str, **options) -> DAG:
+def one_task(operator: type[Any], dag_id: str, **options: Any) -> DAG:
     with DAG(dag_id=dag_id) as dag:
         operator(
             task_id="job",
@@ -61,13 +64,15 @@ def one_task(operator, dag_id: str, **options) -> DAG:
     return dag
 
 
-def separation(dag_id: str, **options) -> DAG:
+def separation(dag_id: str, **options: Any) -> DAG:
     return one_task(
         VoiceSeparationOperator, dag_id, source="a.wav", mode="IsAudio", codec="wav", destination="stems", **options
     )
 
 
-def test_a_killed_worker_cancels_its_job_and_the_next_try_buys_the_one_that_replaces_it(run_dag, emulator, kill_when):
+def test_a_killed_worker_cancels_its_job_and_the_next_try_buys_the_one_that_replaces_it(
+    run_dag: Callable[..., Any], emulator: MediaxEmulator, kill_when: Callable[..., Any]
+) -> None:
     emulator.pause_queue()
     kill_when("DescribeCiJobs")
     run = run_dag(separation("kill_ci"), connection=emulator.connection_json())
@@ -79,7 +84,9 @@ def test_a_killed_worker_cancels_its_job_and_the_next_try_buys_the_one_that_repl
     assert [job["state"] for job in emulator.ledger()["jobs"]] == ["Cancel", "Success"]
 
 
-def test_a_killed_worker_leaves_a_job_that_has_started_and_the_next_try_adopts_it(run_dag, emulator, kill_when):
+def test_a_killed_worker_leaves_a_job_that_has_started_and_the_next_try_adopts_it(
+    run_dag: Callable[..., Any], emulator: MediaxEmulator, kill_when: Callable[..., Any]
+) -> None:
     emulator.durations("VoiceSeparate", 0)
     kill_when("DescribeCiJobs")
     run = run_dag(separation("kill_running", wait_timeout=20), connection=emulator.connection_json())
@@ -90,7 +97,9 @@ def test_a_killed_worker_leaves_a_job_that_has_started_and_the_next_try_adopts_i
 
 
 @pytest.mark.parametrize("options", [{"cancel_on_kill": False}, {"idempotency_key": "shared"}])
-def test_a_kill_does_not_cancel_what_it_must_not(run_dag, emulator, kill_when, options):
+def test_a_kill_does_not_cancel_what_it_must_not(
+    run_dag: Callable[..., Any], emulator: MediaxEmulator, kill_when: Callable[..., Any], options: dict[str, Any]
+) -> None:
     emulator.pause_queue()
     kill_when("DescribeCiJobs")
     run = run_dag(separation(f"kill_not_{next(iter(options))}", **options), connection=emulator.connection_json())
@@ -98,7 +107,9 @@ def test_a_kill_does_not_cancel_what_it_must_not(run_dag, emulator, kill_when, o
     assert emulator.ledger()["cancels"] == []
 
 
-def test_a_killed_worker_of_the_music_platform_ends_at_once_and_its_job_is_adopted(run_dag, emulator, kill_when):
+def test_a_killed_worker_of_the_music_platform_ends_at_once_and_its_job_is_adopted(
+    run_dag: Callable[..., Any], emulator: MediaxEmulator, kill_when: Callable[..., Any]
+) -> None:
     kill_when("GetJob")
     dag = one_task(MusicTagOperator, "kill_mediax", path="a.wav")
     run = run_dag(dag, connection=emulator.connection_json())
@@ -107,7 +118,9 @@ def test_a_killed_worker_of_the_music_platform_ends_at_once_and_its_job_is_adopt
     assert len(emulator.ledger()["jobs"]) == 1
 
 
-def test_a_worker_that_is_killed_in_the_submit_sends_no_second_one(run_dag, emulator, kill_when):
+def test_a_worker_that_is_killed_in_the_submit_sends_no_second_one(
+    run_dag: Callable[..., Any], emulator: MediaxEmulator, kill_when: Callable[..., Any]
+) -> None:
     """The submit is left in flight; its answer is lost, and the next try finds the job by its marker."""
     emulator.fail_next("CreateJob", "slow_after", seconds=1.5)
     kill_when("CreateJob")
@@ -117,7 +130,9 @@ def test_a_worker_that_is_killed_in_the_submit_sends_no_second_one(run_dag, emul
     assert len(emulator.ledger()["jobs"]) == 1
 
 
-def test_an_execution_timeout_cancels_what_has_not_started(run_dag, emulator):
+def test_an_execution_timeout_cancels_what_has_not_started(
+    run_dag: Callable[..., Any], emulator: MediaxEmulator
+) -> None:
     emulator.pause_queue()
     dag = separation("kill_by_timeout", execution_timeout=timedelta(seconds=5))
     run = run_dag(dag, connection=emulator.connection_json())

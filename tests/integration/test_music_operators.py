@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 from airflow.sdk import DAG, ObjectStoragePath, task
 
+from airflow_provider_mediax.emulator.process import MediaxEmulator
 from airflow_provider_mediax.operators.music import (
     MediaxJobOperator,
     MusicAsrOperator,
@@ -22,14 +25,16 @@ TRACK = "in/click.wav"
 
 
 @pytest.fixture
-def emulator(mediax_emulator):
+def emulator(mediax_emulator: MediaxEmulator) -> MediaxEmulator:
     mediax_emulator.put_object(TRACK, click_track(bpm=120))
     mediax_emulator.durations("*", 0.4)
     return mediax_emulator
 
 
 @pytest.mark.parametrize("deferrable", [True, False])
-def test_tags_lyrics_and_beats_of_a_track_arrive_as_manifests(run_dag, emulator, deferrable):
+def test_tags_lyrics_and_beats_of_a_track_arrive_as_manifests(
+    run_dag: Callable[..., Any], emulator: MediaxEmulator, deferrable: bool
+) -> None:
     with DAG(dag_id=f"analyze_{'deferred' if deferrable else 'in_worker'}") as dag:
         common = {"path": TRACK, "deferrable": deferrable, "poll_interval": 0.5}
         MusicTagOperator(task_id="tags", **common)
@@ -57,16 +62,16 @@ def test_tags_lyrics_and_beats_of_a_track_arrive_as_manifests(run_dag, emulator,
     assert len(emulator.ledger()["jobs"]) == 3
 
 
-def test_a_downstream_task_reads_rows_and_files(run_dag, emulator):
+def test_a_downstream_task_reads_rows_and_files(run_dag: Callable[..., Any], emulator: MediaxEmulator) -> None:
     with DAG(dag_id="downstream") as dag:
         common = {"path": TRACK, "deferrable": True, "poll_interval": 0.5}
 
         @task
-        def flat(manifest):
+        def flat(manifest: dict[str, Any]) -> Any:
             return rows(manifest)
 
         @task
-        def beats_of(manifest):
+        def beats_of(manifest: dict[str, Any]) -> Any:
             address = ObjectStoragePath(manifest["result"]["beatFileName"], conn_id="mediax_default")
             return json.loads(address.read_text())["tempo"]
 
@@ -91,7 +96,7 @@ def test_a_downstream_task_reads_rows_and_files(run_dag, emulator):
     }
 
 
-def test_mapped_tasks_own_a_job_each(run_dag, emulator):
+def test_mapped_tasks_own_a_job_each(run_dag: Callable[..., Any], emulator: MediaxEmulator) -> None:
     with DAG(dag_id="mapped") as dag:
         MusicTagOperator.partial(task_id="tags", path=TRACK, deferrable=True, poll_interval=0.5).expand(
             tag_types=["vocal", "mood"]
@@ -102,7 +107,9 @@ def test_mapped_tasks_own_a_job_each(run_dag, emulator):
 
 
 @pytest.mark.parametrize("deferrable", [True, False])
-def test_a_sensor_waits_for_a_job_that_was_only_submitted_and_returns_the_same_manifest(run_dag, emulator, deferrable):
+def test_a_sensor_waits_for_a_job_that_was_only_submitted_and_returns_the_same_manifest(
+    run_dag: Callable[..., Any], emulator: MediaxEmulator, deferrable: bool
+) -> None:
     with DAG(dag_id=f"submit_then_wait_{deferrable}") as dag:
         submit = MusicBeatOperator(task_id="submit", path=TRACK, wait_for_completion=False)
         waits = {"deferrable": deferrable, "poke_interval": 0.5}
@@ -122,7 +129,7 @@ def test_a_sensor_waits_for_a_job_that_was_only_submitted_and_returns_the_same_m
     assert set(run.values["by_manifest"]) == set(run.values["again"])
 
 
-def test_any_capability_can_be_sent_raw(run_dag, emulator):
+def test_any_capability_can_be_sent_raw(run_dag: Callable[..., Any], emulator: MediaxEmulator) -> None:
     content_id = json.loads(emulator.connection_json())["extra"]["content_id"]
     output = {"inputSelectors": [0], "smartContentDescriptor": {"musicTagV2": {"tagType": ["mood"]}}}
     with DAG(dag_id="raw") as dag:
@@ -139,7 +146,9 @@ def test_any_capability_can_be_sent_raw(run_dag, emulator):
 
 
 @pytest.mark.parametrize("deferrable", [True, False])
-def test_a_sensor_of_a_failed_job_skips_if_it_is_told_to_fail_softly(run_dag, emulator, deferrable):
+def test_a_sensor_of_a_failed_job_skips_if_it_is_told_to_fail_softly(
+    run_dag: Callable[..., Any], emulator: MediaxEmulator, deferrable: bool
+) -> None:
     emulator.outcome("musicTagV2", "ERROR")
     emulator.durations("musicTagV2", 0)
     with DAG(dag_id=f"soft_fail_{deferrable}") as dag:
@@ -150,7 +159,9 @@ def test_a_sensor_of_a_failed_job_skips_if_it_is_told_to_fail_softly(run_dag, em
     assert run.states == {"submit": "success", "soft": "skipped", "hard": "failed"}
 
 
-def test_an_input_in_a_bucket_that_is_not_registered_is_fetched_by_a_passing_address(run_dag, emulator, capfd):
+def test_an_input_in_a_bucket_that_is_not_registered_is_fetched_by_a_passing_address(
+    run_dag: Callable[..., Any], emulator: MediaxEmulator, capfd: pytest.CaptureFixture[str]
+) -> None:
     connection = json.loads(emulator.connection_json())
     del connection["extra"]["cos_bucket"]  # so the emulator's bucket is somebody else's
     with DAG(dag_id="elsewhere") as dag:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from airflow.sdk import DAG
 
+from airflow_provider_mediax.emulator.process import MediaxEmulator
 from airflow_provider_mediax.jobs.ownership import Acquisition
 from airflow_provider_mediax.operators.music import MusicComposeOperator
 from airflow_provider_mediax.operators.voice_separation import VoiceSeparationOperator
@@ -19,35 +22,35 @@ STEMS = f"cos://{BUCKET}/stems/in/song"
 
 
 @pytest.fixture(autouse=True)
-def quick_look_ups(monkeypatch):
+def quick_look_ups(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ask soon whether a job exists: how long the service is really given is shown in the unit tests."""
     monkeypatch.setitem(Acquisition._look_up.__kwdefaults__, "patience", (0.0, 0.1, 0.2))
 
 
 @pytest.fixture
-def emulator(mediax_emulator):
+def emulator(mediax_emulator: MediaxEmulator) -> MediaxEmulator:
     mediax_emulator.put_object("in/song.wav", click_track(seconds=2))
     mediax_emulator.durations("*", 0.2)
     return mediax_emulator
 
 
-def one_task(kind, dag_id: str, **options) -> DAG:
+def one_task(kind: type[Any], dag_id: str, **options: bool | int | str) -> DAG:
     with DAG(dag_id=dag_id) as dag:
         defaults = {"deferrable": True, "poll_interval": 0.3, "retries": 2, "retry_delay": timedelta(hours=1)}
         kind(task_id="job", **{**defaults, **options})
     return dag
 
 
-def separation(dag_id: str, **options) -> DAG:
+def separation(dag_id: str, **options: bool) -> DAG:
     defaults = {"source": "in/song.wav", "mode": "AudioAndBackground", "codec": "wav", "destination": "stems"}
     return one_task(VoiceSeparationOperator, dag_id, **{**defaults, **options})
 
 
-def composition(dag_id: str, **options) -> DAG:
+def composition(dag_id: str, **options: bool) -> DAG:
     return one_task(MusicComposeOperator, dag_id, **{"song_quantity": 2, "destination": "/songs/", **options})
 
 
-def connection(emulator, **changes) -> str:
+def connection(emulator: MediaxEmulator, **changes: str | None) -> str:
     """Return the emulator's connection with some extras changed, None taking one out."""
     whole = json.loads(emulator.connection_json())
     extra = {**whole["extra"], **changes}
@@ -55,16 +58,16 @@ def connection(emulator, **changes) -> str:
     return json.dumps(whole)
 
 
-def heads(emulator) -> int:
+def heads(emulator: MediaxEmulator) -> int:
     return sum(request["action"] == "HeadObject" for request in emulator.ledger()["requests"])
 
 
-def bought(emulator) -> int:
+def bought(emulator: MediaxEmulator) -> int:
     return len(emulator.ledger()["jobs"])
 
 
 @pytest.fixture
-def lines(capfd):
+def lines(capfd: pytest.CaptureFixture[str]) -> Callable[..., Any]:
     """Return a function that returns the printed lines that hold a text; each call sees what is new."""
 
     def holding(text: str) -> list[str]:
@@ -76,7 +79,9 @@ def lines(capfd):
 
 @pytest.mark.parametrize("deferrable", [True, False])
 @pytest.mark.parametrize("how", ["missing", "empty"])
-def test_a_separation_without_a_stem_fails_for_good_and_leaves_its_manifest(run_dag, emulator, how, deferrable, lines):
+def test_a_separation_without_a_stem_fails_for_good_and_leaves_its_manifest(
+    run_dag: Callable[..., Any], emulator: MediaxEmulator, how: str, deferrable: bool, lines: Callable[..., Any]
+) -> None:
     emulator.spoil_file("VoiceSeparate", how)
     dag = separation(f"stem_{how}_{deferrable}", deferrable=deferrable)
     run = run_dag(dag, connection=emulator.connection_json())
@@ -92,21 +97,25 @@ def test_a_separation_without_a_stem_fails_for_good_and_leaves_its_manifest(run_
 
 
 @pytest.mark.parametrize("deferrable", [True, False])
-def test_a_stem_that_comes_two_seconds_late_is_a_success(run_dag, emulator, deferrable):
+def test_a_stem_that_comes_two_seconds_late_is_a_success(
+    run_dag: Callable[..., Any], emulator: MediaxEmulator, deferrable: bool
+) -> None:
     emulator.spoil_file("VoiceSeparate", "late", seconds=2)
     run = run_dag(separation(f"late_{deferrable}", deferrable=deferrable), connection=emulator.connection_json())
     assert run.states == {"job": "success"}
     assert run.xcom("job", "manifest") is None
 
 
-def test_verify_outputs_false_asks_nothing(run_dag, emulator):
+def test_verify_outputs_false_asks_nothing(run_dag: Callable[..., Any], emulator: MediaxEmulator) -> None:
     emulator.spoil_file("VoiceSeparate", "missing")
     run = run_dag(separation("unverified", verify_outputs=False), connection=emulator.connection_json())
     assert run.states == {"job": "success"}
     assert heads(emulator) == 0
 
 
-def test_a_retry_buys_anew_if_the_user_says_so_and_else_nothing_does(run_dag, emulator):
+def test_a_retry_buys_anew_if_the_user_says_so_and_else_nothing_does(
+    run_dag: Callable[..., Any], emulator: MediaxEmulator
+) -> None:
     emulator.spoil_file("VoiceSeparate", "missing")
     run = run_dag(separation("anew", retry_failed_jobs=True), connection=emulator.connection_json())
     assert run.states == {"job": "up_for_retry"}
@@ -118,7 +127,9 @@ def test_a_retry_buys_anew_if_the_user_says_so_and_else_nothing_does(run_dag, em
     assert not run.values["job"]["reattached"]
 
 
-def test_a_retry_takes_the_job_whose_stem_has_come_by_then(run_dag, emulator):
+def test_a_retry_takes_the_job_whose_stem_has_come_by_then(
+    run_dag: Callable[..., Any], emulator: MediaxEmulator
+) -> None:
     emulator.spoil_file("VoiceSeparate", "missing")
     run = run_dag(separation("come_by_then", retry_failed_jobs=True), connection=emulator.connection_json())
     assert run.states == {"job": "up_for_retry"}
@@ -128,7 +139,9 @@ def test_a_retry_takes_the_job_whose_stem_has_come_by_then(run_dag, emulator):
     assert bought(emulator) == 1
 
 
-def test_refused_keys_are_one_warning_and_a_success(run_dag, emulator, lines):
+def test_refused_keys_are_one_warning_and_a_success(
+    run_dag: Callable[..., Any], emulator: MediaxEmulator, lines: Callable[..., Any]
+) -> None:
     emulator.fail_next("HeadObject", "unauthorized", times=10)
     run = run_dag(separation("refused"), connection=emulator.connection_json())
     assert run.states == {"job": "success"}
@@ -138,7 +151,9 @@ def test_refused_keys_are_one_warning_and_a_success(run_dag, emulator, lines):
 
 
 @pytest.mark.parametrize("deferrable", [True, False])
-def test_an_empty_file_of_the_platform_fails_the_task(run_dag, emulator, deferrable):
+def test_an_empty_file_of_the_platform_fails_the_task(
+    run_dag: Callable[..., Any], emulator: MediaxEmulator, deferrable: bool
+) -> None:
     emulator.spoil_file("musicCompose", "empty")
     run = run_dag(composition(f"empty_{deferrable}", deferrable=deferrable), connection=emulator.connection_json())
     assert run.states == {"job": "failed"}
@@ -146,7 +161,9 @@ def test_an_empty_file_of_the_platform_fails_the_task(run_dag, emulator, deferra
     assert bought(emulator) == 1
 
 
-def test_a_missing_file_of_the_platform_is_one_warning_that_names_it(run_dag, emulator, lines):
+def test_a_missing_file_of_the_platform_is_one_warning_that_names_it(
+    run_dag: Callable[..., Any], emulator: MediaxEmulator, lines: Callable[..., Any]
+) -> None:
     emulator.spoil_file("musicCompose", "missing")
     run = run_dag(composition("platform_missing"), connection=emulator.connection_json())
     assert run.states == {"job": "success"}
@@ -154,14 +171,18 @@ def test_a_missing_file_of_the_platform_is_one_warning_that_names_it(run_dag, em
     assert f"cos://{BUCKET}/songs/" in warning
 
 
-def test_a_late_file_of_the_platform_is_said_nothing_of(run_dag, emulator, lines):
+def test_a_late_file_of_the_platform_is_said_nothing_of(
+    run_dag: Callable[..., Any], emulator: MediaxEmulator, lines: Callable[..., Any]
+) -> None:
     emulator.spoil_file("musicCompose", "late", seconds=2)
     run = run_dag(composition("platform_late"), connection=emulator.connection_json())
     assert run.states == {"job": "success"}
     assert lines("is missing") == []
 
 
-def test_without_cos_keys_one_line_says_what_to_set(run_dag, emulator, lines):
+def test_without_cos_keys_one_line_says_what_to_set(
+    run_dag: Callable[..., Any], emulator: MediaxEmulator, lines: Callable[..., Any]
+) -> None:
     emulator.spoil_file("musicCompose", "empty")
     bare = connection(emulator, cos_secret_id=None, cos_secret_key=None)
     run = run_dag(composition("no_keys"), connection=bare)
@@ -171,21 +192,25 @@ def test_without_cos_keys_one_line_says_what_to_set(run_dag, emulator, lines):
     assert heads(emulator) == 0
 
 
-def test_a_bucket_that_does_not_exist_is_one_warning_and_a_success(run_dag, emulator, lines):
+def test_a_bucket_that_does_not_exist_is_one_warning_and_a_success(
+    run_dag: Callable[..., Any], emulator: MediaxEmulator, lines: Callable[..., Any]
+) -> None:
     run = run_dag(composition("no_bucket"), connection=connection(emulator, cos_bucket="gone-1250000000"))
     assert run.states == {"job": "success"}
     (warning,) = lines("could not be looked at")
     assert "There is no cos://gone-1250000000/" in warning
 
 
-def test_the_triggerer_looks_for_nothing(run_dag, emulator, monkeypatch):
+def test_the_triggerer_looks_for_nothing(
+    run_dag: Callable[..., Any], emulator: MediaxEmulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What is deferred is looked for on resume, in a worker, and once."""
     from airflow_provider_mediax.triggers.job import JobTrigger
 
     at_the_event = []
     own_run = JobTrigger.run
 
-    async def run(self):
+    async def run(self) -> AsyncIterator[Any]:
         async for event in own_run(self):
             at_the_event.append(heads(emulator))
             yield event
@@ -199,7 +224,7 @@ def test_the_triggerer_looks_for_nothing(run_dag, emulator, monkeypatch):
 
 
 @pytest.mark.parametrize("deferrable", [True, False])
-def test_a_sensor_looks_for_nothing(run_dag, emulator, deferrable):
+def test_a_sensor_looks_for_nothing(run_dag: Callable[..., Any], emulator: MediaxEmulator, deferrable: bool) -> None:
     emulator.spoil_file("VoiceSeparate", "missing")
     with DAG(dag_id=f"sensor_{deferrable}") as dag:
         submit = VoiceSeparationOperator(

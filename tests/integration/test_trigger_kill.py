@@ -7,13 +7,18 @@ real API in this process.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from airflow.sdk import DAG, task
+from airflow.sdk.api.datamodels._generated import TaskStatesResponse
+from airflow.sdk.execution_time.comms import GetTaskStates
 
 from airflow_provider_mediax.triggers import kill
 from airflow_provider_mediax.triggers.kill import is_over
+from tests.integration.conftest import Run
 
 
 class Supervisor:
@@ -25,7 +30,7 @@ class Supervisor:
         self.client = InProcessTestSupervisor._api_client()
         self.asked: list = []
 
-    def send(self, message):
+    def send(self, message: GetTaskStates) -> TaskStatesResponse:
         self.asked.append(message)
         return self.client.task_instances.get_task_states(
             dag_id=message.dag_id,
@@ -38,7 +43,7 @@ class Supervisor:
 
 
 @pytest.fixture
-def supervisor(execution_api, monkeypatch) -> Supervisor:
+def supervisor(execution_api: None, monkeypatch: pytest.MonkeyPatch) -> Supervisor:
     from airflow.sdk.execution_time import task_runner
 
     monkeypatch.setattr(kill, "STATE_SECONDS", 120.0)  # a busy machine takes its time
@@ -47,11 +52,11 @@ def supervisor(execution_api, monkeypatch) -> Supervisor:
     return supervisor
 
 
-def waiting(run, task_id: str, map_index: int | None = -1) -> SimpleNamespace:
+def waiting(run: Run, task_id: str, map_index: int | None = -1) -> SimpleNamespace:
     return SimpleNamespace(dag_id=run.dag.dag_id, run_id=run.run_id, task_id=task_id, map_index=map_index)
 
 
-def set_state(run, task_id: str, state: str | None, map_index: int = -1) -> None:
+def set_state(run: Run, task_id: str, state: str | None, map_index: int = -1) -> None:
     from airflow.utils.session import create_session
 
     with create_session() as session:
@@ -61,7 +66,7 @@ def set_state(run, task_id: str, state: str | None, map_index: int = -1) -> None
 
 
 @pytest.fixture
-def run(run_dag):
+def run(run_dag: Callable[..., Any]) -> Run:
     with DAG(dag_id="guarded") as dag:
 
         @task
@@ -78,7 +83,9 @@ def run(run_dag):
 
 
 @pytest.mark.parametrize("map_index", [-1, None])
-async def test_the_guard_knows_a_task_that_is_over_from_one_that_is_not(run, supervisor, map_index):
+async def test_the_guard_knows_a_task_that_is_over_from_one_that_is_not(
+    run: Run, supervisor: Supervisor, map_index: int | None
+) -> None:
     over = {"success": True, "failed": True, "skipped": True, "removed": True, "upstream_failed": True}
     open_ = dict.fromkeys(("deferred", "scheduled", "queued", "running", "up_for_retry", None), False)
     for state, expected in {**over, **open_}.items():
@@ -87,14 +94,14 @@ async def test_the_guard_knows_a_task_that_is_over_from_one_that_is_not(run, sup
     assert {message.run_ids[0] for message in supervisor.asked} == {run.run_id}
 
 
-async def test_the_guard_tells_mapped_tasks_apart(run, supervisor):
+async def test_the_guard_tells_mapped_tasks_apart(run: Run, supervisor: Supervisor) -> None:
     set_state(run, "many", "deferred", map_index=0)
     set_state(run, "many", "failed", map_index=1)
     assert await is_over(waiting(run, "many", 0)) is False
     assert await is_over(waiting(run, "many", 1)) is True
 
 
-async def test_a_task_of_a_run_that_is_gone_is_over(run, supervisor):
+async def test_a_task_of_a_run_that_is_gone_is_over(run: Run, supervisor: Supervisor) -> None:
     gone = waiting(run, "one")
     gone.run_id = "another"
     assert await is_over(gone) is True

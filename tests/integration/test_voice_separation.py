@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 import soundfile
 from airflow.sdk import DAG, task
 
+from airflow_provider_mediax.emulator.process import MediaxEmulator
 from airflow_provider_mediax.hooks.cloud_infinite import CloudInfiniteHook
 from airflow_provider_mediax.operators.voice_separation import VoiceSeparationOperator
 from airflow_provider_mediax.protocol.urls import cos_address
@@ -21,18 +24,18 @@ BUCKET = "music-1250000000"
 
 
 @pytest.fixture
-def emulator(mediax_emulator):
+def emulator(mediax_emulator: MediaxEmulator) -> MediaxEmulator:
     mediax_emulator.put_object("in/a/song.wav", click_track(seconds=3))
     mediax_emulator.put_object("in/b/song.wav", click_track(seconds=2))
     mediax_emulator.durations("VoiceSeparate", 0.3)
     return mediax_emulator
 
 
-def jobs(emulator) -> list[dict]:
+def jobs(emulator: MediaxEmulator) -> list[dict]:
     return emulator.ledger()["jobs"]
 
 
-def separation(dag_id: str, **options) -> DAG:
+def separation(dag_id: str, **options: Any) -> DAG:
     with DAG(dag_id=dag_id) as dag:
         defaults = {
             "source": "in/a/song.wav",
@@ -49,7 +52,9 @@ def separation(dag_id: str, **options) -> DAG:
 
 
 @pytest.mark.parametrize("deferrable", [True, False])
-def test_stems_arrive_as_a_manifest_and_decode(run_dag, emulator, deferrable):
+def test_stems_arrive_as_a_manifest_and_decode(
+    run_dag: Callable[..., Any], emulator: MediaxEmulator, deferrable: bool
+) -> None:
     dag = separation(f"stems_{deferrable}", deferrable=deferrable, mode="MusicMode")
     run = run_dag(dag, connection=emulator.connection_json())
     manifest = run.values["separate"]
@@ -67,7 +72,9 @@ def test_stems_arrive_as_a_manifest_and_decode(run_dag, emulator, deferrable):
         assert len(samples) / rate == pytest.approx(3, abs=0.05)
 
 
-def test_two_tracks_of_one_name_never_overwrite_each_other(run_dag, emulator):
+def test_two_tracks_of_one_name_never_overwrite_each_other(
+    run_dag: Callable[..., Any], emulator: MediaxEmulator
+) -> None:
     with DAG(dag_id="two_tracks") as dag:
         VoiceSeparationOperator.partial(
             task_id="separate", mode="IsAudio", codec="wav", destination="stems", deferrable=True, poll_interval=0.3
@@ -77,7 +84,7 @@ def test_two_tracks_of_one_name_never_overwrite_each_other(run_dag, emulator):
     assert sorted(files) == [f"cos://{BUCKET}/stems/in/{folder}/song/voice.wav" for folder in "ab"]
 
 
-def test_a_template_tells_the_stems(run_dag, emulator):
+def test_a_template_tells_the_stems(run_dag: Callable[..., Any], emulator: MediaxEmulator) -> None:
     with DAG(dag_id="template") as dag:
 
         @task
@@ -100,7 +107,9 @@ def test_a_template_tells_the_stems(run_dag, emulator):
 
 
 @pytest.mark.parametrize("deferrable", [True, False])
-def test_a_sensor_returns_the_same_manifest(run_dag, emulator, deferrable):
+def test_a_sensor_returns_the_same_manifest(
+    run_dag: Callable[..., Any], emulator: MediaxEmulator, deferrable: bool
+) -> None:
     with DAG(dag_id=f"ci_sensor_{deferrable}") as dag:
         submit = VoiceSeparationOperator(
             task_id="submit",
@@ -118,7 +127,7 @@ def test_a_sensor_returns_the_same_manifest(run_dag, emulator, deferrable):
 
 
 @pytest.mark.parametrize("kind", ["drop_after", "500_after", "html_after", "truncated"])
-def test_a_lost_answer_buys_no_second_job(run_dag, emulator, kind):
+def test_a_lost_answer_buys_no_second_job(run_dag: Callable[..., Any], emulator: MediaxEmulator, kind: str) -> None:
     emulator.fail_next("SubmitCiJob", kind)
     run = run_dag(separation(f"ci_lost_{kind}"), connection=emulator.connection_json())
     assert run.states == {"separate": "success"}
@@ -126,7 +135,9 @@ def test_a_lost_answer_buys_no_second_job(run_dag, emulator, kind):
 
 
 @pytest.mark.parametrize("kind", ["drop_before", "502", "slow_down", "429"])
-def test_a_submit_that_was_not_carried_out_is_sent_again(run_dag, emulator, kind):
+def test_a_submit_that_was_not_carried_out_is_sent_again(
+    run_dag: Callable[..., Any], emulator: MediaxEmulator, kind: str
+) -> None:
     emulator.fail_next("SubmitCiJob", kind)
     run = run_dag(separation(f"ci_again_{kind}"), connection=emulator.connection_json())
     assert run.states == {"separate": "success"}
@@ -134,7 +145,9 @@ def test_a_submit_that_was_not_carried_out_is_sent_again(run_dag, emulator, kind
 
 
 @pytest.mark.parametrize("queued", [False, True])
-def test_a_retry_adopts_by_the_marker_also_where_the_service_insists_on_a_queue(run_dag, emulator, queued):
+def test_a_retry_adopts_by_the_marker_also_where_the_service_insists_on_a_queue(
+    run_dag: Callable[..., Any], emulator: MediaxEmulator, queued: bool
+) -> None:
     if queued:
         emulator.precondition("queue_id_optional", False)
         emulator.fail_next("SubmitCiJob", "slow", seconds=0)  # this one is refused for want of a queue's id
@@ -148,7 +161,9 @@ def test_a_retry_adopts_by_the_marker_also_where_the_service_insists_on_a_queue(
     assert len(jobs(emulator)) == 1
 
 
-def test_a_job_that_has_not_started_is_canceled_at_the_deadline_and_replaced_by_the_retry(run_dag, emulator):
+def test_a_job_that_has_not_started_is_canceled_at_the_deadline_and_replaced_by_the_retry(
+    run_dag: Callable[..., Any], emulator: MediaxEmulator
+) -> None:
     emulator.pause_queue()
     run = run_dag(separation("ci_deadline", wait_timeout=2), connection=emulator.connection_json())
     assert run.states == {"separate": "up_for_retry"}
@@ -159,7 +174,7 @@ def test_a_job_that_has_not_started_is_canceled_at_the_deadline_and_replaced_by_
     assert len(jobs(emulator)) == 2
 
 
-def test_the_clock_may_be_ten_minutes_off(run_dag, emulator):
+def test_the_clock_may_be_ten_minutes_off(run_dag: Callable[..., Any], emulator: MediaxEmulator) -> None:
     for offset in (600, -600):
         emulator.clock(offset)
         run = run_dag(separation(f"ci_clock_{abs(offset)}_{offset > 0}"), connection=emulator.connection_json())
@@ -184,21 +199,27 @@ def test_the_clock_may_be_ten_minutes_off(run_dag, emulator):
         ("source", {"source": "cos://bucket"}),
     ],
 )
-def test_bad_input_is_refused_before_anything_is_sent(run_dag, emulator, name, options):
+def test_bad_input_is_refused_before_anything_is_sent(
+    run_dag: Callable[..., Any], emulator: MediaxEmulator, name: str, options: dict[str, Any]
+) -> None:
     run = run_dag(separation(f"ci_refused_{name}", **options), connection=emulator.connection_json())
     assert run.states == {"separate": "failed"}
     assert emulator.ledger()["requests"] == []
 
 
 @pytest.mark.parametrize("name", ["bucket_bound", "smart_audio", "role"])
-def test_what_the_account_lacks_fails_the_task_for_good(run_dag, emulator, name):
+def test_what_the_account_lacks_fails_the_task_for_good(
+    run_dag: Callable[..., Any], emulator: MediaxEmulator, name: str
+) -> None:
     emulator.precondition(name, False)
     run = run_dag(separation(f"ci_lacks_{name}"), connection=emulator.connection_json())
     assert run.states == {"separate": "failed"}
     assert jobs(emulator) == []
 
 
-def test_tags_of_a_stem_take_the_manifests_address_as_it_stands(run_dag, emulator):
+def test_tags_of_a_stem_take_the_manifests_address_as_it_stands(
+    run_dag: Callable[..., Any], emulator: MediaxEmulator
+) -> None:
     from airflow_provider_mediax.operators.music import MusicTagOperator
 
     connection = json.loads(emulator.connection_json())
@@ -212,7 +233,9 @@ def test_tags_of_a_stem_take_the_manifests_address_as_it_stands(run_dag, emulato
 
 
 @pytest.mark.parametrize("deferrable", [True, False])
-def test_a_sensor_of_a_job_that_the_service_does_not_know_fails_for_good(run_dag, emulator, deferrable):
+def test_a_sensor_of_a_job_that_the_service_does_not_know_fails_for_good(
+    run_dag: Callable[..., Any], emulator: MediaxEmulator, deferrable: bool
+) -> None:
     with DAG(dag_id=f"ci_unknown_{deferrable}") as dag:
         CloudInfiniteJobSensor(task_id="wait", job_id="j0123", deferrable=deferrable, retries=2, poke_interval=0.5)
     assert run_dag(dag, connection=emulator.connection_json()).states == {"wait": "failed"}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -50,7 +52,7 @@ LONGER = [
 """Histories of three attempts and more, of which only random schedules are carried out."""
 
 
-def named(cases):
+def named(cases: list[tuple[str, Setting]]) -> list[pytest.ParameterSet]:
     return [
         pytest.param(History(follows), setting, id=f"{follows}-{number}")
         for number, (follows, setting) in enumerate(cases)
@@ -58,21 +60,27 @@ def named(cases):
 
 
 @pytest.mark.parametrize(("history", "setting"), named(CASES))
-def test_no_schedule_of_a_few_faults_buys_twice_or_loses_a_job(history, setting, record_property):
+def test_no_schedule_of_a_few_faults_buys_twice_or_loses_a_job(
+    history: History, setting: Setting, record_property: Callable[..., Any]
+) -> None:
     findings = exhaustive(history, setting, DEPTH)
     record_property("schedules", (f"all of up to {DEPTH} faults", findings.schedules, dict(findings.excluded)))
     assert not findings.broken, "\n\n".join(findings.broken)
 
 
 @pytest.mark.parametrize(("history", "setting"), named(CASES + LONGER))
-def test_no_random_schedule_of_many_faults_buys_twice_or_loses_a_job(history, setting, record_property):
+def test_no_random_schedule_of_many_faults_buys_twice_or_loses_a_job(
+    history: History, setting: Setting, record_property: Callable[..., Any]
+) -> None:
     findings = at_random(history, setting, RANDOM, SEED)
     record_property("schedules", ("random, of up to 6 faults", findings.schedules, dict(findings.excluded)))
     assert not findings.broken, "\n\n".join(findings.broken)
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.__name__)
-def test_the_checker_finds_an_engine_that_breaks_a_rule(mutant, monkeypatch):
+def test_the_checker_finds_an_engine_that_breaks_a_rule(
+    mutant: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """This tests the checker: each mutant is the engine without one of its rules."""
     mutant(monkeypatch)
     assert any(exhaustive(History(follows), setting, 2, stop_at=1).broken for follows, setting in CASES)

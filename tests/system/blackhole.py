@@ -5,7 +5,7 @@ from __future__ import annotations
 import socketserver
 import threading
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 
 class Blackhole:
@@ -16,7 +16,7 @@ class Blackhole:
         self._over = threading.Event()
 
         class Swallow(socketserver.BaseRequestHandler):
-            def handle(handler) -> None:
+            def handle(handler: Any) -> None:
                 handler.request.settimeout(0.2)
                 content = bytearray()
                 self.swallowed.append(content)

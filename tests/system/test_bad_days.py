@@ -27,7 +27,7 @@ def deferred(stack: Stack, copies: int) -> list[Run]:
     return runs
 
 
-def test_keys_that_are_exchanged_while_polls_queue_end_no_wait(stack: Stack, full: bool):
+def test_keys_that_are_exchanged_while_polls_queue_end_no_wait(stack: Stack, full: bool) -> None:
     each = FULL if full else WAITS
     stack.put_connection(requests_per_second=each / ROUND)
     stack.emulator.durations("*", 3600)
@@ -52,7 +52,7 @@ def test_keys_that_are_exchanged_while_polls_queue_end_no_wait(stack: Stack, ful
     stack.verdict([run]).require_one_job_each()
 
 
-def test_a_connection_that_is_missing_for_two_seconds_ends_no_wait(stack: Stack, copies: int):
+def test_a_connection_that_is_missing_for_two_seconds_ends_no_wait(stack: Stack, copies: int) -> None:
     runs = deferred(stack, copies)
     connection = json.loads(stack.emulator.connection_json())
     stack.service("triggerer").kill()
@@ -68,7 +68,7 @@ def test_a_connection_that_is_missing_for_two_seconds_ends_no_wait(stack: Stack,
     stack.verdict(runs).require_one_job_each()
 
 
-def test_a_kill_after_a_throttled_submit_buys_nothing_twice(stack: Stack, copies: int):
+def test_a_kill_after_a_throttled_submit_buys_nothing_twice(stack: Stack, copies: int) -> None:
     """The list lags behind the submit, and the submit came long after the intent to send it."""
     stack.emulator.list_lag(5)
     for submit in SUBMITS:
@@ -84,7 +84,7 @@ def test_a_kill_after_a_throttled_submit_buys_nothing_twice(stack: Stack, copies
     assert [len(jobs) for jobs in stack.verdict(runs).jobs.values()] == [1, 1]
 
 
-def test_a_job_that_somebody_canceled_is_not_bought_again(stack: Stack, copies: int):
+def test_a_job_that_somebody_canceled_is_not_bought_again(stack: Stack, copies: int) -> None:
     stack.emulator.durations("*", 2)
     stack.emulator.outcome("*", "CANCELED", times=2 * copies)
     options = "retries=3, retry_delay=timedelta(seconds=1)"
@@ -98,7 +98,7 @@ def test_a_job_that_somebody_canceled_is_not_bought_again(stack: Stack, copies: 
 
 
 @pytest.mark.parametrize("where", ["running", "deferred"])
-def test_a_worker_that_shuts_down_does_not_end_the_task_for_good(stack: Stack, copies: int, where: str):
+def test_a_worker_that_shuts_down_does_not_end_the_task_for_good(stack: Stack, copies: int, where: str) -> None:
     """It cancels the separation that waits in its queue; the next try replaces that one, which has cost nothing."""
     stack.emulator.durations("*", 1)
     stack.emulator.pause_queue()

@@ -53,7 +53,7 @@ def require_adoption(stack: Stack, runs: list[Run], *, reattached: bool = True) 
     stack.verdict(runs).require_one_job_each()
 
 
-def test_before_the_submit_arrives(stack: Stack, copies: int):
+def test_before_the_submit_arrives(stack: Stack, copies: int) -> None:
     killed: list[Run] = []
     with Blackhole() as nowhere:
         for _ in range(copies):  # one after the other, so that no second try finds the connection still leading nowhere
@@ -66,7 +66,9 @@ def test_before_the_submit_arrives(stack: Stack, copies: int):
 
 
 @pytest.mark.parametrize(("how", "lag"), [("kill_worker", 0), ("kill_task", 5)])
-def test_after_the_service_has_taken_the_submit_and_before_its_answer(stack: Stack, copies: int, how: str, lag: int):
+def test_after_the_service_has_taken_the_submit_and_before_its_answer(
+    stack: Stack, copies: int, how: str, lag: int
+) -> None:
     stack.emulator.list_lag(lag)
     for submit in SUBMITS:
         stack.emulator.fail_next(submit, "slow_after", times=copies, seconds=HELD_SECONDS)
@@ -75,7 +77,7 @@ def test_after_the_service_has_taken_the_submit_and_before_its_answer(stack: Sta
     require_adoption(stack, runs)
 
 
-def test_while_it_looks_for_a_job_whose_answer_was_lost(stack: Stack, copies: int):
+def test_while_it_looks_for_a_job_whose_answer_was_lost(stack: Stack, copies: int) -> None:
     stack.emulator.list_lag(5)
     for submit in SUBMITS:
         stack.emulator.fail_next(submit, "drop_after", times=copies)
@@ -84,7 +86,7 @@ def test_while_it_looks_for_a_job_whose_answer_was_lost(stack: Stack, copies: in
     require_adoption(stack, runs)
 
 
-def test_while_it_waits_in_its_slot(stack: Stack, copies: int):
+def test_while_it_waits_in_its_slot(stack: Stack, copies: int) -> None:
     stack.emulator.durations("*", 3600)
     runs = start(stack, copies, "_in_worker")
     kill_each(stack, runs, lambda run: run.xcom("job", "job_id"))
@@ -92,7 +94,7 @@ def test_while_it_waits_in_its_slot(stack: Stack, copies: int):
     require_adoption(stack, runs)
 
 
-def test_while_it_collects(stack: Stack, copies: int):
+def test_while_it_collects(stack: Stack, copies: int) -> None:
     stack.emulator.durations("*", 3600)
     killed: list[Run] = []
     for _ in range(copies):  # one after the other, so that a fault of a service can hit only the run it is meant for

@@ -24,7 +24,7 @@ def waiting(stack: Stack, copies: int) -> list[Run]:
 @pytest.mark.parametrize("name", ["scheduler", "api-server"])
 def test_a_restart_in_mid_wait_neither_loses_nor_doubles_a_job(
     stack: Stack, waiting: list[Run], copies: int, name: str, end: str
-):
+) -> None:
     service = stack.service(name)
     first = service.pid
     getattr(service, end)()

@@ -26,7 +26,7 @@ with DAG("refused", schedule=None):
 """
 
 
-def test_the_scan_finds_what_it_looks_for():
+def test_the_scan_finds_what_it_looks_for() -> None:
     for text in ('"q-signature=0a1b"', "emu-cos-key-not-a-secret", "emu-platform-key-0123", "q-sign-algorithm=sha1&"):
         assert list(findings(text, "here"))
     assert not list(findings("a cos:// address, mx1-0123, Authorization: ...", "here"))
@@ -37,7 +37,7 @@ def test_the_scan_finds_what_it_looks_for():
     assert r"a\"b" in forms('a"b')
 
 
-def test_no_secret_lies_anywhere_after_all_of_this(stack: Stack):
+def test_no_secret_lies_anywhere_after_all_of_this(stack: Stack) -> None:
     said = stack.connect("mediax_default", json.loads(stack.emulator.connection_json()))
     assert not list(findings(said, "what connect says"))
     stack.put_connection("wrong", password=WRONG)
@@ -56,7 +56,7 @@ def test_no_secret_lies_anywhere_after_all_of_this(stack: Stack):
     assert not exposed, "\n".join(sorted(set(exposed)))
 
 
-def test_the_old_instructions_are_found_out_and_what_they_left_is_removed(stack: Stack):
+def test_the_old_instructions_are_found_out_and_what_they_left_is_removed(stack: Stack) -> None:
     """Else the scan would not see what it is there for, and the documented statement might remove nothing."""
     old = {"conn_type": "mediax", "password": "old-key-1", "extra": {"gateway_secret_key": "old/key-2"}}
     patterns = [re.compile(re.escape(form)) for form in forms("old/key-2")]

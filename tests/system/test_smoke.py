@@ -21,7 +21,7 @@ with DAG("edited", schedule=None):
 
 
 @pytest.mark.parametrize("way", ["", "_in_worker"])
-def test_a_run_of_each_service_costs_one_job(stack: Stack, copies: int, way: str):
+def test_a_run_of_each_service_costs_one_job(stack: Stack, copies: int, way: str) -> None:
     stack.emulator.durations("*", 2)
     runs = [run for dag in DAGS for run in stack.trigger(dag + way, copies)]
     for run in runs:
@@ -32,7 +32,7 @@ def test_a_run_of_each_service_costs_one_job(stack: Stack, copies: int, way: str
         assert "job" in run.log("job")
 
 
-def test_every_process_of_a_service_is_known_as_the_stacks_own(stack: Stack):
+def test_every_process_of_a_service_is_known_as_the_stacks_own(stack: Stack) -> None:
     trees = {service.name: service.tree() for service in stack.services}
     known = set(processes_of(str(stack.home)))
     for name, tree in trees.items():
@@ -48,7 +48,7 @@ def alive(process: psutil.Process) -> bool:
         return False
 
 
-def test_an_edited_dag_file_counts_at_once(stack: Stack):
+def test_an_edited_dag_file_counts_at_once(stack: Stack) -> None:
     for retries in (2, 4, 1):
         assert stack.write_dag("edited", EDITED.substitute(retries=retries)) == ["edited"]
         assert stack.rest.call("GET", "dags/edited/tasks/job")["retries"] == retries

@@ -39,7 +39,7 @@ def start(stack: Stack, each: int, **conf: object) -> list[Run]:
     return [run for dag in SERVICES for run in stack.trigger(f"{dag}_mapped", sources=sources, **conf)]
 
 
-def test_many_jobs_in_a_storm(stack: Stack, copies: int, full: bool):
+def test_many_jobs_in_a_storm(stack: Stack, copies: int, full: bool) -> None:
     each = (FULL if full else EACH) // (1 if copies == 1 else 5)
     for _ in range(copies):
         seed = random.randrange(2**32)
@@ -87,7 +87,7 @@ def require_within_budget(stack: Stack, runs: list[Run], each: int) -> None:
 
 
 @pytest.mark.parametrize("minutes", [10, pytest.param(-10, marks=pytest.mark.full)])
-def test_a_clock_that_is_ten_minutes_off(stack: Stack, copies: int, minutes: int):
+def test_a_clock_that_is_ten_minutes_off(stack: Stack, copies: int, minutes: int) -> None:
     """The services refuse signatures of another time; each process learns once how far it is off."""
     stack.emulator.clock(minutes * 60, gateway_tolerance=60)
     stack.emulator.durations("*", 2)

@@ -42,7 +42,7 @@ def require_adoption(stack: Stack, runs: list[Run]) -> None:
         pytest.param("execution_timeout", "deferred", marks=pytest.mark.full),
     ],
 )
-def test_a_job_that_runs_on_at_the_deadline_is_adopted(stack: Stack, copies: int, where: str, limit: str):
+def test_a_job_that_runs_on_at_the_deadline_is_adopted(stack: Stack, copies: int, where: str, limit: str) -> None:
     jobs_run_on(stack)
     value = DEADLINE if limit == "wait_timeout" else f"timedelta(seconds={DEADLINE})"
     options = f"{limit}={value}, deferrable={where == 'deferred'}, {PATIENT}"
@@ -54,7 +54,9 @@ def test_a_job_that_runs_on_at_the_deadline_is_adopted(stack: Stack, copies: int
 
 
 @pytest.mark.parametrize("limit", ["wait_timeout", pytest.param("execution_timeout", marks=pytest.mark.full)])
-def test_a_job_that_has_not_started_at_the_deadline_is_canceled_and_replaced(stack: Stack, copies: int, limit: str):
+def test_a_job_that_has_not_started_at_the_deadline_is_canceled_and_replaced(
+    stack: Stack, copies: int, limit: str
+) -> None:
     stack.emulator.durations("*", 0.5)
     stack.emulator.pause_queue()
     value = 4 if limit == "wait_timeout" else "timedelta(seconds=4)"
@@ -70,7 +72,7 @@ def test_a_job_that_has_not_started_at_the_deadline_is_canceled_and_replaced(sta
     assert set(states) == {"Cancel", "Success"}
 
 
-def test_a_job_that_the_platform_times_out_fails_its_task_for_good(stack: Stack, copies: int):
+def test_a_job_that_the_platform_times_out_fails_its_task_for_good(stack: Stack, copies: int) -> None:
     stack.emulator.durations("*", 3600)
     tags, _ = write_dags(stack, "job_timeout", "job_timeout=2", "")
     runs = stack.trigger(tags, copies)
@@ -82,7 +84,9 @@ def test_a_job_that_the_platform_times_out_fails_its_task_for_good(stack: Stack,
 
 
 @pytest.mark.parametrize("over", [True, False])
-def test_airflows_own_timeout_of_the_deferral_reads_the_job_before_anything_else(stack: Stack, copies: int, over: bool):
+def test_airflows_own_timeout_of_the_deferral_reads_the_job_before_anything_else(
+    stack: Stack, copies: int, over: bool
+) -> None:
     """It strikes when no triggerer has been there for long, and takes the job's id out of ``next_kwargs``."""
     stack.emulator.durations("*", 1 if over else 3600, waiting=0)
     options = f"wait_timeout={DEADLINE}, {PATIENT}"
@@ -104,7 +108,7 @@ def test_airflows_own_timeout_of_the_deferral_reads_the_job_before_anything_else
     stack.verdict(runs).require_one_job_each()
 
 
-def test_many_jobs_that_end_as_soon_as_their_tasks_have_deferred(stack: Stack, copies: int, full: bool):
+def test_many_jobs_that_end_as_soon_as_their_tasks_have_deferred(stack: Stack, copies: int, full: bool) -> None:
     """An event that comes before the worker's supervisor has noticed the deferral would make Airflow fail the task."""
     stack.emulator.durations("*", 0.7)
     many = FULL if full else MANY

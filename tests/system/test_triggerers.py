@@ -52,7 +52,9 @@ def require_nothing_changed(stack: Stack, runs: list[Run]) -> None:
 
 
 @ENDS
-def test_a_triggerer_that_ends_in_mid_wait_leaves_all_jobs_as_they_are(stack: Stack, copies: int, full: bool, end: str):
+def test_a_triggerer_that_ends_in_mid_wait_leaves_all_jobs_as_they_are(
+    stack: Stack, copies: int, full: bool, end: str
+) -> None:
     runs = defer_many(stack, FULL if full else WAITING)
     triggerer = stack.service("triggerer")
     for _ in range(copies):
@@ -63,7 +65,7 @@ def test_a_triggerer_that_ends_in_mid_wait_leaves_all_jobs_as_they_are(stack: St
 
 
 @ENDS
-def test_of_two_triggerers_one_ends_and_the_other_takes_over(stack: Stack, copies: int, end: str):
+def test_of_two_triggerers_one_ends_and_the_other_takes_over(stack: Stack, copies: int, end: str) -> None:
     runs = defer_many(stack, 5)
     names = ["triggerer", "triggerer-2"]
     for _ in range(copies):
@@ -76,7 +78,7 @@ def test_of_two_triggerers_one_ends_and_the_other_takes_over(stack: Stack, copie
     require_nothing_changed(stack, runs)
 
 
-def test_a_trigger_that_moves_while_its_triggerer_hangs_cancels_nothing(stack: Stack, copies: int):
+def test_a_trigger_that_moves_while_its_triggerer_hangs_cancels_nothing(stack: Stack, copies: int) -> None:
     """Airflow 3.3 calls ``on_kill`` then, in the triggerer that has lost the trigger."""
     runs = defer_many(stack, 5)
     hanging, other = stack.service("triggerer"), stack.start_triggerer("triggerer-2")

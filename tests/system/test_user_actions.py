@@ -73,7 +73,7 @@ def require(stack: Stack, runs: Sequence[Run], *states: str, cancels: int = 0) -
 
 
 @MARKED
-def test_marking_a_deferred_task_cancels_a_job_that_has_not_started(stack: Stack, copies: int, state: str):
+def test_marking_a_deferred_task_cancels_a_job_that_has_not_started(stack: Stack, copies: int, state: str) -> None:
     runs = deferred(stack, copies, "voice_separation")
     for run in runs:
         run.mark("job", state)
@@ -85,7 +85,7 @@ def test_marking_a_deferred_task_cancels_a_job_that_has_not_started(stack: Stack
 @MARKED
 def test_marking_a_deferred_task_of_the_music_platform_leaves_its_job_and_says_so(
     stack: Stack, copies: int, state: str
-):
+) -> None:
     runs = deferred(stack, copies, "music_tag")
     for run in runs:
         run.mark("job", state)
@@ -97,7 +97,7 @@ def test_marking_a_deferred_task_of_the_music_platform_leaves_its_job_and_says_s
     require(stack, runs, "COMPLETED")
 
 
-def test_marking_a_deferred_task_leaves_a_job_that_runs(stack: Stack, copies: int):
+def test_marking_a_deferred_task_leaves_a_job_that_runs(stack: Stack, copies: int) -> None:
     stack.emulator.outcome("VoiceSeparate", "NEVER", times=copies)
     stack.emulator.durations("*", 0)
     runs = stack.trigger("voice_separation", copies, **QUICK)
@@ -110,7 +110,7 @@ def test_marking_a_deferred_task_leaves_a_job_that_runs(stack: Stack, copies: in
 
 
 @MARKED
-def test_marking_a_task_that_waits_in_its_slot_cancels_its_job(stack: Stack, copies: int, state: str):
+def test_marking_a_task_that_waits_in_its_slot_cancels_its_job(stack: Stack, copies: int, state: str) -> None:
     stack.emulator.pause_queue()
     runs = stack.trigger("voice_separation_in_worker", copies, **QUICK)
     for run in runs:
@@ -121,7 +121,7 @@ def test_marking_a_task_that_waits_in_its_slot_cancels_its_job(stack: Stack, cop
     require(stack, runs, "Cancel", cancels=1)
 
 
-def test_clearing_a_deferred_task_replaces_its_job_and_cancels_what_has_not_started(stack: Stack, copies: int):
+def test_clearing_a_deferred_task_replaces_its_job_and_cancels_what_has_not_started(stack: Stack, copies: int) -> None:
     runs = deferred(stack, copies, "voice_separation")
     clear_all(runs)
     go_on(stack)
@@ -132,7 +132,7 @@ def test_clearing_a_deferred_task_replaces_its_job_and_cancels_what_has_not_star
 
 def test_clearing_a_deferred_task_of_the_music_platform_buys_one_more_job_and_names_the_first(
     stack: Stack, copies: int
-):
+) -> None:
     runs = deferred(stack, copies, "music_tag")
     first = clear_all(runs)
     for run in runs:
@@ -143,7 +143,7 @@ def test_clearing_a_deferred_task_of_the_music_platform_buys_one_more_job_and_na
     require(stack, runs, "COMPLETED", "COMPLETED")
 
 
-def test_clearing_a_deferred_task_with_reuse_keeps_its_job(stack: Stack, copies: int):
+def test_clearing_a_deferred_task_with_reuse_keeps_its_job(stack: Stack, copies: int) -> None:
     runs = deferred(stack, copies, on_clear="reuse")
     for run in runs:
         run.clear("job")
@@ -156,7 +156,7 @@ def test_clearing_a_deferred_task_with_reuse_keeps_its_job(stack: Stack, copies:
     stack.verdict(runs).require_one_job_each()
 
 
-def test_clearing_a_task_that_waits_in_its_slot_ends_with_one_job_done(stack: Stack, copies: int):
+def test_clearing_a_task_that_waits_in_its_slot_ends_with_one_job_done(stack: Stack, copies: int) -> None:
     """Airflow moves the generation or not, by what the executor reports; both are allowed."""
     for _ in range(copies):  # one after the other: there are slots for six
         stack.emulator.durations("*", 3600)
@@ -182,7 +182,7 @@ def test_clearing_a_task_that_waits_in_its_slot_ends_with_one_job_done(stack: St
 
 
 @pytest.mark.parametrize(("on_clear", "bought"), [("rerun", 2), ("reuse", 1)])
-def test_clearing_a_task_that_has_succeeded(stack: Stack, copies: int, on_clear: str, bought: int):
+def test_clearing_a_task_that_has_succeeded(stack: Stack, copies: int, on_clear: str, bought: int) -> None:
     stack.emulator.durations("*", 0.5)
     runs = [run for dag_id in SERVICES for run in stack.trigger(dag_id, copies, **QUICK, on_clear=on_clear)]
     for run in runs:
@@ -201,7 +201,7 @@ def test_clearing_a_task_that_has_succeeded(stack: Stack, copies: int, on_clear:
 
 
 @pytest.mark.parametrize(("on_clear", "bought"), [("rerun", 2), ("reuse", 1)])
-def test_a_run_that_is_deleted_and_made_again(stack: Stack, on_clear: str, bought: int, copies: int):
+def test_a_run_that_is_deleted_and_made_again(stack: Stack, on_clear: str, bought: int, copies: int) -> None:
     """
     A deleted run asks for its work again, as a clear does; with ``reuse`` it finds what it has paid for.
 
@@ -221,7 +221,7 @@ def test_a_run_that_is_deleted_and_made_again(stack: Stack, on_clear: str, bough
             run.delete()
 
 
-def test_deleting_a_run_cancels_the_job_that_a_deferred_task_of_it_has_in_the_queue(stack: Stack, copies: int):
+def test_deleting_a_run_cancels_the_job_that_a_deferred_task_of_it_has_in_the_queue(stack: Stack, copies: int) -> None:
     runs = deferred(stack, copies, "voice_separation")
     for run in runs:
         run.delete()
@@ -229,7 +229,7 @@ def test_deleting_a_run_cancels_the_job_that_a_deferred_task_of_it_has_in_the_qu
     assert {job["state"] for job in stack.ledger().jobs} == {"Cancel"}
 
 
-def test_an_edit_of_retries_between_two_tries_buys_nothing(stack: Stack, copies: int):
+def test_an_edit_of_retries_between_two_tries_buys_nothing(stack: Stack, copies: int) -> None:
     jobs_run_on(stack)
     before = f"retries=2, retry_delay=timedelta(hours=1), wait_timeout={DEADLINE}"
     dags = write_dags(stack, "edited", before, before)
@@ -247,7 +247,7 @@ def test_an_edit_of_retries_between_two_tries_buys_nothing(stack: Stack, copies:
     assert verdict.submits == len(runs)
 
 
-def test_keys_that_are_rotated_between_two_tries_buy_nothing(stack: Stack, copies: int):
+def test_keys_that_are_rotated_between_two_tries_buy_nothing(stack: Stack, copies: int) -> None:
     jobs_run_on(stack)
     options = {**QUICK, "wait_timeout": DEADLINE}
     runs = [run for dag_id in SERVICES for run in stack.trigger(f"{dag_id}_in_worker", copies, **options)]
@@ -260,7 +260,7 @@ def test_keys_that_are_rotated_between_two_tries_buy_nothing(stack: Stack, copie
     assert len(stack.ledger().jobs) == len(runs)
 
 
-def test_keys_that_are_rotated_while_a_task_is_deferred_are_looked_up_again(stack: Stack, copies: int):
+def test_keys_that_are_rotated_while_a_task_is_deferred_are_looked_up_again(stack: Stack, copies: int) -> None:
     runs = deferred(stack, copies)
     rotate_keys(stack)
     go_on(stack)
@@ -270,7 +270,7 @@ def test_keys_that_are_rotated_while_a_task_is_deferred_are_looked_up_again(stac
     stack.verdict(runs).require_one_job_each()
 
 
-def test_a_request_that_renders_differently_on_a_retry_is_refused_and_buys_nothing(stack: Stack, copies: int):
+def test_a_request_that_renders_differently_on_a_retry_is_refused_and_buys_nothing(stack: Stack, copies: int) -> None:
     stack.emulator.durations("*", 3600)
     options = f"retries=2, retry_delay=timedelta(seconds=1), wait_timeout={DEADLINE}, cancel_on_kill=False"
     dags = write_dags(
@@ -287,7 +287,7 @@ def test_a_request_that_renders_differently_on_a_retry_is_refused_and_buys_nothi
     assert len(stack.ledger().jobs) == len(runs)
 
 
-def test_runs_that_share_a_key_share_one_job_and_none_cancels_it_for_the_others(stack: Stack, copies: int):
+def test_runs_that_share_a_key_share_one_job_and_none_cancels_it_for_the_others(stack: Stack, copies: int) -> None:
     for number, dag_id in enumerate(SERVICES):
         (first,) = deferred(stack, 1, dag_id, idempotency_key=f"song-{number}")
         # Not in the same instant: nobody could know of the other's job yet.

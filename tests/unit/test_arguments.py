@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import pytest
 from airflow.sdk import DAG, ObjectStoragePath
@@ -72,7 +74,7 @@ from airflow_provider_mediax.protocol.mediax.capabilities.listening import Music
         (arguments.as_texts, "(1)", "(1)"),  # the name of a file, for example
     ],
 )
-def test_rendered_text_gets_its_type(read, given, expected):
+def test_rendered_text_gets_its_type(read: Callable[..., Any], given: Any, expected: Any) -> None:
     assert read("field", given) == expected
 
 
@@ -146,7 +148,7 @@ def test_rendered_text_gets_its_type(read, given, expected):
         (arguments.as_seconds, -1),
     ],
 )
-def test_what_has_no_such_type_is_refused_by_name(read, given):
+def test_what_has_no_such_type_is_refused_by_name(read: Any, given: Any) -> None:
     with pytest.raises(BadRequest, match=r"^the_field=.* is refused: it must be"):
         read("the_field", given)
 
@@ -172,19 +174,21 @@ def test_what_has_no_such_type_is_refused_by_name(read, given):
         (lambda name, value: arguments.as_addresses(name, value, "c"), [], "[]", "it must be a key or a list of keys."),
     ],
 )
-def test_a_refusal_names_the_field_its_value_and_the_rule(read, given, shown, rule):
+def test_a_refusal_names_the_field_its_value_and_the_rule(
+    read: Callable[..., Any], given: Any, shown: str, rule: str
+) -> None:
     with pytest.raises(BadRequest) as refused:
         read("field", given)
     assert refused.value.what == f"field={shown} is refused: {rule}"
 
 
-def test_a_word_outside_the_choices_is_refused():
+def test_a_word_outside_the_choices_is_refused() -> None:
     assert arguments.as_choice("on_clear", "reuse", ("rerun", "reuse")) == "reuse"
     with pytest.raises(BadRequest, match="on_clear='again' is refused: it must be one of rerun, reuse"):
         arguments.as_choice("on_clear", "again", ("rerun", "reuse"))
 
 
-def test_a_capability_is_made_of_rendered_arguments_and_its_own_defaults():
+def test_a_capability_is_made_of_rendered_arguments_and_its_own_defaults() -> None:
     given = {"enlarge_level": "6", "split_num": "None", "path": "not an argument of the request"}
     assert arguments.as_capability(MusicBeat, given) == MusicBeat(enlarge_level=6, split_num=None)
     assert arguments.as_capability(MusicTag, {"tag_types": "['mood']"}) == MusicTag(tag_types=["mood"])
@@ -194,26 +198,26 @@ def test_a_capability_is_made_of_rendered_arguments_and_its_own_defaults():
 
 class TestBooleans:
     @pytest.mark.parametrize("default", [True, False])
-    def test_none_is_the_default(self, default):
+    def test_none_is_the_default(self, default: bool) -> None:
         assert arguments.as_bool("deferrable", None, default) is default
 
     @pytest.mark.parametrize("value", [True, 1, "true", "True", "TRUE", " true "])
-    def test_true_is_true(self, value):
+    def test_true_is_true(self, value: bool | int | str) -> None:
         assert arguments.as_bool("deferrable", value, False) is True
 
     @pytest.mark.parametrize("value", [False, 0, "false", "False", "FALSE"])
-    def test_false_is_false_also_as_a_text(self, value):
+    def test_false_is_false_also_as_a_text(self, value: bool | int | str) -> None:
         assert arguments.as_bool("retry_failed_jobs", value, True) is False
 
     @pytest.mark.parametrize(
         "value",
         ["", "None", "yes", "no", "on", "off", 2, -1, 1.0, 0.0, [], {}, b"true", "{{ var.value.retry }}"],
     )
-    def test_anything_else_is_refused(self, value):
+    def test_anything_else_is_refused(self, value: Any) -> None:
         with pytest.raises(BadRequest, match=r"^retry_failed_jobs=.* is refused: it must be true or false"):
             arguments.as_bool("retry_failed_jobs", value, True)
 
-    def test_what_another_task_is_to_return_is_refused(self):
+    def test_what_another_task_is_to_return_is_refused(self) -> None:
         with DAG("booleans"):
             returned = MusicTagOperator(task_id="t", path="a").output
         with pytest.raises(BadRequest, match=r"^deferrable='PlainXComArg' is refused"):
@@ -222,7 +226,7 @@ class TestBooleans:
 
 class TestIdempotencyKey:
     @pytest.mark.parametrize("value", ["", " ", "None", "[]", "{}", "nan", " nan ", "a\ud800", [], {}, True, math.nan])
-    def test_an_accident_of_rendering_is_no_key(self, value):
+    def test_an_accident_of_rendering_is_no_key(self, value: Any) -> None:
         with pytest.raises(BadRequest, match=r"^idempotency_key=.* is refused: "):
             arguments.as_idempotency_key(value)
 
@@ -230,16 +234,16 @@ class TestIdempotencyKey:
         ("value", "rule"),
         [("", "it must not be empty."), ("[]", "this is what a template makes of a value that is missing.")],
     )
-    def test_the_refusal_says_why_and_what_to_do(self, value, rule):
+    def test_the_refusal_says_why_and_what_to_do(self, value: str, rule: str) -> None:
         with pytest.raises(BadRequest) as refused:
             arguments.as_idempotency_key(value)
         assert refused.value.what == f"idempotency_key={value!r} is refused: {rule} Leave it out, or give a key."
 
     @pytest.mark.parametrize("value", ["none", "a b", "[1]", "nan-1", "{}x", "天", "a/../b", "\n1"])
-    def test_any_other_text_is_a_key_as_it_stands(self, value):
+    def test_any_other_text_is_a_key_as_it_stands(self, value: str) -> None:
         assert arguments.as_idempotency_key(value) == value
 
-    def test_it_may_be_a_number_or_missing(self):
+    def test_it_may_be_a_number_or_missing(self) -> None:
         assert arguments.as_idempotency_key(None) is None
         assert arguments.as_idempotency_key(20261126) == "20261126"
 
@@ -262,11 +266,13 @@ class TestAddresses:
             (None, None),
         ],
     )
-    def test_an_address_loses_the_id_of_the_tasks_connection(self, value, expected):
+    def test_an_address_loses_the_id_of_the_tasks_connection(
+        self, value: ObjectStoragePath | str | None, expected: str | None
+    ) -> None:
         assert arguments.as_address("url", value, "mine") == expected
 
     @pytest.mark.parametrize("value", [PATH, str(PATH), Path("/a"), ["cos://music-1/a"], b"cos://music-1/a"])
-    def test_another_connection_or_another_type_is_refused(self, value):
+    def test_another_connection_or_another_type_is_refused(self, value: Any) -> None:
         with pytest.raises(BadRequest, match=r"^url=.* is refused: it (names the connection mine|must be text)"):
             arguments.as_address("url", value, "another")
 
@@ -281,27 +287,27 @@ class TestAddresses:
             ({"b", 1, "a"}, ["1", "a", "b"]),
         ],
     )
-    def test_several_addresses_are_read_one_by_one(self, value, expected):
+    def test_several_addresses_are_read_one_by_one(self, value: Any, expected: list[str]) -> None:
         assert arguments.as_addresses("key", value, "mine") == expected
 
     @pytest.mark.parametrize("value", ["", None, [], [""], [None], "[]", {"a": 1}, [PATH, "cos://theirs@music-1/a"]])
-    def test_none_or_a_wrong_one_among_several_is_refused(self, value):
+    def test_none_or_a_wrong_one_among_several_is_refused(self, value: dict[str, int] | list[Any] | str | None) -> None:
         with pytest.raises(BadRequest, match=r"^key=.* is refused: "):
             arguments.as_addresses("key", value, "mine")
 
 
-def test_a_word_that_is_nearly_a_choice_is_suggested():
+def test_a_word_that_is_nearly_a_choice_is_suggested() -> None:
     with pytest.raises(BadRequest, match=r"it must be one of rerun, reuse\. Did you mean rerun\?"):
         arguments.as_choice("on_clear", "Re-run", ("rerun", "reuse"))
 
 
 @pytest.mark.parametrize("value", [None, 1, ["rerun"], "{{ x }}", "x" * 100_000, "\ud800"])
-def test_what_is_no_word_is_no_choice(value):
+def test_what_is_no_word_is_no_choice(value: int | list[str] | str | None) -> None:
     with pytest.raises(BadRequest, match=r"^on_clear=.* is refused: it must be one of rerun, reuse"):
         arguments.as_choice("on_clear", value, ("rerun", "reuse"))
 
 
-def test_a_refused_number_of_any_size_is_shown_in_few_words():
+def test_a_refused_number_of_any_size_is_shown_in_few_words() -> None:
     with pytest.raises(BadRequest) as refused:
         arguments.as_int("bitrate", 10**6000)
     assert refused.value.what == "bitrate='a number with more than 30 digits' is refused: it must be a whole number."

@@ -9,6 +9,7 @@ import re
 import runpy
 import textwrap
 from pathlib import Path
+from typing import Any
 
 import pytest
 from airflow.sdk import DAG
@@ -84,13 +85,13 @@ def python_blocks(page: Path) -> list[str]:
 @pytest.mark.parametrize(
     "page", [page for page in PAGES if page.name not in PAGES_WITH_SKETCHES | PAGES_WITH_SOURCE], ids=name_of
 )
-def test_every_python_block_is_a_region_of_a_file_that_runs(page):
+def test_every_python_block_is_a_region_of_a_file_that_runs(page: Path) -> None:
     known = [region for file in SNIPPETS for region in regions(file)]
     assert [block for block in python_blocks(page) if block not in known] == []
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if page.name in PAGES_WITH_SOURCE], ids=name_of)
-def test_every_python_block_is_code_of_the_package_or_its_tests(page):
+def test_every_python_block_is_code_of_the_package_or_its_tests(page: Path) -> None:
     files = [*(ROOT / "airflow_provider_mediax").rglob("*.py"), *(ROOT / "tests").rglob("*.py")]
     code = "\n".join(file.read_text(encoding="utf-8") for file in files)
     known = code + textwrap.dedent(code) + re.sub(r"^    ", "", code, flags=re.MULTILINE)
@@ -99,14 +100,14 @@ def test_every_python_block_is_code_of_the_package_or_its_tests(page):
 
 
 @pytest.mark.parametrize("file", SNIPPETS, ids=name_of)
-def test_every_snippet_is_shown(file):
+def test_every_snippet_is_shown(file: Path) -> None:
     shown = [block for page in PAGES for block in python_blocks(page)]
     assert regions(file)
     assert [region for region in regions(file) if region not in shown] == []
 
 
 @pytest.mark.parametrize("file", DAG_FILES, ids=name_of)
-def test_every_dag_file_makes_a_dag_of_its_own_name(file, monkeypatch):
+def test_every_dag_file_makes_a_dag_of_its_own_name(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """tests/integration/test_demo.py runs them."""
     monkeypatch.syspath_prepend(file.parent)  # as Airflow does with the dags folder
     (dag,) = [value for value in runpy.run_path(str(file)).values() if isinstance(value, DAG)]
@@ -114,42 +115,42 @@ def test_every_dag_file_makes_a_dag_of_its_own_name(file, monkeypatch):
     dag.validate()
 
 
-def test_the_first_dag_fits_into_ten_lines():
+def test_the_first_dag_fits_into_ten_lines() -> None:
     (region,) = regions(DOCS / "snippets" / "first_dag.py")
     assert len([line for line in region.splitlines() if line.strip()]) <= 10
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
-def test_every_link_to_a_file_leads_to_one(page):
+def test_every_link_to_a_file_leads_to_one(page: Path) -> None:
     targets = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))
     assert [target for target in targets if not (page.parent / target).exists()] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
-def test_every_path_named_exists(page):
+def test_every_path_named_exists(page: Path) -> None:
     """Paths in backticks, of tests above all."""
     named = re.findall(r"`((?:tests|docs|dags|scripts|benchmarks)/[\w./-]+)`", page.read_text(encoding="utf-8"))
     assert [path for path in named if not (ROOT / path).exists()] == []
 
 
-def test_every_page_is_on_the_map():
+def test_every_page_is_on_the_map() -> None:
     index = (DOCS / "index.md").read_text(encoding="utf-8")
     assert [page.name for page in DOCS.glob("*.md") if page.name != "index.md" and f"({page.name})" not in index] == []
 
 
-def test_every_field_of_the_connection_is_described():
+def test_every_field_of_the_connection_is_described() -> None:
     (connection,) = get_provider_info()["connection-types"]
     page = (DOCS / "connection.md").read_text(encoding="utf-8")
     fields = ["host", "login", "password", *connection["conn-fields"]]
     assert [field for field in fields if f"| `{field}` |" not in page] == []
 
 
-def test_every_metric_is_described_as_the_code_says_it():
+def test_every_metric_is_described_as_the_code_says_it() -> None:
     page = (DOCS / "observing.md").read_text(encoding="utf-8")
     assert dict(re.findall(r"^\| `(mediax\.[a-z.]+)` \| (.+) \|$", page, re.MULTILINE)) == dict(METRICS)
 
 
-def test_every_link_is_described():
+def test_every_link_is_described() -> None:
     page = (DOCS / "observing.md").read_text(encoding="utf-8")
     assert [link.name for link in JobOperator.operator_extra_links if f"| `{link.name}` |" not in page] == []
 
@@ -168,7 +169,7 @@ def sections(page: Path, level: str) -> dict[str, str]:
     [*OPERATORS, VoiceSeparationOperator, MediaxJobSensor, CloudInfiniteJobSensor],
     ids=lambda kind: kind.__name__,
 )
-def test_every_argument_is_described_with_its_default(operator):
+def test_every_argument_is_described_with_its_default(operator: type[Any]) -> None:
     """Its own in the operator's section, those of a base class before the sections."""
     page = DOCS / "operators.md"
     text = page.read_text(encoding="utf-8")
@@ -194,7 +195,7 @@ def test_every_argument_is_described_with_its_default(operator):
     [*OPERATORS, VoiceSeparationOperator, MediaxJobSensor, CloudInfiniteJobSensor, CosKeySensor],
     ids=lambda kind: kind.__name__,
 )
-def test_help_describes_every_argument_once_the_inherited_ones_too(kind):
+def test_help_describes_every_argument_once_the_inherited_ones_too(kind: type[Any]) -> None:
     described = re.findall(r"^ \|  :param (\w+):", pydoc.plain(pydoc.render_doc(kind)), re.MULTILINE)
     ours = [base for base in kind.__mro__ if base.__module__.startswith("airflow_provider_mediax")]
     signatures = [inspect.signature(vars(base)["__init__"]) for base in ours if "__init__" in vars(base)]
@@ -203,7 +204,7 @@ def test_help_describes_every_argument_once_the_inherited_ones_too(kind):
     assert described == [*taken, "kwargs"]
 
 
-def test_help_of_a_users_own_operator_describes_the_inherited_arguments():
+def test_help_of_a_users_own_operator_describes_the_inherited_arguments() -> None:
     class Moods(music.MusicTagOperator):
         """
         Moods only.
@@ -230,7 +231,7 @@ def test_help_of_a_users_own_operator_describes_the_inherited_arguments():
     assert inspect.getdoc(Undocumented) == inspect.getdoc(music.MusicTagOperator)
 
 
-def test_every_error_is_described():
+def test_every_error_is_described() -> None:
     page = (DOCS / "operators.md").read_text(encoding="utf-8")
     assert [kind.__name__ for kind in ERRORS if f"| `{kind.__name__}` |" not in page] == ["MediaxError"]
 
@@ -240,28 +241,28 @@ def columns_of(section: str) -> list[str]:
     return re.findall(r"^\| `\w+` \| (?:text|integer|number) \| .+ \|$", section, re.MULTILINE)
 
 
-def as_described(columns):
+def as_described(columns: tuple[Any, ...]) -> list[str]:
     return [f"| `{column.name}` | {column.type} | {column.meaning} |" for column in columns]
 
 
 @pytest.mark.parametrize("capability", [*CAPABILITIES, "VoiceSeparate"])
-def test_the_columns_of_the_rows_are_described_as_schema_says_them(capability):
+def test_the_columns_of_the_rows_are_described_as_schema_says_them(capability: str) -> None:
     section = sections(DOCS / "results.md", "##")[capability]
     own = schema(capability).columns[len(COMMON) :]
     assert own
     assert columns_of(section) == as_described(own)
 
 
-def test_the_columns_that_all_rows_begin_with_are_described_as_schema_says_them():
+def test_the_columns_that_all_rows_begin_with_are_described_as_schema_says_them() -> None:
     before_the_sections = sections(DOCS / "results.md", "##")[""]
     assert columns_of(before_the_sections) == as_described(schema("musicASR").columns[: len(COMMON)])
 
 
-def test_the_columns_that_rows_have_in_a_warehouse_are_described_as_they_are():
+def test_the_columns_that_rows_have_in_a_warehouse_are_described_as_they_are() -> None:
     assert columns_of((DOCS / "warehouse.md").read_text(encoding="utf-8")) == as_described(LOADED)
 
 
-def test_every_argument_of_a_load_is_described_with_its_default():
+def test_every_argument_of_a_load_is_described_with_its_default() -> None:
     page = (DOCS / "warehouse.md").read_text(encoding="utf-8")
     rows = dict(re.findall(r"^\| `(\w+)` \| [^|]+ \| ?([^|]*?) ?\|", page, re.MULTILINE))
     own = inspect.signature(MediaxResultsToSqlOperator.__init__).parameters.values()
@@ -270,14 +271,14 @@ def test_every_argument_of_a_load_is_described_with_its_default():
     assert {name: rows.get(name) for name in taken} == {name: text.replace("'", '"') for name, text in shown.items()}
 
 
-def test_every_member_of_the_manifest_is_described_in_its_order():
+def test_every_member_of_the_manifest_is_described_in_its_order() -> None:
     section = (DOCS / "operators.md").read_text(encoding="utf-8").split("\n## The manifest\n")[1].split("\n## ")[0]
     cells = re.findall(r"^\| (`.+?) \|", section, re.MULTILINE)
     described = [name for cell in cells for name in re.findall(r"`(\w+)`", cell)]
     assert described == list(Manifest.__annotations__)
 
 
-def test_the_readme_shows_a_manifest_with_all_its_members():
+def test_the_readme_shows_a_manifest_with_all_its_members() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     (shown,) = (
         read for block in re.findall(r"```json\n(.*?)```", readme, re.DOTALL) if "job_id" in (read := json.loads(block))
@@ -289,7 +290,7 @@ def test_the_readme_shows_a_manifest_with_all_its_members():
     ]
 
 
-def test_the_table_of_operators_says_what_each_leaves():
+def test_the_table_of_operators_says_what_each_leaves() -> None:
     page = sections(DOCS / "operators.md", "##")[""]
     rows = dict(re.findall(r"^\| `(\w+)` \| .+ \| (.+) \|$", page, re.MULTILINE))
     assert set(rows) == {kind.__name__ for kind in (*OPERATORS, VoiceSeparationOperator)}
@@ -298,13 +299,13 @@ def test_the_table_of_operators_says_what_each_leaves():
 
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.__name__)
-def test_every_name_of_an_enum_is_described_with_its_number(table):
+def test_every_name_of_an_enum_is_described_with_its_number(table: type[Any]) -> None:
     page = (DOCS / "operators.md").read_text(encoding="utf-8")
     missing = [name for name, value in table.__members__.items() if f"`{name}` ({value:d}" not in page]
     assert missing == [name for name in ("MULTI_TRACE",) if name in table.__members__]
 
 
-def test_every_mode_and_its_stems_are_described():
+def test_every_mode_and_its_stems_are_described() -> None:
     page = (DOCS / "voice-separation.md").read_text(encoding="utf-8")
     section = page.split("## Modes")[1].split("\n## ")[0]
     rows = dict(re.findall(r"^\| `([A-Z]\w+)` \| ([a-z, ]+) \|$", section, re.MULTILINE))
@@ -313,7 +314,7 @@ def test_every_mode_and_its_stems_are_described():
     }
 
 
-def test_every_code_of_cloud_infinite_that_has_advice_is_described_with_its_error():
+def test_every_code_of_cloud_infinite_that_has_advice_is_described_with_its_error() -> None:
     page = (DOCS / "voice-separation.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| (`\w+`(?:, `\w+`)*) \| `(\w+)` \|", page, re.MULTILINE)
     described = {code.strip("` "): kind for codes, kind in rows for code in codes.split(",")}

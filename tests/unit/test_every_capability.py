@@ -6,6 +6,7 @@ import inspect
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -40,7 +41,7 @@ by_case = pytest.mark.parametrize("case", CASES, ids=label)
 
 
 @by_capability
-def test_a_capability_has_everything_that_belongs_to_it(name):
+def test_a_capability_has_everything_that_belongs_to_it(name: str) -> None:
     operator = OPERATORS[name].__name__
     pages = {page: (ROOT / "docs" / page).read_text(encoding="utf-8") for page in ("operators.md", "results.md")}
     missing = {
@@ -54,13 +55,13 @@ def test_a_capability_has_everything_that_belongs_to_it(name):
     assert [what for what, found in missing.items() if not found] == []
 
 
-def test_nothing_has_a_place_without_being_a_capability():
+def test_nothing_has_a_place_without_being_a_capability() -> None:
     assert set(ANSWERS) == set(OPERATORS) == set(CAPABILITIES)
     assert {case.name for case in CASES} == set(CAPABILITIES)
 
 
 @by_capability
-def test_an_operator_takes_the_fields_of_its_request_with_their_defaults(name):
+def test_an_operator_takes_the_fields_of_its_request_with_their_defaults(name: str) -> None:
     operator, request = OPERATORS[name], CAPABILITIES[name]
     own = inspect.signature(vars(operator).get("__init__", lambda: None)).parameters.values()
     taken = {
@@ -71,7 +72,7 @@ def test_an_operator_takes_the_fields_of_its_request_with_their_defaults(name):
 
 
 @by_capability
-def test_an_operator_keeps_what_it_is_given_until_it_runs(name):
+def test_an_operator_keeps_what_it_is_given_until_it_runs(name: str) -> None:
     """Nothing is looked at before it is rendered."""
     given = {field: f"{{{{ {field} }}}}" for field in CAPABILITIES[name].fields}
     operator = OPERATORS[name](task_id="t", **given)
@@ -79,7 +80,7 @@ def test_an_operator_keeps_what_it_is_given_until_it_runs(name):
 
 
 @by_case
-def test_arguments_become_the_documented_parameters(case: Case):
+def test_arguments_become_the_documented_parameters(case: Case) -> None:
     body = wired(case.operate().build_request(), REPOSITORY)
     (output,) = body["outputs"]
     assert output["smartContentDescriptor"] == {case.name: case.sent}
@@ -92,7 +93,7 @@ def test_arguments_become_the_documented_parameters(case: Case):
     assert len(body.get("inputs", [])) == len(case.input)
 
 
-def prepared(operator):
+def prepared(operator: Any) -> None:
     """Take an operator as far as it goes before anything is sent."""
     return replace(PLATFORM, cos_bucket=operator._cos_bucket()).prepare(operator.build_request())
 
@@ -103,7 +104,7 @@ REFUSALS = [(case, changes, field) for case in CASES for changes, field in case.
 @pytest.mark.parametrize(
     ("case", "changes", "field"), REFUSALS, ids=[f"{label(case)}-{changes}"[:80] for case, changes, _ in REFUSALS]
 )
-def test_bad_input_is_refused_by_field(case: Case, changes, field):
+def test_bad_input_is_refused_by_field(case: Case, changes: dict[str, Any], field: str | None) -> None:
     with pytest.raises(BadRequest) as caught:
         prepared(case.operate(**changes))
     if field is None:
@@ -115,12 +116,12 @@ def test_bad_input_is_refused_by_field(case: Case, changes, field):
 
 
 @by_case
-def test_a_capability_has_at_least_three_refusals(case: Case):
+def test_a_capability_has_at_least_three_refusals(case: Case) -> None:
     assert len(case.refused) >= 3
 
 
 @by_case
-def test_an_answer_becomes_rows_of_its_schema(case: Case):
+def test_an_answer_becomes_rows_of_its_schema(case: Case) -> None:
     output = {"smartContentDescriptor": {case.name: case.sent}, "smartContentResult": case.answer}
     view = read_result(read_job({"id": "1", "state": 3, "outputs": [output]}, "GetJob"), repositories({}))
     row, *_ = rows_of(view.capability, view.result)
@@ -128,7 +129,7 @@ def test_an_answer_becomes_rows_of_its_schema(case: Case):
 
 
 @by_case
-def test_the_columns_of_a_capability_are_named_and_typed_by_its_schema(case: Case):
+def test_the_columns_of_a_capability_are_named_and_typed_by_its_schema(case: Case) -> None:
     types = {"text": str, "integer": int, "number": float}
     own = schema(case.name).columns[len(COMMON) :]
     assert list(case.row) == [column.name for column in own]

@@ -24,7 +24,7 @@ def recipe(makefile: str, target: str) -> list[str]:
     return [line.strip() for line in found[1].splitlines()]
 
 
-def test_before_a_commit_the_same_tools_run_as_in_make_lint(makefile):
+def test_before_a_commit_the_same_tools_run_as_in_make_lint(makefile: str) -> None:
     hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))["repos"][0]["hooks"]
     of_make = [*recipe(makefile, "lint"), *recipe(makefile, "types")]
     tools = [re.sub(r" --check| \.$|\$\(VENV\)/bin/", "", command) for command in of_make]
@@ -32,7 +32,7 @@ def test_before_a_commit_the_same_tools_run_as_in_make_lint(makefile):
     assert len(tools) >= 4
 
 
-def test_the_workflow_runs_targets_and_python_versions_that_exist(makefile):
+def test_the_workflow_runs_targets_and_python_versions_that_exist(makefile: str) -> None:
     workflow = (ROOT / ".github" / "workflows" / "test.yml").read_text(encoding="utf-8")
     targets = set(re.findall(r"^([a-z0-9.-]+):", makefile, re.MULTILINE))
     matrix = yaml.safe_load(workflow)["jobs"]["matrix"]["strategy"]["matrix"]
@@ -44,7 +44,7 @@ def test_the_workflow_runs_targets_and_python_versions_that_exist(makefile):
     assert matrix["python"] == classifiers
 
 
-def test_the_versions_that_are_tested_are_those_that_the_readme_names(makefile):
+def test_the_versions_that_are_tested_are_those_that_the_readme_names(makefile: str) -> None:
     tested = re.findall(r"^AIRFLOW\w* := ([\w.]+)$", makefile, re.MULTILINE)
     assert len(tested) == 3
     assert [version for version in tested if not (ROOT / "constraints" / f"airflow-{version}.txt").is_file()] == []
@@ -53,7 +53,7 @@ def test_the_versions_that_are_tested_are_those_that_the_readme_names(makefile):
         assert [version for version in tested if version not in text] == [], page
 
 
-def test_unit_tests_mirror_the_package():
+def test_unit_tests_mirror_the_package() -> None:
     rooms = {folder.name for folder in PACKAGE.iterdir() if (folder / "__init__.py").is_file()}
     tested = {file.relative_to(TESTS / "unit").parts[0] for file in (TESTS / "unit").rglob("test_*.py")}
     assert {name for name in tested if not name.endswith(".py")} <= rooms
@@ -70,7 +70,7 @@ def is_fixture(node: ast.AST) -> bool:
     return any("fixture" in ast.unparse(decorator) for decorator in node.decorator_list)
 
 
-def test_no_fixture_is_imported_from_a_test_module():
+def test_no_fixture_is_imported_from_a_test_module() -> None:
     """What several modules use stands in a ``conftest.py``, where pytest finds it, or in a module of helpers."""
     fixtures = {
         (f"tests.{path.removesuffix('.py').replace('/', '.')}", node.name)
@@ -94,7 +94,7 @@ def test_no_fixture_is_imported_from_a_test_module():
 STARTS_THE_EMULATOR = {"mediax_emulator"}
 
 
-def test_unit_tests_start_no_emulator():
+def test_unit_tests_start_no_emulator() -> None:
     """But those of the emulator itself; what needs services that answer is an integration test."""
     starting = {
         path

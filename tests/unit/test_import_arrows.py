@@ -140,25 +140,25 @@ def wrong_imports(root: Path) -> list[str]:
     ]
 
 
-def test_the_package_keeps_its_arrows():
+def test_the_package_keeps_its_arrows() -> None:
     assert wrong_imports(ROOT) == []
 
 
-def test_every_package_has_its_place():
+def test_every_package_has_its_place() -> None:
     """A new package must be given its place in the table above."""
     present = {folder.name for folder in ROOT.iterdir() if folder.is_dir() and any(folder.glob("*.py"))}
     assert present - set(MAY_IMPORT) <= {"emulator"}
 
 
-def test_no_file_of_the_emulator_imports_itself_through_others():
+def test_no_file_of_the_emulator_imports_itself_through_others() -> None:
     assert [circle for circle in circles(ROOT) if any(f"{PACKAGE}.emulator." in name for name in circle)] == []
 
 
-def test_every_room_of_the_emulator_has_its_place():
+def test_every_room_of_the_emulator_has_its_place() -> None:
     assert {file.parent.name for file in (ROOT / "emulator").glob("*/__init__.py")} == set(ROOMS)
 
 
-def test_no_class_of_the_emulator_has_the_name_of_one_of_the_client():
+def test_no_class_of_the_emulator_has_the_name_of_one_of_the_client() -> None:
     assert classes(ROOT / "emulator") & classes(ROOT, without="emulator") == set()
 
 
@@ -171,7 +171,7 @@ def test_no_class_of_the_emulator_has_the_name_of_one_of_the_client():
     ],
     ids=["two", "three", "none"],
 )
-def test_a_circle_is_found_and_nothing_else(tmp_path, imports, found):
+def test_a_circle_is_found_and_nothing_else(tmp_path: Path, imports: dict[str, str], found: list[set[str]]) -> None:
     folder = tmp_path / "emulator"
     folder.mkdir()
     (folder / "c2.py").touch()
@@ -231,12 +231,12 @@ def example(root: Path, path: str, source: str) -> Path:
 
 
 @pytest.mark.parametrize("case", WRONG)
-def test_a_wrong_import_is_found(tmp_path, case):
+def test_a_wrong_import_is_found(tmp_path: Path, case: str) -> None:
     assert len(wrong_imports(example(tmp_path, *WRONG[case]))) == 1
 
 
 @pytest.mark.parametrize("case", RIGHT)
-def test_a_right_import_is_not_complained_about(tmp_path, case):
+def test_a_right_import_is_not_complained_about(tmp_path: Path, case: str) -> None:
     assert wrong_imports(example(tmp_path, *RIGHT[case])) == []
 
 
@@ -258,12 +258,12 @@ def newly_loaded(module: str) -> list[str]:
 
 
 @pytest.mark.parametrize("module", ["operators.music", "sensors.cos", "assets", "fs.cos"])
-def test_a_dag_files_import_loads_nothing_heavy(module):
+def test_a_dag_files_import_loads_nothing_heavy(module: str) -> None:
     """Airflow loads the filesystem for any path, the assets for any asset."""
     assert newly_loaded(f"{PACKAGE}.{module}") == []
 
 
-def test_a_heavy_import_would_be_found():
+def test_a_heavy_import_would_be_found() -> None:
     assert newly_loaded("aiohttp") == ["aiohttp"]
 
 
@@ -278,7 +278,7 @@ print(len(ours), *sorted(kind.__qualname__ for kind in ours if "__dataclass_fiel
 """
 
 
-def test_importing_the_operators_generates_no_code():
+def test_importing_the_operators_generates_no_code() -> None:
     """Each dataclass would take up to two milliseconds of every parse of a DAG file."""
     done = subprocess.run([sys.executable, "-c", COMPILED], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

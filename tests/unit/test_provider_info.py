@@ -62,25 +62,25 @@ def validate(value: Any, schema: dict[str, Any]) -> None:
     jsonschema.validators.validator_for(schema)(schema).validate(value)
 
 
-def test_it_fits_the_runtime_schema():
+def test_it_fits_the_runtime_schema() -> None:
     validate(INFO, shipped_schema("provider_info.schema.json"))
 
 
 @pytest.mark.parametrize(
     "key", ["connection-types", "integrations", "filesystems", "asset-uris", "transfers", *MODULE_LISTS]
 )
-def test_it_fits_the_strict_schema(key):
+def test_it_fits_the_strict_schema(key: str) -> None:
     schema = shipped_schema("provider.yaml.schema.json")["properties"][key]
     if key == "connection-types" and "conn-fields" not in schema["items"]["properties"]:
         pytest.skip("conn-fields came with Airflow 3.2")
     validate(INFO[key], schema)
 
 
-def test_the_version_is_the_packages():
+def test_the_version_is_the_packages() -> None:
     assert INFO["versions"][0] == __version__
 
 
-def test_every_list_names_a_declared_integration():
+def test_every_list_names_a_declared_integration() -> None:
     declared = {integration["integration-name"] for integration in INFO["integrations"]}
     assert {entry["integration-name"] for key in MODULE_LISTS for entry in INFO[key]} == declared
 
@@ -92,24 +92,24 @@ def test_every_list_names_a_declared_integration():
         *(entry["python-module"] for entry in INFO["transfers"]),
     ],
 )
-def test_every_declared_module_imports(module):
+def test_every_declared_module_imports(module: str) -> None:
     importlib.import_module(module)
 
 
-def test_every_filesystem_has_what_airflow_asks_of_it():
+def test_every_filesystem_has_what_airflow_asks_of_it() -> None:
     (module,) = (importlib.import_module(name) for name in INFO["filesystems"])
     assert module.schemes == ["cos"]
     assert callable(module.get_fs)
 
 
 @pytest.mark.parametrize("entry", INFO["asset-uris"], ids=lambda entry: "+".join(entry["schemes"]))
-def test_every_function_for_asset_uris_imports(entry):
+def test_every_function_for_asset_uris_imports(entry: dict[str, Any]) -> None:
     for name in ("handler", "factory", "to_openlineage_converter"):
         module, function = entry[name].rsplit(".", 1)
         assert callable(getattr(importlib.import_module(module), function))
 
 
-def test_the_hook_class_belongs_to_the_connection_type():
+def test_the_hook_class_belongs_to_the_connection_type() -> None:
     module, name = CONNECTION["hook-class-name"].rsplit(".", 1)
     hook = getattr(importlib.import_module(module), name)
     assert hook.conn_type == CONNECTION["connection-type"]
@@ -119,11 +119,11 @@ def test_the_hook_class_belongs_to_the_connection_type():
     assert hook.conn_name_attr == "mediax_conn_id"
 
 
-def test_every_extra_of_the_contract_is_a_field():
+def test_every_extra_of_the_contract_is_a_field() -> None:
     assert set(FIELDS) == EXTRAS
 
 
-def test_every_secret_is_a_masked_field():
+def test_every_secret_is_a_masked_field() -> None:
     assert {name for name, field in FIELDS.items() if field["schema"].get("format") == "password"} == SECRETS
 
 
@@ -164,7 +164,7 @@ def test_placeholders_and_labels_belong_to_standard_fields() -> None:
     assert not {"host", "login", "password", *FIELDS} & set(behaviour["hidden-fields"])
 
 
-def test_each_call_returns_a_value_of_its_own():
+def test_each_call_returns_a_value_of_its_own() -> None:
     """Airflow and plugins may change what they are given."""
     get_provider_info()["connection-types"].clear()
     assert get_provider_info() == INFO
@@ -192,7 +192,7 @@ if hasattr(manager, "iter_connection_type_hook_ui_metadata"):
 """
 
 
-def test_airflow_discovers_it_and_shows_the_form_without_importing_the_hook():
+def test_airflow_discovers_it_and_shows_the_form_without_importing_the_hook() -> None:
     done = subprocess.run([sys.executable, "-c", DISCOVERY], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     shown = done.stdout.strip().splitlines()[-1:]

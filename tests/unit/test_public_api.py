@@ -71,11 +71,11 @@ def current() -> str:
     return "".join(f"{line}\n" for line in described())
 
 
-def test_a_change_of_the_public_api_is_written_down():
+def test_a_change_of_the_public_api_is_written_down() -> None:
     assert current().splitlines() == FILE.read_text(encoding="utf-8").splitlines()
 
 
-def test_every_operator_of_the_platform_is_public():
+def test_every_operator_of_the_platform_is_public() -> None:
     lines = FILE.read_text(encoding="utf-8").splitlines()
     assert sum(line.startswith("class operators.music.") for line in lines) >= 17
 

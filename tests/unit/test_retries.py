@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from airflow import __version__ as airflow_version
 from airflow.providers.common.compat.sdk import DAG
@@ -16,18 +18,18 @@ needs_policies = pytest.mark.skipif(airflow_version < "3.3", reason="Airflow has
 RETRYABLE = [kind for kind in KINDS if meaning_of(kind("x")).permanent is None]
 
 
-def test_it_is_there_from_airflow_3_3_on():
+def test_it_is_there_from_airflow_3_3_on() -> None:
     assert (RETRY_POLICY is not None) == (airflow_version >= "3.3")
 
 
-def test_there_are_errors_that_are_retried_and_errors_that_are_not():
+def test_there_are_errors_that_are_retried_and_errors_that_are_not() -> None:
     assert 0 < len(RETRYABLE) < len(KINDS)
     assert MEANINGS
 
 
 @needs_policies
 @pytest.mark.parametrize("kind", RETRYABLE)
-def test_every_error_that_is_retried_has_its_delay_and_a_reason(kind):
+def test_every_error_that_is_retried_has_its_delay_and_a_reason(kind: type[Any]) -> None:
     decision = RETRY_POLICY.evaluate(kind("x"), 1, 3)
     assert decision.action.value == "retry"
     assert 1 <= decision.retry_delay.total_seconds() <= 300
@@ -35,7 +37,7 @@ def test_every_error_that_is_retried_has_its_delay_and_a_reason(kind):
 
 
 @needs_policies
-def test_a_timeout_is_retried_at_once_because_its_job_goes_on():
+def test_a_timeout_is_retried_at_once_because_its_job_goes_on() -> None:
     from airflow.sdk.exceptions import AirflowTaskTimeout
 
     for error in (exceptions.WaitTimeout("x"), AirflowTaskTimeout("x")):
@@ -43,7 +45,7 @@ def test_a_timeout_is_retried_at_once_because_its_job_goes_on():
 
 
 @needs_policies
-def test_the_narrowest_class_decides():
+def test_the_narrowest_class_decides() -> None:
     delays = [
         RETRY_POLICY.evaluate(kind("x"), 1, 3).retry_delay.total_seconds()
         for kind in (exceptions.LookupFailed, exceptions.OutcomeUnknown, exceptions.Throttled, exceptions.Unreachable)
@@ -52,12 +54,12 @@ def test_the_narrowest_class_decides():
 
 
 @needs_policies
-def test_what_is_none_of_ours_is_left_to_the_task():
+def test_what_is_none_of_ours_is_left_to_the_task() -> None:
     assert RETRY_POLICY.evaluate(ValueError("x"), 1, 3).action.value == "default"
 
 
 @needs_policies
-def test_a_dag_that_uses_it_can_be_stored():
+def test_a_dag_that_uses_it_can_be_stored() -> None:
     from airflow.serialization.serialized_objects import DagSerialization
 
     with DAG("policy") as dag:
@@ -66,5 +68,5 @@ def test_a_dag_that_uses_it_can_be_stored():
     assert "WaitTimeout" in str(RETRY_POLICY.serialize())
 
 
-def test_an_operator_takes_it_on_every_airflow():
+def test_an_operator_takes_it_on_every_airflow() -> None:
     assert MusicTagOperator(task_id="tags", path="a.mp3", retry_policy=RETRY_POLICY)

@@ -36,7 +36,9 @@ def stored(version: str, name: str) -> Any:
     return json.loads((STORED / version / f"{name}.json").read_text())
 
 
-def acquisition(request, store: Store | None = None, *, tries: int = 1, on=None) -> Acquisition:
+def acquisition(
+    request: pytest.FixtureRequest, store: Store | None = None, *, tries: int = 1, on: FakeService | None = None
+) -> Acquisition:
     identity = Identity(namespace="production", owner=OWNER, generation=2)
     return Acquisition(on or service(), request, identity, store=store, try_number=tries, longest_send=LONGEST_SEND)
 
@@ -47,7 +49,7 @@ def beats_of(url: str) -> CapabilityRequest:
 
 @by_version
 @pytest.mark.parametrize("name", ["record", "intent"])
-def test_a_job_recorded_by_another_version_is_adopted(version, name):
+def test_a_job_recorded_by_another_version_is_adopted(version: str, name: str) -> None:
     record = stored(version, name)
     platform, store = FakePlatform(), Store()
     platform.add(record["marker"])
@@ -58,7 +60,7 @@ def test_a_job_recorded_by_another_version_is_adopted(version, name):
 
 
 @by_version
-def test_an_intent_is_looked_up_by_the_marker_that_was_sent(version):
+def test_an_intent_is_looked_up_by_the_marker_that_was_sent(version: str) -> None:
     """Even if the code of today would make another marker of the same request."""
     platform, store = FakePlatform(), Store()
     platform.add("mx1-of-another-version")
@@ -68,7 +70,7 @@ def test_an_intent_is_looked_up_by_the_marker_that_was_sent(version):
 
 @by_version
 @pytest.mark.parametrize("name", ["job_trigger", "cos_trigger"])
-def test_a_trigger_stored_by_another_version_is_made_and_waits_for_the_same(version, name):
+def test_a_trigger_stored_by_another_version_is_made_and_waits_for_the_same(version: str, name: str) -> None:
     row = stored(version, name)
     trigger = import_string(row["class"])(**row["arguments"], retired_since=1)
     classpath, arguments = trigger.serialize()
@@ -80,13 +82,13 @@ def test_a_trigger_stored_by_another_version_is_made_and_waits_for_the_same(vers
 
 
 @by_version
-def test_a_task_deferred_by_another_version_finds_what_it_waited_for(version):
+def test_a_task_deferred_by_another_version_finds_what_it_waited_for(version: str) -> None:
     pending = Pending.read({**stored(version, "wait"), "retired_since": 1})
     assert (pending.job_id, pending.deadline) == ("job-1", 1800086400.0)
 
 
 @by_version
-def test_an_event_of_another_version_is_understood(version):
+def test_an_event_of_another_version_is_understood(version: str) -> None:
     assert JobEvent.read(stored(version, "event"), "job-1").status == "final"
     error = JobEvent.read(stored(version, "error_event"), "job-1").error
     assert (type(error).__name__, error.status) == ("Unavailable", 503)
@@ -94,7 +96,7 @@ def test_an_event_of_another_version_is_understood(version):
 
 @by_version
 @pytest.mark.parametrize(("name", "column"), [("manifest_mediax", "label"), ("manifest_cloud_infinite", "stem")])
-def test_a_manifest_of_another_version_gives_rows(version, name, column):
+def test_a_manifest_of_another_version_gives_rows(version: str, name: str, column: str) -> None:
     (row,) = rows(stored(version, name))
     assert row[column]
     assert (row["dag_id"], row["map_index"]) == ("catalogue", 3)
@@ -118,7 +120,9 @@ def test_a_manifest_of_another_version_gives_rows(version, name, column):
         ),
     ],
 )
-def test_the_marker_of_a_request_is_the_same_in_every_version(request_of_today, marker):
+def test_the_marker_of_a_request_is_the_same_in_every_version(
+    request_of_today: VoiceSeparationRequest | CapabilityRequest, marker: str
+) -> None:
     """Where no record says otherwise (Airflow 3.1, a deleted run), the marker is all that leads to the job."""
     assert acquisition(request_of_today, on=FakeService()).marker == marker
 
@@ -126,22 +130,22 @@ def test_the_marker_of_a_request_is_the_same_in_every_version(request_of_today, 
 class TestANewFormat:
     """A member that is added or retired makes these fail: then add a directory to ``tests/stored``."""
 
-    def test_of_the_record_has_an_example(self):
+    def test_of_the_record_has_an_example(self) -> None:
         platform, store = FakePlatform(), Store()
         platform.run(acquisition(tags_of("in/a.mp3"), store).run())
         newest = stored(VERSIONS[-1], "record")
         assert set(store.get(RECORD_KEY)) == set(newest)
         assert asdict(Record.read(newest)) == newest
 
-    def test_of_what_a_task_waits_for_has_an_example(self):
+    def test_of_what_a_task_waits_for_has_an_example(self) -> None:
         newest = stored(VERSIONS[-1], "wait")
         assert asdict(Pending.read(newest)) == newest
 
-    def test_of_the_event_has_an_example(self):
+    def test_of_the_event_has_an_example(self) -> None:
         newest = stored(VERSIONS[-1], "event")
         assert JobEvent("final", {"job-1": "COMPLETED"}, None).payload() == newest
 
-    def test_of_the_manifest_has_an_example(self):
+    def test_of_the_manifest_has_an_example(self) -> None:
         platform = FakePlatform()
         platform.add("m")
         (job,) = platform.run(service().describe(["job-1"])).values()

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import stat
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 from airflow.models.connection import Connection
@@ -13,17 +16,20 @@ from sqlalchemy.exc import OperationalError
 
 from airflow_provider_mediax.cli import command as commands
 from airflow_provider_mediax.cli import connections, register
+from airflow_provider_mediax.emulator.process import MediaxEmulator
 from airflow_provider_mediax.hooks.mediax import MediaxHook
 from airflow_provider_mediax.protocol.mediax.capabilities.listening import MusicTag
 from airflow_provider_mediax.protocol.mediax.request import CapabilityRequest, MediaxInput
 from tests.audio import click_track
-from tests.unit.cli.said import run_command, secrets_of
+from tests.unit.cli.said import Said, run_command, secrets_of
 
 KEYS = {"cos_secret_id": "AKIDofTheRegistration", "cos_secret_key": "key-of-the-registration"}
 
 
 @pytest.fixture
-def emulator(airflow_db, mediax_emulator, monkeypatch):
+def emulator(
+    airflow_db: None, mediax_emulator: MediaxEmulator, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[MediaxEmulator]:
     monkeypatch.setenv("AIRFLOW_CONN_MEDIAX_DEFAULT", mediax_emulator.connection_json())
     monkeypatch.setenv("_AIRFLOW_PROCESS_CONTEXT", "")  # so that what a command sets is taken back
     mediax_emulator.put_object("a.wav", click_track(seconds=1))
@@ -34,18 +40,22 @@ def emulator(airflow_db, mediax_emulator, monkeypatch):
 
 
 @pytest.fixture
-def cli(emulator, capsys, monkeypatch):
+def cli(
+    emulator: MediaxEmulator, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Any]:
     return lambda *arguments, **how: run_command(arguments, capsys, monkeypatch, emulator.connection_json(), **how)
 
 
 @pytest.fixture
-def registering(emulator, cli, monkeypatch):
+def registering(
+    emulator: MediaxEmulator, cli: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Any]:
     """Return a function that registers a customer, all but its keys given as options."""
     for field, variable in register.KEY_VARIABLES.items():
         monkeypatch.setenv(variable, KEYS[field])
     given = {"operate-uin": "1000000001", "user-name": "demo", "bucket": "other-1250000000", "region": "ap-guangzhou"}
 
-    def run(*more: str, **changed: str | None):
+    def run(*more: str, **changed: str | None) -> Said:
         options = {**given, "conn-id": "made", "host": emulator.url, **changed}
         arguments = [part for name, value in options.items() if value is not None for part in (f"--{name}", value)]
         show = "json" in more or "uri" in more
@@ -64,11 +74,13 @@ def stored(conn_id: str = "made") -> Connection | None:
         return found
 
 
-def registrations(emulator) -> int:
+def registrations(emulator: MediaxEmulator) -> int:
     return sum(request["action"] == "Register" for request in emulator.ledger()["requests"])
 
 
-def test_register_makes_a_connection_that_works(emulator, registering, cli):
+def test_register_makes_a_connection_that_works(
+    emulator: MediaxEmulator, registering: Callable[..., Any], cli: Callable[..., Any]
+) -> None:
     said = registering()
     assert (said.code, said.out) == (0, "")
     assert "Registration successful" in said.err
@@ -88,7 +100,9 @@ def test_register_makes_a_connection_that_works(emulator, registering, cli):
 
 
 @pytest.mark.parametrize("where", ["environment", "database"])
-def test_register_does_not_overwrite_a_connection_and_sends_nothing(emulator, registering, where):
+def test_register_does_not_overwrite_a_connection_and_sends_nothing(
+    emulator: MediaxEmulator, registering: Callable[..., Any], where: str
+) -> None:
     conn_id = "mediax_default"
     if where == "database":
         registering()
@@ -100,7 +114,7 @@ def test_register_does_not_overwrite_a_connection_and_sends_nothing(emulator, re
     assert registrations(emulator) == before
 
 
-def test_register_overwrites_when_forced(emulator, registering):
+def test_register_overwrites_when_forced(emulator: MediaxEmulator, registering: Callable[..., Any]) -> None:
     registering()
     first = stored().login
     assert registering("--force").code == 0
@@ -108,7 +122,9 @@ def test_register_overwrites_when_forced(emulator, registering):
 
 
 @pytest.mark.parametrize("fault", ["500", "drop_after", "html_after"])
-def test_register_is_sent_once_and_a_lost_answer_is_said_to_be_lost(emulator, registering, fault):
+def test_register_is_sent_once_and_a_lost_answer_is_said_to_be_lost(
+    emulator: MediaxEmulator, registering: Callable[..., Any], fault: str
+) -> None:
     emulator.fail_next("Register", fault)
     said = registering()
     assert said.code == 3
@@ -117,7 +133,9 @@ def test_register_is_sent_once_and_a_lost_answer_is_said_to_be_lost(emulator, re
     assert stored() is None
 
 
-def test_register_is_not_repeated_even_where_nothing_was_registered(emulator, registering):
+def test_register_is_not_repeated_even_where_nothing_was_registered(
+    emulator: MediaxEmulator, registering: Callable[..., Any]
+) -> None:
     emulator.fail_next("Register", "429", retry_after=0.1)
     said = registering()
     assert said.code == 3
@@ -125,7 +143,9 @@ def test_register_is_not_repeated_even_where_nothing_was_registered(emulator, re
     assert registrations(emulator) == 1
 
 
-def test_register_says_that_it_waits(emulator, registering, monkeypatch):
+def test_register_says_that_it_waits(
+    emulator: MediaxEmulator, registering: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(register, "PROGRESS_SECONDS", 0.2)
     emulator.register_delay(1)
     said = registering()
@@ -134,7 +154,9 @@ def test_register_says_that_it_waits(emulator, registering, monkeypatch):
 
 
 @pytest.mark.parametrize("output", ["json", "uri"])
-def test_register_prints_the_connection_only_if_asked_to(emulator, registering, output):
+def test_register_prints_the_connection_only_if_asked_to(
+    emulator: MediaxEmulator, registering: Callable[..., Any], output: str
+) -> None:
     said = registering("--output", output)
     read = Connection.from_json(said.out, conn_id="x") if output == "json" else Connection(uri=said.out.strip())
     assert read.conn_type == "mediax"
@@ -144,21 +166,27 @@ def test_register_prints_the_connection_only_if_asked_to(emulator, registering, 
 
 
 @pytest.mark.parametrize("option", ["operate-uin", "user-name", "bucket", "region"])
-def test_register_asks_nobody_where_nobody_is(emulator, registering, option):
+def test_register_asks_nobody_where_nobody_is(
+    emulator: MediaxEmulator, registering: Callable[..., Any], option: str
+) -> None:
     said = registering(**{option: None})
     assert said.code == 2
     assert f"--{option}" in said.err
     assert registrations(emulator) == 0
 
 
-def test_register_says_where_keys_come_from(emulator, registering, monkeypatch):
+def test_register_says_where_keys_come_from(
+    emulator: MediaxEmulator, registering: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("MEDIAX_COS_SECRET_KEY")
     said = registering()
     assert said.code == 2
     assert "MEDIAX_COS_SECRET_KEY" in said.err
 
 
-def test_register_takes_keys_from_a_file(emulator, registering, monkeypatch, tmp_path):
+def test_register_takes_keys_from_a_file(
+    emulator: MediaxEmulator, registering: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     for variable in register.KEY_VARIABLES.values():
         monkeypatch.delenv(variable)
     file = tmp_path / "keys.json"
@@ -169,7 +197,9 @@ def test_register_takes_keys_from_a_file(emulator, registering, monkeypatch, tmp
     assert registering("--keys-file", str(file), "--force").code == 2
 
 
-def test_register_prompts_a_person_and_does_not_show_the_keys(emulator, monkeypatch):
+def test_register_prompts_a_person_and_does_not_show_the_keys(
+    emulator: MediaxEmulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
     asked = []
     monkeypatch.setattr(commands, "getpass", lambda words, stream: (asked.append(words), "typed")[1])
     monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
@@ -178,13 +208,17 @@ def test_register_prompts_a_person_and_does_not_show_the_keys(emulator, monkeypa
 
 
 @pytest.mark.parametrize("name", ["with space", "x" * 20, "a-b"])
-def test_register_refuses_a_wrong_user_name_before_it_sends(emulator, registering, name):
+def test_register_refuses_a_wrong_user_name_before_it_sends(
+    emulator: MediaxEmulator, registering: Callable[..., Any], name: str
+) -> None:
     assert registering(**{"user-name": name}).code == 2
     assert registrations(emulator) == 0
 
 
-def test_keys_are_not_lost_when_the_connection_cannot_be_written(registering, monkeypatch, tmp_path):
-    def broken():
+def test_keys_are_not_lost_when_the_connection_cannot_be_written(
+    registering: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def broken() -> None:
         raise OperationalError("insert", {}, Exception("disk full"))
 
     monkeypatch.chdir(tmp_path)
@@ -200,7 +234,7 @@ def test_keys_are_not_lost_when_the_connection_cannot_be_written(registering, mo
 TRIED = ["gateway", "platform keys", "voice separation", "COS"]
 
 
-def test_check_finds_that_all_works(cli):
+def test_check_finds_that_all_works(cli: Callable[..., Any]) -> None:
     said = cli("check", "-o", "json")
     verdicts = {line["part"]: line["verdict"] for line in said.json}
     assert verdicts == {**dict.fromkeys(TRIED, "works"), "repository": "not tried"}
@@ -216,7 +250,14 @@ def test_check_finds_that_all_works(cli):
         ("cos_secret_key", "voice separation", "cos_secret_key"),
     ],
 )
-def test_check_names_the_part_that_is_wrong_and_what_to_do(emulator, cli, monkeypatch, field, part, advice):
+def test_check_names_the_part_that_is_wrong_and_what_to_do(
+    emulator: MediaxEmulator,
+    cli: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+    field: str,
+    part: str,
+    advice: str,
+) -> None:
     connection = json.loads(emulator.connection_json())
     (connection if field == "password" else connection["extra"])[field] = "mistyped"
     monkeypatch.setenv("AIRFLOW_CONN_WRONG", json.dumps(connection))
@@ -228,7 +269,7 @@ def test_check_names_the_part_that_is_wrong_and_what_to_do(emulator, cli, monkey
     assert "mistyped" not in said.out
 
 
-def test_check_tells_that_smart_audio_is_not_activated(emulator, cli):
+def test_check_tells_that_smart_audio_is_not_activated(emulator: MediaxEmulator, cli: Callable[..., Any]) -> None:
     emulator.precondition("smart_audio", False)
     said = cli("check")
     assert said.code == 1
@@ -237,14 +278,16 @@ def test_check_tells_that_smart_audio_is_not_activated(emulator, cli):
     assert "activate Smart Audio" in told
 
 
-def test_check_tells_what_may_pass_from_what_is_wrong(emulator, cli):
+def test_check_tells_what_may_pass_from_what_is_wrong(emulator: MediaxEmulator, cli: Callable[..., Any]) -> None:
     emulator.fail_next("ListJobs", "503", times=50)
     said = cli("check", "-o", "json")
     assert said.code == 3
     assert said.json[0]["verdict"] == "unknown"
 
 
-def test_check_says_works_of_nothing_that_it_did_not_ask(emulator, cli, monkeypatch):
+def test_check_says_works_of_nothing_that_it_did_not_ask(
+    emulator: Any, cli: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     connection = json.loads(emulator.connection_json())
     connection["host"] = "http://127.0.0.1:9"
     connection["extra"]["content_id"] = "any text"
@@ -262,14 +305,16 @@ def test_check_says_works_of_nothing_that_it_did_not_ask(emulator, cli, monkeypa
     assert said.code == 1
 
 
-def test_check_of_an_empty_connection_finds_nothing_set_up(emulator, cli, monkeypatch):
+def test_check_of_an_empty_connection_finds_nothing_set_up(
+    emulator: MediaxEmulator, cli: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_EMPTY", '{"conn_type": "mediax"}')
     said = cli("check", "--conn-id", "empty", "-o", "json")
     assert {line["verdict"] for line in said.json} == {"not set up"}
 
 
 @pytest.fixture
-def job(emulator):
+def job(emulator: MediaxEmulator) -> Callable[..., Any]:
     """Return a function that submits a job and returns its id."""
 
     def submit(marker: str = "mx1-of-a-test") -> str:
@@ -281,7 +326,9 @@ def job(emulator):
     return submit
 
 
-def test_jobs_wait_ends_with_the_job_and_get_shows_its_manifest(cli, job):
+def test_jobs_wait_ends_with_the_job_and_get_shows_its_manifest(
+    cli: Callable[..., Any], job: Callable[..., Any]
+) -> None:
     job_id = job()
     waited = cli("jobs", "wait", job_id, "--poll-interval", "0.3", "--timeout", "30", "-o", "json")
     assert (waited.code, waited.json["state"]) == (0, "COMPLETED")
@@ -291,7 +338,9 @@ def test_jobs_wait_ends_with_the_job_and_get_shows_its_manifest(cli, job):
     assert job_id in cli("jobs", "get", job_id).out
 
 
-def test_jobs_wait_asks_nothing_more_about_a_job_that_is_final(emulator, cli, job):
+def test_jobs_wait_asks_nothing_more_about_a_job_that_is_final(
+    emulator: MediaxEmulator, cli: Callable[..., Any], job: Callable[..., Any]
+) -> None:
     job_id = job()
     assert cli("jobs", "wait", job_id, "--poll-interval", "0.3", "-o", "json").json["state"] == "COMPLETED"
     described = [request["action"] for request in emulator.ledger()["requests"]].count("GetJob")
@@ -299,7 +348,9 @@ def test_jobs_wait_asks_nothing_more_about_a_job_that_is_final(emulator, cli, jo
     assert [request["action"] for request in emulator.ledger()["requests"]].count("GetJob") == described + 1
 
 
-def test_jobs_wait_tells_how_the_job_ended(emulator, cli, job):
+def test_jobs_wait_tells_how_the_job_ended(
+    emulator: MediaxEmulator, cli: Callable[..., Any], job: Callable[..., Any]
+) -> None:
     emulator.outcome("musicTagV2", "ERROR")
     assert cli("jobs", "wait", job(), "--poll-interval", "0.3").code == 1
     emulator.outcome("musicTagV2", "NEVER")
@@ -308,7 +359,9 @@ def test_jobs_wait_tells_how_the_job_ended(emulator, cli, job):
     assert "goes on" in said.err
 
 
-def test_jobs_list_finds_what_carries_a_marker(emulator, cli, job):
+def test_jobs_list_finds_what_carries_a_marker(
+    emulator: MediaxEmulator, cli: Callable[..., Any], job: Callable[..., Any]
+) -> None:
     ids = {job("mx1-twice"), job("mx1-twice")}
     job("mx1-another")
     assert {line["job_id"] for line in cli("jobs", "list", "mx1-twice", "-o", "json").json} == ids
@@ -316,6 +369,6 @@ def test_jobs_list_finds_what_carries_a_marker(emulator, cli, job):
 
 
 @pytest.mark.parametrize("service", ["mediax", "cloud_infinite"])
-def test_a_job_that_is_not_known_ends_with_2(cli, service):
+def test_a_job_that_is_not_known_ends_with_2(cli: Callable[..., Any], service: str) -> None:
     for command in ("get", "wait"):
         assert cli("jobs", command, "no-such-job", "--service", service).code == 2

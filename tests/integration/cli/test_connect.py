@@ -7,8 +7,9 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from airflow.models.connection import Connection
@@ -19,9 +20,10 @@ from sqlalchemy import delete, inspect, text
 from airflow_provider_mediax.cli import connection_fields
 from airflow_provider_mediax.cli.connect import SECTIONS
 from airflow_provider_mediax.cli.connection_fields import FIELDS
+from airflow_provider_mediax.emulator.process import MediaxEmulator
 from airflow_provider_mediax.hooks.connection import SECRET_EXTRAS
 from tests.integration.cli.test_commands import stored
-from tests.unit.cli.said import run_command, secrets_of
+from tests.unit.cli.said import Said, run_command, secrets_of
 from tests.unit.cli.terminal import Terminal
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -30,7 +32,9 @@ TYPED = {name: name for names in SECTIONS.values() for name in names}
 
 
 @pytest.fixture
-def emulator(airflow_db, mediax_emulator, monkeypatch):
+def emulator(
+    airflow_db: None, mediax_emulator: MediaxEmulator, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[MediaxEmulator]:
     monkeypatch.setenv("_AIRFLOW_PROCESS_CONTEXT", "")  # so that what a command sets is taken back
     monkeypatch.delenv("AIRFLOW_CONN_MEDIAX_DEFAULT", raising=False)
     yield mediax_emulator
@@ -39,16 +43,18 @@ def emulator(airflow_db, mediax_emulator, monkeypatch):
 
 
 @pytest.fixture
-def connection(emulator):
+def connection(emulator: MediaxEmulator) -> dict[str, Any]:
     """The emulator's connection, as Airflow's environment variables take it."""
     return json.loads(emulator.connection_json())
 
 
 @pytest.fixture
-def connect(connection, capsys, monkeypatch):
+def connect(
+    connection: dict[str, Any], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Any]:
     """Return a function that connects without a terminal."""
 
-    def run(*arguments: str, given: object = "", **how):
+    def run(*arguments: str, given: object = "", **how: Any) -> Said:
         stdin = given if isinstance(given, str) else json.dumps(given)
         return run_command(["connect", *arguments], capsys, monkeypatch, json.dumps(connection), stdin=stdin, **how)
 
@@ -73,7 +79,9 @@ def exported(connection: dict, conn_id: str = "mediax_default") -> dict[str, obj
     return {"other": other, conn_id: empty | connection | {"extra": json.dumps(connection["extra"])}}
 
 
-def asked_fields(terminal: Terminal, answers: dict[str, str], names=TYPED) -> None:
+def asked_fields(
+    terminal: Terminal, answers: dict[str, str], names: dict[str, str] | list[str] | tuple[Any, ...] = TYPED
+) -> None:
     for name in names:
         label = FIELDS[name].label.partition(" (")[0]
         terminal.answer(label, answers.get(name, ""))
@@ -93,7 +101,7 @@ def clear_log() -> None:
         session.execute(text("DELETE FROM log"))
 
 
-def test_a_person_is_asked_and_secrets_are_not_shown(emulator, connection):
+def test_a_person_is_asked_and_secrets_are_not_shown(emulator: MediaxEmulator, connection: dict[str, Any]) -> None:
     given = {
         **flat(connection),
         "namespace": "  staging  ",
@@ -118,12 +126,12 @@ def test_a_person_is_asked_and_secrets_are_not_shown(emulator, connection):
     assert "Connection mediax_default is written" in terminal.shown
 
 
-def test_every_secret_field_is_hidden():
+def test_every_secret_field_is_hidden() -> None:
     assert {name for name, field in FIELDS.items() if field.hidden} == {"login", "password", *SECRET_EXTRAS}
     assert {*TYPED, *MORE, "port", "description"} == set(FIELDS)
 
 
-def test_fields_that_break_a_rule_are_asked_again(connect, connection):
+def test_fields_that_break_a_rule_are_asked_again(connect: Callable[..., Any], connection: dict[str, Any]) -> None:
     given = flat(connection)
     assert connect("--no-check", "--file", "-", given={"namespace": "old"}).code == 0
     with Terminal(["connect", "--no-check"]) as terminal:
@@ -140,7 +148,7 @@ def test_fields_that_break_a_rule_are_asked_again(connect, connection):
     assert "namespace" not in extra
 
 
-def test_a_connection_that_exists_is_kept_without_a_yes(connect):
+def test_a_connection_that_exists_is_kept_without_a_yes(connect: Callable[..., Any]) -> None:
     assert connect("--no-check", "--file", "-", given={"namespace": "old"}).code == 0
     with Terminal(["connect"]) as terminal:
         terminal.answer("Overwrite it? [y/N]", "")
@@ -150,7 +158,9 @@ def test_a_connection_that_exists_is_kept_without_a_yes(connect):
 
 
 @pytest.mark.parametrize(("answer", "code"), [("n", 1), ("y", 0)])
-def test_a_person_decides_whether_wrong_fields_are_written(emulator, connection, tmp_path, answer, code):
+def test_a_person_decides_whether_wrong_fields_are_written(
+    emulator: MediaxEmulator, connection: dict[str, Any], tmp_path: Path, answer: str, code: int
+) -> None:
     connection["password"] = "mistyped"
     file = tmp_path / "connection.json"
     file.write_text(json.dumps(connection))
@@ -165,7 +175,7 @@ def test_a_person_decides_whether_wrong_fields_are_written(emulator, connection,
 @pytest.mark.parametrize(
     ("label", "keys"), [("Gateway address", "\x04"), ("Platform secret id", "\x03")], ids=["Ctrl-D", "Ctrl-C"]
 )
-def test_who_stops_in_the_middle_has_written_nothing(emulator, label, keys):
+def test_who_stops_in_the_middle_has_written_nothing(emulator: MediaxEmulator, label: str, keys: str) -> None:
     with Terminal(["connect"]) as terminal:
         if label != "Gateway address":
             terminal.answer("Gateway address", "")
@@ -176,7 +186,7 @@ def test_who_stops_in_the_middle_has_written_nothing(emulator, label, keys):
     assert stored("mediax_default") is None
 
 
-def test_nobody_is_asked_where_there_is_no_terminal(connect):
+def test_nobody_is_asked_where_there_is_no_terminal(connect: Callable[..., Any]) -> None:
     said = connect()
     assert (said.code, said.out) == (2, "")
     assert "--file" in said.err
@@ -185,7 +195,13 @@ def test_nobody_is_asked_where_there_is_no_terminal(connect):
 
 @pytest.mark.parametrize("form", [dict, flat, exported], ids=["variable", "flat", "export"])
 @pytest.mark.parametrize("where", ["file", "stdin"])
-def test_every_form_of_a_connection_is_read(connect, connection, tmp_path, form, where):
+def test_every_form_of_a_connection_is_read(
+    connect: Callable[..., Any],
+    connection: dict[str, Any],
+    tmp_path: Path,
+    form: Callable[..., Any] | type[Any],
+    where: str,
+) -> None:
     file = tmp_path / "connection.json"
     file.write_text("\ufeff" + json.dumps(form(connection)))
     said = connect("--file", "-", given=form(connection)) if where == "stdin" else connect("--file", str(file))
@@ -196,7 +212,7 @@ def test_every_form_of_a_connection_is_read(connect, connection, tmp_path, form,
     assert fields_of(made) == flat(connection)
 
 
-def test_no_white_space_and_no_default_is_stored(connect):
+def test_no_white_space_and_no_default_is_stored(connect: Callable[..., Any]) -> None:
     given = {
         "host": " https://api.mediax.tencent.com ",
         "port": 0,
@@ -245,7 +261,9 @@ def test_no_white_space_and_no_default_is_stored(connect):
         ({"port": 70000, "login": "AKIDx"}, "port"),
     ],
 )
-def test_what_cannot_be_right_is_refused_by_name(connect, given, told):
+def test_what_cannot_be_right_is_refused_by_name(
+    connect: Callable[..., Any], given: dict[str, Any] | list[str] | str, told: str
+) -> None:
     said = connect("--no-check", "--file", "-", given=given)
     assert said.code == 2
     assert told in said.err
@@ -254,19 +272,21 @@ def test_what_cannot_be_right_is_refused_by_name(connect, given, told):
 
 
 @pytest.mark.parametrize("conn_id", ["two words", "", "x" * 251, "a\nb"])
-def test_an_id_that_airflow_does_not_take_is_refused_before_anything_is_read(connect, conn_id):
+def test_an_id_that_airflow_does_not_take_is_refused_before_anything_is_read(
+    connect: Callable[..., Any], conn_id: str
+) -> None:
     said = connect(conn_id, "--no-check", "--file", "nothing.json")
     assert said.code == 2
     assert "conn_id=" in said.err
 
 
-def test_a_file_that_is_not_there_is_named(connect, tmp_path):
+def test_a_file_that_is_not_there_is_named(connect: Callable[..., Any], tmp_path: Path) -> None:
     said = connect("--file", str(tmp_path / "nothing.json"))
     assert said.code == 2
     assert "nothing.json" in said.err
 
 
-def test_fields_that_do_not_work_are_not_written(connect, connection):
+def test_fields_that_do_not_work_are_not_written(connect: Callable[..., Any], connection: dict[str, Any]) -> None:
     connection["extra"]["gateway_secret_key"] = "mistyped"
     said = connect("--file", "-", given=connection)
     assert said.code == 1
@@ -277,13 +297,17 @@ def test_fields_that_do_not_work_are_not_written(connect, connection):
     assert stored("mediax_default").extra_dejson["gateway_secret_key"] == "mistyped"
 
 
-def test_what_cannot_be_tried_now_is_not_written(emulator, connect, connection):
+def test_what_cannot_be_tried_now_is_not_written(
+    emulator: MediaxEmulator, connect: Callable[..., Any], connection: dict[str, Any]
+) -> None:
     emulator.fail_next("ListJobs", "503", times=50)
     assert connect("--file", "-", given=connection).code == 3
     assert stored("mediax_default") is None
 
 
-def test_a_connection_that_exists_is_written_over_only_if_asked_to(connect, connection):
+def test_a_connection_that_exists_is_written_over_only_if_asked_to(
+    connect: Callable[..., Any], connection: dict[str, Any]
+) -> None:
     assert connect("--file", "-", given=connection).code == 0
     said = connect("--file", "-", given={"namespace": "new"})
     assert said.code == 2
@@ -293,20 +317,24 @@ def test_a_connection_that_exists_is_written_over_only_if_asked_to(connect, conn
     assert fields_of(stored("mediax_default")) == {"namespace": "new"}
 
 
-def test_a_variable_that_hides_the_connection_is_named(connect, connection, monkeypatch):
+def test_a_variable_that_hides_the_connection_is_named(
+    connect: Callable[..., Any], connection: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_MEDIAX_DEFAULT", "{}")
     said = connect("--file", "-", given=connection)
     assert said.code == 0
     assert "AIRFLOW_CONN_MEDIAX_DEFAULT" in said.err
 
 
-def test_typing_into_a_file_option_is_refused(monkeypatch):
+def test_typing_into_a_file_option_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
     with pytest.raises(Exception, match="would be shown"):
         connection_fields.read_fields("-", "x")
 
 
-def test_without_a_database_the_variable_is_explained_without_secrets(emulator, connection, tmp_path):
+def test_without_a_database_the_variable_is_explained_without_secrets(
+    emulator: MediaxEmulator, connection: dict[str, Any], tmp_path: Path
+) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "airflow_provider_mediax.cli", "connect", "music", "--file", "-"],
         input=json.dumps(connection),
@@ -327,7 +355,9 @@ ENTRIES = {"console script": ["airflow_provider_mediax.cli"], "airflow": ["airfl
 
 
 @pytest.mark.parametrize("entry", ENTRIES)
-def test_the_database_holds_the_secrets_only_encrypted_in_the_connection(emulator, connection, entry):
+def test_the_database_holds_the_secrets_only_encrypted_in_the_connection(
+    emulator: MediaxEmulator, connection: dict[str, Any], entry: str
+) -> None:
     if entry == "airflow" and version < "3.2":
         pytest.skip("Airflow has provider commands from 3.2 on")
     clear_log()
@@ -351,12 +381,14 @@ def test_the_database_holds_the_secrets_only_encrypted_in_the_connection(emulato
     assert [secret for secret in secrets if secret in password + extra] == []
 
 
-def test_keys_that_the_database_holds_in_clear_are_announced(connect):
+def test_keys_that_the_database_holds_in_clear_are_announced(connect: Callable[..., Any]) -> None:
     assert "NOT encrypted" in connect("--no-check", "--file", "-", given={"password": "x"}).err
     assert not stored("mediax_default").is_encrypted
 
 
-def test_the_documented_statement_removes_what_the_old_instructions_left(airflow_db, connect, emulator):
+def test_the_documented_statement_removes_what_the_old_instructions_left(
+    airflow_db: None, connect: Callable[..., Any], emulator: MediaxEmulator
+) -> None:
     clear_log()
     old = {"conn_type": "mediax", "login": "AKIDold", "extra": {"gateway_secret_key": "old-gateway-key"}}
     done = subprocess.run(

@@ -6,12 +6,14 @@ import json
 import pickle
 import urllib.request
 from datetime import UTC, datetime
+from pathlib import Path
 
 import fsspec
 import pytest
 from airflow.sdk import ObjectStoragePath
 
 from airflow_provider_mediax.client.retry import PATIENT
+from airflow_provider_mediax.emulator.process import MediaxEmulator
 from airflow_provider_mediax.exceptions import AuthenticationFailed, MediaxError, Unavailable
 from airflow_provider_mediax.fs.cos import CosFile, CosFileSystem
 
@@ -21,18 +23,20 @@ KEYS = ["a.wav", "in/a b+c.wav", "in/50%.wav", "in/%41.wav", "in/日本/🎵.wav
 
 
 @pytest.fixture
-def tree(fs, mediax_emulator):
+def tree(fs: CosFileSystem, mediax_emulator: MediaxEmulator) -> CosFileSystem:
     for key in ("in/a.wav", "in/deep/er/b.wav", "in/deep/c.txt", "inside.txt", "top.wav"):
         mediax_emulator.put_object(key, key.encode())
     return fs
 
 
-def actions(emulator):
+def actions(emulator: MediaxEmulator) -> list[str]:
     return [request["action"] for request in emulator.ledger()["requests"]]
 
 
 @pytest.mark.parametrize("key", KEYS)
-def test_any_key_is_written_read_copied_moved_and_removed(fs, mediax_emulator, tmp_path, key):
+def test_any_key_is_written_read_copied_moved_and_removed(
+    fs: CosFileSystem, mediax_emulator: MediaxEmulator, tmp_path: Path, key: str
+) -> None:
     path = f"cos://{BUCKET}/{key}"
     fs.pipe_file(path, b"content")
     assert mediax_emulator.object_keys() == [key]
@@ -51,7 +55,9 @@ def test_any_key_is_written_read_copied_moved_and_removed(fs, mediax_emulator, t
 
 
 @pytest.mark.parametrize("key", [*KEYS, "in/a#b.wav", "in/a?b.wav"])
-def test_an_address_from_a_manifest_opens_as_it_stands(fs, mediax_emulator, key):
+def test_an_address_from_a_manifest_opens_as_it_stands(
+    fs: CosFileSystem, mediax_emulator: MediaxEmulator, key: str
+) -> None:
     mediax_emulator.put_object(key, b"content")
     path = ObjectStoragePath(f"cos://{BUCKET}/{key}", conn_id="music")
     assert path.read_bytes() == b"content"
@@ -62,7 +68,9 @@ def test_an_address_from_a_manifest_opens_as_it_stands(fs, mediax_emulator, key)
 
 
 @pytest.mark.parametrize("start", [f"cos://music@{BUCKET}", f"cos://{BUCKET}"])
-def test_object_storage_path_does_what_it_does_for_other_stores(fs, mediax_emulator, start, tmp_path):
+def test_object_storage_path_does_what_it_does_for_other_stores(
+    fs: CosFileSystem, mediax_emulator: MediaxEmulator, start: str, tmp_path: Path
+) -> None:
     """Also without a connection id, which takes the default connection."""
     folder = ObjectStoragePath(start) / "new" / "folder"
     folder.mkdir(parents=True, exist_ok=True)
@@ -83,13 +91,13 @@ def test_object_storage_path_does_what_it_does_for_other_stores(fs, mediax_emula
     assert mediax_emulator.object_keys() == ["new/folder/c.txt"]
 
 
-def test_paths_may_be_made_before_there_is_a_connection():
+def test_paths_may_be_made_before_there_is_a_connection() -> None:
     """DAG files make them at import."""
     path = ObjectStoragePath(f"cos://nowhere@{BUCKET}/a")
     assert path.name == "a"
 
 
-def test_listings_show_files_and_folders(tree):
+def test_listings_show_files_and_folders(tree: CosFileSystem) -> None:
     listed = {entry["name"]: (entry["type"], entry["size"]) for entry in tree.ls(f"cos://{BUCKET}/in")}
     assert listed == {f"{BUCKET}/in/a.wav": ("file", 8), f"{BUCKET}/in/deep": ("directory", 0)}
     assert tree.ls(f"{BUCKET}/in/a.wav", detail=False) == [f"{BUCKET}/in/a.wav"]
@@ -102,7 +110,9 @@ def test_listings_show_files_and_folders(tree):
         tree.ls("nobody-1250000000")
 
 
-def test_everything_below_a_folder_is_found_by_one_listing(tree, mediax_emulator):
+def test_everything_below_a_folder_is_found_by_one_listing(
+    tree: CosFileSystem, mediax_emulator: MediaxEmulator
+) -> None:
     names = [f"{BUCKET}/in/a.wav", f"{BUCKET}/in/deep/c.txt", f"{BUCKET}/in/deep/er/b.wav"]
     assert tree.find(f"{BUCKET}/in") == names
     assert actions(mediax_emulator) == ["ListObjects"]
@@ -113,7 +123,9 @@ def test_everything_below_a_folder_is_found_by_one_listing(tree, mediax_emulator
     assert tree.du(f"{BUCKET}/in") == sum(len(name) - len(BUCKET) - 1 for name in names)
 
 
-def test_folders_are_copied_moved_and_removed_whole(tree, mediax_emulator, tmp_path):
+def test_folders_are_copied_moved_and_removed_whole(
+    tree: CosFileSystem, mediax_emulator: MediaxEmulator, tmp_path: Path
+) -> None:
     tree.copy(f"{BUCKET}/in", f"{BUCKET}/copy", recursive=True)
     tree.mv(f"{BUCKET}/copy", f"{BUCKET}/moved", recursive=True)
     tree.get(f"{BUCKET}/moved", str(tmp_path / "local"), recursive=True)
@@ -125,7 +137,7 @@ def test_folders_are_copied_moved_and_removed_whole(tree, mediax_emulator, tmp_p
     assert mediax_emulator.object_keys() == sorted(expected)
 
 
-def test_a_pattern_in_a_name_removes_nothing_else(fs, mediax_emulator):
+def test_a_pattern_in_a_name_removes_nothing_else(fs: CosFileSystem, mediax_emulator: MediaxEmulator) -> None:
     for key in ("a*", "ab", "ac"):
         mediax_emulator.put_object(key, b"")
     fs.rm(f"{BUCKET}/a*")
@@ -133,13 +145,13 @@ def test_a_pattern_in_a_name_removes_nothing_else(fs, mediax_emulator):
 
 
 @pytest.mark.parametrize("path", [BUCKET, f"cos://{BUCKET}/", f"cos://music@{BUCKET}"])
-def test_a_whole_bucket_is_never_removed(tree, mediax_emulator, path):
+def test_a_whole_bucket_is_never_removed(tree: CosFileSystem, mediax_emulator: MediaxEmulator, path: str) -> None:
     with pytest.raises(PermissionError):
         tree.rm(path, recursive=True)
     assert len(mediax_emulator.object_keys()) == 5
 
 
-def test_what_is_missing_is_missing_as_files_are(fs, tmp_path):
+def test_what_is_missing_is_missing_as_files_are(fs: CosFileSystem, tmp_path: Path) -> None:
     path = f"{BUCKET}/nothing"
     for act in (fs.info, fs.cat_file, fs.open, fs.rm, fs.modified, fs.checksum, lambda path: fs.cat_file(path, 0, 1)):
         with pytest.raises(FileNotFoundError):
@@ -151,7 +163,9 @@ def test_what_is_missing_is_missing_as_files_are(fs, tmp_path):
     assert not fs.exists(path)
 
 
-def test_an_error_is_never_taken_for_a_no(fs, mediax_emulator, monkeypatch):
+def test_an_error_is_never_taken_for_a_no(
+    fs: CosFileSystem, mediax_emulator: MediaxEmulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """fsspec's own exists() answers no to every error, and then something would be overwritten."""
     mediax_emulator.put_object("a", b"")
     mediax_emulator.fail_next("HeadObject", "unauthorized", times=9)
@@ -160,7 +174,7 @@ def test_an_error_is_never_taken_for_a_no(fs, mediax_emulator, monkeypatch):
             ask(f"{BUCKET}/a")
 
 
-def test_times_and_checksums_tell_of_the_content(fs, mediax_emulator):
+def test_times_and_checksums_tell_of_the_content(fs: CosFileSystem, mediax_emulator: MediaxEmulator) -> None:
     mediax_emulator.put_object("a", b"1")
     mediax_emulator.put_object("b", b"1")
     mediax_emulator.put_object("c", b"2")
@@ -170,7 +184,9 @@ def test_times_and_checksums_tell_of_the_content(fs, mediax_emulator):
     assert fs.created(f"{BUCKET}/a") == fs.modified(f"{BUCKET}/a")
 
 
-def test_a_large_object_is_written_in_parts_and_read_in_ranges(fs, mediax_emulator):
+def test_a_large_object_is_written_in_parts_and_read_in_ranges(
+    fs: CosFileSystem, mediax_emulator: MediaxEmulator
+) -> None:
     data = bytes(range(256)) * (13 * MIB // 1024)
     with fs.open(f"{BUCKET}/large", "wb", block_size=MIB) as file:
         for start in range(0, len(data), 100_000):
@@ -189,11 +205,13 @@ def test_a_large_object_is_written_in_parts_and_read_in_ranges(fs, mediax_emulat
 
 
 @pytest.mark.parametrize("size", [10, 3 * MIB])
-def test_a_with_block_that_ends_by_an_error_leaves_nothing(fs, mediax_emulator, size):
+def test_a_with_block_that_ends_by_an_error_leaves_nothing(
+    fs: CosFileSystem, mediax_emulator: MediaxEmulator, size: int
+) -> None:
     """fsspec's own file would close itself, and half of a file would look like all of it."""
     mediax_emulator.put_object("a", b"old")
 
-    def write_and_fail():
+    def write_and_fail() -> None:
         with fs.open(f"{BUCKET}/a", "wb", block_size=MIB) as file:
             file.write(b"x" * size)
             raise ZeroDivisionError
@@ -204,7 +222,7 @@ def test_a_with_block_that_ends_by_an_error_leaves_nothing(fs, mediax_emulator, 
     assert actions(mediax_emulator).count("AbortMultipartUpload") == (size > MIB)
 
 
-def test_a_write_that_fails_removes_its_parts(fs, mediax_emulator):
+def test_a_write_that_fails_removes_its_parts(fs: CosFileSystem, mediax_emulator: MediaxEmulator) -> None:
     file = fs.open(f"{BUCKET}/a", "wb", block_size=MIB)
     file.write(b"x" * MIB)
     mediax_emulator.fail_next("UploadPart", "500", times=PATIENT.attempts)
@@ -215,7 +233,9 @@ def test_a_write_that_fails_removes_its_parts(fs, mediax_emulator):
     assert mediax_emulator.object_keys() == []
 
 
-def test_an_object_that_is_replaced_while_it_is_read_is_an_error(fs, mediax_emulator):
+def test_an_object_that_is_replaced_while_it_is_read_is_an_error(
+    fs: CosFileSystem, mediax_emulator: MediaxEmulator
+) -> None:
     mediax_emulator.put_object("a", b"1" * 3 * MIB)
     with fs.open(f"{BUCKET}/a", block_size=MIB) as file:
         file.read(1)
@@ -224,7 +244,7 @@ def test_an_object_that_is_replaced_while_it_is_read_is_an_error(fs, mediax_emul
             file.read()
 
 
-def test_modes_are_those_that_objects_have(fs, mediax_emulator):
+def test_modes_are_those_that_objects_have(fs: CosFileSystem, mediax_emulator: MediaxEmulator) -> None:
     with pytest.raises(NotImplementedError):
         fs.open(f"{BUCKET}/a", "ab")
     with fs.open(f"{BUCKET}/a", "xb") as file:
@@ -239,14 +259,14 @@ def test_modes_are_those_that_objects_have(fs, mediax_emulator):
     assert fs.cat_file(f"{BUCKET}/empty") == b""
 
 
-def test_a_transaction_appears_as_a_whole_or_not_at_all(fs, mediax_emulator):
+def test_a_transaction_appears_as_a_whole_or_not_at_all(fs: CosFileSystem, mediax_emulator: MediaxEmulator) -> None:
     with fs.transaction:
         fs.open(f"{BUCKET}/a", "wb").close()
         assert mediax_emulator.object_keys() == []
     assert mediax_emulator.object_keys() == ["a"]
 
 
-def test_sign_gives_an_address_that_opens(fs, mediax_emulator):
+def test_sign_gives_an_address_that_opens(fs: CosFileSystem, mediax_emulator: MediaxEmulator) -> None:
     mediax_emulator.put_object("a", b"content")
     url = fs.sign(f"{BUCKET}/a", expiration=60)
     place = url.replace(f"https://{BUCKET}.cos.ap-guangzhou.myqcloud.com", mediax_emulator.cos_endpoint)
@@ -254,7 +274,9 @@ def test_sign_gives_an_address_that_opens(fs, mediax_emulator):
     assert urllib.request.urlopen(asked).read() == b"content"
 
 
-def test_keys_are_in_no_pickle_no_json_no_repr_and_not_among_the_options(fs, mediax_emulator):
+def test_keys_are_in_no_pickle_no_json_no_repr_and_not_among_the_options(
+    fs: CosFileSystem, mediax_emulator: MediaxEmulator
+) -> None:
     mediax_emulator.put_object("a", b"content")
     named = CosFileSystem(conn_id="music")
     assert named.cat_file(f"{BUCKET}/a") == b"content"
@@ -277,7 +299,9 @@ def test_keys_are_in_no_pickle_no_json_no_repr_and_not_among_the_options(fs, med
         assert again.cat_file(f"{BUCKET}/a") == b"content"
 
 
-def test_a_dead_call_asks_four_times_and_not_more(fs, mediax_emulator, monkeypatch):
+def test_a_dead_call_asks_four_times_and_not_more(
+    fs: CosFileSystem, mediax_emulator: MediaxEmulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """cosfs asks 44 times; the pauses are left out here. A rate limit is no fault: it is waited for, up to 300 s."""
     monkeypatch.setattr("airflow_provider_mediax.client.retry._FIRST_DELAY", 0.002)
     mediax_emulator.fail_next("GetObject", "500", times=99)
@@ -286,12 +310,12 @@ def test_a_dead_call_asks_four_times_and_not_more(fs, mediax_emulator, monkeypat
     assert actions(mediax_emulator) == ["GetObject"] * 4
 
 
-def test_a_missing_object_is_found_out_by_two_requests(fs, mediax_emulator):
+def test_a_missing_object_is_found_out_by_two_requests(fs: CosFileSystem, mediax_emulator: MediaxEmulator) -> None:
     assert not fs.exists(f"{BUCKET}/a")
     assert actions(mediax_emulator) == ["HeadObject", "ListObjects"]
 
 
-def test_fsspec_and_airflow_find_it(fs, mediax_emulator):
+def test_fsspec_and_airflow_find_it(fs: CosFileSystem, mediax_emulator: MediaxEmulator) -> None:
     """Fails where the package was installed before its entry points: install it again."""
     mediax_emulator.put_object("a", b"content")
     assert fsspec.get_filesystem_class("cos") is CosFileSystem

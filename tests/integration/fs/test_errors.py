@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
+
+from airflow_provider_mediax.emulator.process import MediaxEmulator
+from airflow_provider_mediax.fs.cos import CosFileSystem
 
 BUCKET = "music-1250000000"
 MISSING, FILE, FOLDER = f"{BUCKET}/missing", f"{BUCKET}/in/a", f"{BUCKET}/in"
@@ -18,7 +24,7 @@ EXPECTED = {
 
 
 @pytest.fixture(autouse=True)
-def one_file(mediax_emulator):
+def one_file(mediax_emulator: MediaxEmulator) -> None:
     mediax_emulator.put_object("in/a", b"content")
 
 
@@ -63,7 +69,9 @@ CASES = {
 
 
 @pytest.mark.parametrize(("code", "path", "act"), CASES.values(), ids=CASES)
-def test_an_error_is_that_of_files_with_number_and_name(fs, objects, code, path, act):
+def test_an_error_is_that_of_files_with_number_and_name(
+    fs: CosFileSystem, objects: Callable[..., Any], code: int, path: str, act: Callable[..., Any]
+) -> None:
     with pytest.raises(EXPECTED[code]) as caught:
         act(fs, path)
     assert caught.value.errno == code
@@ -71,14 +79,16 @@ def test_an_error_is_that_of_files_with_number_and_name(fs, objects, code, path,
     assert objects() == {"in/a": "content"}
 
 
-def test_a_local_file_that_is_missing_is_named(fs, tmp_path):
+def test_a_local_file_that_is_missing_is_named(fs: CosFileSystem, tmp_path: Path) -> None:
     for put in (fs.put, fs.put_file):
         with pytest.raises(FileNotFoundError) as caught:
             put(str(tmp_path / "missing"), f"{BUCKET}/b")
         assert (caught.value.errno, caught.value.filename) == (errno.ENOENT, str(tmp_path / "missing"))
 
 
-def test_a_second_rm_of_a_name_removes_nothing_more(fs, mediax_emulator, objects):
+def test_a_second_rm_of_a_name_removes_nothing_more(
+    fs: CosFileSystem, mediax_emulator: MediaxEmulator, objects: Callable[..., Any]
+) -> None:
     """Also where object and folder have the same name."""
     mediax_emulator.put_object("in", b"object")
     fs.rm(FOLDER)

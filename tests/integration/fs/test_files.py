@@ -5,24 +5,30 @@ from __future__ import annotations
 import gzip
 import threading
 import zipfile
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
 
 import fsspec
 import pytest
 from airflow.sdk import ObjectStoragePath
 
+from airflow_provider_mediax.emulator.process import MediaxEmulator
+from airflow_provider_mediax.fs.cos import CosFileSystem
+
 BUCKET = "music-1250000000"
 TEXT = "Größe\n日本 🎵\n" * 3
 
 
-def write_by_fs(fs, path, encoding, parts):
+def write_by_fs(fs: CosFileSystem, path: str, encoding: str, parts: list[str]) -> None:
     with fs.open(path, "w", encoding=encoding) as file:
         for part in parts:
             file.write(part)
             file.flush()
 
 
-def write_by_fsspec(fs, path, encoding, parts):
+def write_by_fsspec(fs: CosFileSystem, path: str, encoding: str, parts: list[str]) -> None:
     """The road of pandas, too."""
     with fsspec.open(f"cos://{path}", "w", encoding=encoding) as file:
         for part in parts:
@@ -30,13 +36,15 @@ def write_by_fsspec(fs, path, encoding, parts):
             file.flush()
 
 
-def write_by_path(fs, path, encoding, parts):
+def write_by_path(fs: CosFileSystem, path: str, encoding: str, parts: list[str]) -> None:
     ObjectStoragePath(f"cos://{path}").write_text("".join(parts), encoding=encoding)
 
 
 @pytest.mark.parametrize("write", [write_by_fs, write_by_fsspec, write_by_path])
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-be", "utf-32", "U16", "gb18030"])
-def test_text_is_written_as_a_local_file_would_be(fs, mediax_emulator, tmp_path, write, encoding):
+def test_text_is_written_as_a_local_file_would_be(
+    fs: CosFileSystem, mediax_emulator: MediaxEmulator, tmp_path: Path, write: Callable[..., Any], encoding: str
+) -> None:
     """The parts of it, too: a byte order mark stands at the beginning and nowhere else."""
     write(fs, f"{BUCKET}/text", encoding, [TEXT, TEXT])
     with (tmp_path / "text").open("w", encoding=encoding) as file:
@@ -47,13 +55,13 @@ def test_text_is_written_as_a_local_file_would_be(fs, mediax_emulator, tmp_path,
         assert file.read() == TEXT + TEXT
 
 
-def test_no_text_at_all_is_an_empty_object(fs, mediax_emulator):
+def test_no_text_at_all_is_an_empty_object(fs: CosFileSystem, mediax_emulator: MediaxEmulator) -> None:
     with fs.open(f"{BUCKET}/text", "w", encoding="utf-16"):
         pass
     assert mediax_emulator.get_object("text") == b""
 
 
-def test_a_file_that_is_written_cannot_be_sought_in(fs):
+def test_a_file_that_is_written_cannot_be_sought_in(fs: CosFileSystem) -> None:
     """A library that tries finds out and writes without it."""
     with fs.open(f"{BUCKET}/a", "wb") as file:
         for written in (b"", b"content"):
@@ -63,7 +71,7 @@ def test_a_file_that_is_written_cannot_be_sought_in(fs):
         assert not file.seekable()
 
 
-def test_archives_are_written_through_it(fs, mediax_emulator):
+def test_archives_are_written_through_it(fs: CosFileSystem, mediax_emulator: MediaxEmulator) -> None:
     with fs.open(f"{BUCKET}/a.zip", "wb") as file, zipfile.ZipFile(file, "w") as archive:
         archive.writestr("member", b"content")
     with fs.open(f"{BUCKET}/a.zip") as file, zipfile.ZipFile(file) as archive:
@@ -74,7 +82,9 @@ def test_archives_are_written_through_it(fs, mediax_emulator):
 
 
 @pytest.mark.parametrize("buffering", [-1, 0, 1, 7, 4096, None])
-def test_a_file_is_the_same_with_every_block_size(fs, mediax_emulator, buffering):
+def test_a_file_is_the_same_with_every_block_size(
+    fs: CosFileSystem, mediax_emulator: MediaxEmulator, buffering: int | None
+) -> None:
     """Airflow passes ``buffering`` on as the block size; -1 is Python's own default for it."""
     data = bytes(range(256)) * 4
     path = ObjectStoragePath(f"cos://{BUCKET}/a")
@@ -91,7 +101,9 @@ def test_a_file_is_the_same_with_every_block_size(fs, mediax_emulator, buffering
 
 
 @pytest.mark.parametrize("mode", ["ab", "a", "r+b", "rb+", "r+", "w+b", "x+b", "x+"])
-def test_modes_that_change_an_object_in_place_are_refused(fs, mediax_emulator, mode):
+def test_modes_that_change_an_object_in_place_are_refused(
+    fs: CosFileSystem, mediax_emulator: MediaxEmulator, mode: str
+) -> None:
     mediax_emulator.put_object("a", b"content")
     with pytest.raises(NotImplementedError, match="as a whole"):
         fs.open(f"{BUCKET}/a", mode)
@@ -99,13 +111,15 @@ def test_modes_that_change_an_object_in_place_are_refused(fs, mediax_emulator, m
 
 
 @pytest.mark.parametrize("mode", ["xb", "x"])
-def test_exclusive_creation_creates(fs, mediax_emulator, mode):
+def test_exclusive_creation_creates(fs: CosFileSystem, mediax_emulator: MediaxEmulator, mode: str) -> None:
     with fs.open(f"{BUCKET}/a", mode) as file:
         file.write("text" if mode == "x" else b"text")
     assert mediax_emulator.get_object("a") == b"text"
 
 
-def test_an_empty_object_is_an_empty_file_in_every_verb(fs, tmp_path, mediax_emulator):
+def test_an_empty_object_is_an_empty_file_in_every_verb(
+    fs: CosFileSystem, tmp_path: Path, mediax_emulator: MediaxEmulator
+) -> None:
     path = f"{BUCKET}/in/empty"
     (tmp_path / "empty").touch()
     fs.put(str(tmp_path / "empty"), path)
@@ -117,7 +131,7 @@ def test_an_empty_object_is_an_empty_file_in_every_verb(fs, tmp_path, mediax_emu
     assert fs.cat(f"{BUCKET}/in/*") == {path: b"", f"{BUCKET}/in/moved": b""}
 
 
-def test_every_write_is_seen_by_the_next_question(fs, tmp_path):
+def test_every_write_is_seen_by_the_next_question(fs: CosFileSystem, tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"put")
     path, other = f"{BUCKET}/in/a", f"{BUCKET}/in/b"
 
@@ -143,7 +157,7 @@ def test_every_write_is_seen_by_the_next_question(fs, tmp_path):
     assert not fs.exists(f"{BUCKET}/in")
 
 
-def test_threads_share_one_filesystem(fs, tmp_path):
+def test_threads_share_one_filesystem(fs: CosFileSystem, tmp_path: Path) -> None:
     threads, start = 8, threading.Barrier(8)
 
     def work(number: int) -> list[str]:

@@ -12,6 +12,8 @@ import pytest
 from fsspec.implementations.local import LocalFileSystem  # type: ignore[import-untyped]
 from fsspec.tests import abstract  # type: ignore[import-untyped]
 
+from airflow_provider_mediax.fs.cos import CosFileSystem
+
 BUCKET = "music-1250000000"
 
 
@@ -19,20 +21,20 @@ class CosFixtures(abstract.AbstractFixtures):
     """What the tests need to know; ``fs`` is the fixture of this folder."""
 
     @pytest.fixture
-    def fs(self, fs):
+    def fs(self, fs: CosFileSystem) -> CosFileSystem:
         return fs
 
     @pytest.fixture
-    def local_fs(self):
+    def local_fs(self) -> LocalFileSystem:
         """As in the suite, which up to 2025 had it in a form that pytest warns of."""
         return LocalFileSystem(auto_mkdir=True)
 
     @pytest.fixture
-    def fs_path(self):
+    def fs_path(self) -> str:
         return f"{BUCKET}/tests"
 
     @pytest.fixture
-    def supports_empty_directories(self):
+    def supports_empty_directories(self) -> bool:
         return False
 
 
@@ -56,6 +58,6 @@ class TestOpen(abstract.AbstractOpenTests, CosFixtures):
     """Objects that are written as files."""
 
 
-def test_every_part_of_the_suite_is_run():
+def test_every_part_of_the_suite_is_run() -> None:
     suite = {found for name, found in vars(abstract).items() if name.startswith("Abstract") and name.endswith("Tests")}
     assert suite == {base for case in CosFixtures.__subclasses__() for base in case.__bases__} - {CosFixtures}

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import errno
 import inspect
+from collections.abc import Callable
 from importlib.metadata import version
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
+from typing import Any
 
 import pytest
 from airflow.sdk import ObjectStoragePath
 
+from airflow_provider_mediax.emulator.process import MediaxEmulator
 from airflow_provider_mediax.exceptions import BadRequest
 from airflow_provider_mediax.fs.cos import CosFileSystem
 from airflow_provider_mediax.hooks.cos import CosHook
@@ -27,7 +30,7 @@ TRACKS = ("01.wav", "cd 2/[bonus].wav", "cd 2/b.wav")
 
 
 @pytest.fixture(params=NAMES)
-def folder(request, fs, mediax_emulator):
+def folder(request: pytest.FixtureRequest, fs: CosFileSystem, mediax_emulator: MediaxEmulator) -> str:
     """A folder with such a name, as a path; beside it the one that it would match."""
     for name in (request.param, NAMES[request.param]):
         for track in TRACKS:
@@ -36,7 +39,7 @@ def folder(request, fs, mediax_emulator):
 
 
 @pytest.fixture(params=NAMES)
-def track(request, fs, mediax_emulator):
+def track(request: pytest.FixtureRequest, fs: CosFileSystem, mediax_emulator: MediaxEmulator) -> str:
     """An object with such a name, as a path; beside it the one that it would match."""
     for name in (request.param, NAMES[request.param]):
         mediax_emulator.put_object(name, name.encode())
@@ -57,7 +60,7 @@ def beside(path: str) -> str:
     return NAMES[key_of(path)]
 
 
-def local_files(top) -> dict[str, str]:
+def local_files(top: Path) -> dict[str, str]:
     return {str(file.relative_to(top)): file.read_text() for file in top.rglob("*") if file.is_file()}
 
 
@@ -76,14 +79,18 @@ REMOVALS = {
 
 
 @pytest.mark.parametrize("remove", REMOVALS.values(), ids=REMOVALS)
-def test_removing_a_folder_removes_that_folder_alone(fs, folder, objects, remove):
+def test_removing_a_folder_removes_that_folder_alone(
+    fs: CosFileSystem, folder: str, objects: Callable[..., Any], remove: Callable[..., Any]
+) -> None:
     remove(fs, folder)
     assert objects() == below(beside(folder))
 
 
 @pytest.mark.parametrize("recursive", [True, False])
 @pytest.mark.parametrize("verb", ["rm", "delete", "mv", "rename", "move"])
-def test_what_has_just_been_removed_is_no_pattern(fs, mediax_emulator, objects, verb, recursive):
+def test_what_has_just_been_removed_is_no_pattern(
+    fs: CosFileSystem, mediax_emulator: MediaxEmulator, objects: Callable[..., Any], verb: str, recursive: bool
+) -> None:
     for name, other in NAMES.items():
         for track in TRACKS:
             mediax_emulator.put_object(f"{other}/{track}", b"")
@@ -95,7 +102,9 @@ def test_what_has_just_been_removed_is_no_pattern(fs, mediax_emulator, objects, 
         assert objects() == before
 
 
-def test_a_pattern_is_removed_by_what_it_names(fs, mediax_emulator, objects):
+def test_a_pattern_is_removed_by_what_it_names(
+    fs: CosFileSystem, mediax_emulator: MediaxEmulator, objects: Callable[..., Any]
+) -> None:
     for key in ("a1", "a2", "b"):
         mediax_emulator.put_object(key, b"")
     with pytest.raises(FileNotFoundError, match="glob"):
@@ -104,7 +113,7 @@ def test_a_pattern_is_removed_by_what_it_names(fs, mediax_emulator, objects):
     assert set(objects()) == {"b"}
 
 
-def test_many_objects_are_removed_by_one_request(fs, mediax_emulator):
+def test_many_objects_are_removed_by_one_request(fs: CosFileSystem, mediax_emulator: MediaxEmulator) -> None:
     keys = [f"many/{number}" for number in range(20)]
     for key in keys:
         mediax_emulator.put_object(key, b"")
@@ -115,7 +124,9 @@ def test_many_objects_are_removed_by_one_request(fs, mediax_emulator):
 
 
 @pytest.mark.parametrize("verb", ["rm", "rm_file", "unlink of a path"])
-def test_removing_an_object_removes_that_object_alone(fs, track, objects, verb):
+def test_removing_an_object_removes_that_object_alone(
+    fs: CosFileSystem, track: str, objects: Callable[..., Any], verb: str
+) -> None:
     if verb == "unlink of a path":
         path_of(track).unlink()
     else:
@@ -123,7 +134,7 @@ def test_removing_an_object_removes_that_object_alone(fs, track, objects, verb):
     assert objects() == {beside(track): beside(track)}
 
 
-def test_rmdir_of_the_filesystem_removes_no_object(fs, folder, objects):
+def test_rmdir_of_the_filesystem_removes_no_object(fs: CosFileSystem, folder: str, objects: Callable[..., Any]) -> None:
     before = objects()
     with pytest.raises(OSError, match="not empty") as caught:
         fs.rmdir(folder)
@@ -133,7 +144,9 @@ def test_rmdir_of_the_filesystem_removes_no_object(fs, folder, objects):
     fs.rmdir(f"{BUCKET}/new")
 
 
-def test_rmdir_removes_an_empty_folder_made_in_the_console(fs, mediax_emulator, objects):
+def test_rmdir_removes_an_empty_folder_made_in_the_console(
+    fs: CosFileSystem, mediax_emulator: MediaxEmulator, objects: Callable[..., Any]
+) -> None:
     for key in ("new/", "new", "other/"):
         mediax_emulator.put_object(key, b"")
     fs.rmdir(f"{BUCKET}/new")
@@ -141,14 +154,18 @@ def test_rmdir_removes_an_empty_folder_made_in_the_console(fs, mediax_emulator, 
 
 
 @pytest.mark.parametrize("verb", ["copy", "cp"])
-def test_copying_a_folder_copies_that_folder_alone(fs, folder, objects, verb):
+def test_copying_a_folder_copies_that_folder_alone(
+    fs: CosFileSystem, folder: str, objects: Callable[..., Any], verb: str
+) -> None:
     before = objects()
     getattr(fs, verb)(folder, f"{BUCKET}/copy", recursive=True)
     made = {key: content for key, content in objects().items() if key not in before}
     assert made == {f"copy/{track}": f"{key_of(folder)}/{track}" for track in TRACKS}
 
 
-def test_a_folder_goes_into_a_folder_that_is_there(fs, folder, mediax_emulator, objects):
+def test_a_folder_goes_into_a_folder_that_is_there(
+    fs: CosFileSystem, folder: str, mediax_emulator: MediaxEmulator, objects: Callable[..., Any]
+) -> None:
     mediax_emulator.put_object("there/x", b"")
     before = objects()
     fs.copy(folder, f"{BUCKET}/there", recursive=True)
@@ -159,7 +176,9 @@ def test_a_folder_goes_into_a_folder_that_is_there(fs, folder, mediax_emulator, 
     assert made == expected | {f"there/{track}": f"{key_of(folder)}/{track}" for track in TRACKS}
 
 
-def test_a_copy_to_a_name_goes_to_that_name(fs, folder, mediax_emulator, objects):
+def test_a_copy_to_a_name_goes_to_that_name(
+    fs: CosFileSystem, folder: str, mediax_emulator: MediaxEmulator, objects: Callable[..., Any]
+) -> None:
     mediax_emulator.put_object("new/a.wav", b"new")
     before = objects()
     fs.copy(f"{BUCKET}/new/a.wav", f"{folder}/")
@@ -168,7 +187,7 @@ def test_a_copy_to_a_name_goes_to_that_name(fs, folder, mediax_emulator, objects
     assert made == {f"{key_of(folder)}/a.wav": "new", f"{key_of(folder)} copy/a.wav": "new"}
 
 
-def test_copying_an_object_copies_that_object_alone(fs, track, objects):
+def test_copying_an_object_copies_that_object_alone(fs: CosFileSystem, track: str, objects: Callable[..., Any]) -> None:
     before = objects()
     fs.copy(track, f"{BUCKET}/copy")
     fs.copy(track, f"{BUCKET}/into/")
@@ -177,13 +196,17 @@ def test_copying_an_object_copies_that_object_alone(fs, track, objects):
 
 
 @pytest.mark.parametrize("verb", ["mv", "move", "rename"])
-def test_moving_a_folder_moves_that_folder_alone(fs, folder, objects, verb):
+def test_moving_a_folder_moves_that_folder_alone(
+    fs: CosFileSystem, folder: str, objects: Callable[..., Any], verb: str
+) -> None:
     getattr(fs, verb)(folder, f"{BUCKET}/moved", recursive=True)
     moved = {f"moved/{track}": f"{key_of(folder)}/{track}" for track in TRACKS}
     assert objects() == moved | below(beside(folder))
 
 
-def test_moving_to_a_name_moves_to_that_name(fs, folder, mediax_emulator, objects):
+def test_moving_to_a_name_moves_to_that_name(
+    fs: CosFileSystem, folder: str, mediax_emulator: MediaxEmulator, objects: Callable[..., Any]
+) -> None:
     mediax_emulator.put_object("new/a.wav", b"new")
     before = objects()
     fs.mv(f"{BUCKET}/new/a.wav", f"{folder}/")
@@ -191,12 +214,14 @@ def test_moving_to_a_name_moves_to_that_name(fs, folder, mediax_emulator, object
     assert objects() == before | {f"{key_of(folder)}/a.wav": "new"}
 
 
-def test_renaming_a_path_moves_that_object_alone(fs, track, objects):
+def test_renaming_a_path_moves_that_object_alone(fs: CosFileSystem, track: str, objects: Callable[..., Any]) -> None:
     path_of(track).rename(ObjectStoragePath(f"cos://{BUCKET}/moved"))
     assert objects() == {"moved": key_of(track), beside(track): beside(track)}
 
 
-def test_a_move_deletes_only_what_it_has_copied(fs, mediax_emulator, objects):
+def test_a_move_deletes_only_what_it_has_copied(
+    fs: CosFileSystem, mediax_emulator: MediaxEmulator, objects: Callable[..., Any]
+) -> None:
     for key in ("in/a", "in/deep/b"):
         mediax_emulator.put_object(key, key.encode())
     fs.mv(f"{BUCKET}/in", f"{BUCKET}/out", recursive=True, maxdepth=1)
@@ -204,13 +229,17 @@ def test_a_move_deletes_only_what_it_has_copied(fs, mediax_emulator, objects):
 
 
 @pytest.mark.parametrize("target", ["cos://music-1250000000/in/a", "music-1250000000/in/", "music-1250000000/in"])
-def test_a_move_to_where_it_is_deletes_nothing(fs, mediax_emulator, objects, target):
+def test_a_move_to_where_it_is_deletes_nothing(
+    fs: CosFileSystem, mediax_emulator: MediaxEmulator, objects: Callable[..., Any], target: str
+) -> None:
     mediax_emulator.put_object("in/a", b"content")
     fs.mv(f"{BUCKET}/in/a", target)
     assert objects() == {"in/a": "content"}
 
 
-def test_a_move_of_a_folder_into_itself_loses_nothing(fs, mediax_emulator, objects):
+def test_a_move_of_a_folder_into_itself_loses_nothing(
+    fs: CosFileSystem, mediax_emulator: MediaxEmulator, objects: Callable[..., Any]
+) -> None:
     for key in ("in/a", "in/in/a"):
         mediax_emulator.put_object(key, key.encode())
     with pytest.raises(ValueError, match="into itself"):
@@ -220,14 +249,18 @@ def test_a_move_of_a_folder_into_itself_loses_nothing(fs, mediax_emulator, objec
     assert objects() == {"in/new/a": "in/a", "in/new/in/a": "in/in/a"}
 
 
-def test_a_folder_that_is_moved_without_recursive_is_an_error(fs, folder, objects):
+def test_a_folder_that_is_moved_without_recursive_is_an_error(
+    fs: CosFileSystem, folder: str, objects: Callable[..., Any]
+) -> None:
     before = objects()
     with pytest.raises(IsADirectoryError):
         fs.mv(folder, f"{BUCKET}/moved")
     assert objects() == before
 
 
-def test_a_whole_bucket_is_never_moved(fs, mediax_emulator, objects):
+def test_a_whole_bucket_is_never_moved(
+    fs: CosFileSystem, mediax_emulator: MediaxEmulator, objects: Callable[..., Any]
+) -> None:
     mediax_emulator.put_object("a", b"a")
     with pytest.raises(PermissionError):
         fs.mv(BUCKET, f"{BUCKET}/moved", recursive=True)
@@ -235,7 +268,9 @@ def test_a_whole_bucket_is_never_moved(fs, mediax_emulator, objects):
 
 
 @pytest.mark.parametrize("verb", ["get", "download"])
-def test_downloading_a_folder_downloads_that_folder_alone(fs, folder, tmp_path, verb):
+def test_downloading_a_folder_downloads_that_folder_alone(
+    fs: CosFileSystem, folder: str, tmp_path: Path, verb: str
+) -> None:
     getattr(fs, verb)(folder, str(tmp_path / "new"), recursive=True)
     assert local_files(tmp_path / "new") == {track: f"{key_of(folder)}/{track}" for track in TRACKS}
     (tmp_path / "there").mkdir()
@@ -244,13 +279,13 @@ def test_downloading_a_folder_downloads_that_folder_alone(fs, folder, tmp_path, 
     assert local_files(tmp_path / "there") == {f"{name}/{track}": f"{key_of(folder)}/{track}" for track in TRACKS}
 
 
-def test_downloading_an_object_downloads_that_object_alone(fs, track, tmp_path):
+def test_downloading_an_object_downloads_that_object_alone(fs: CosFileSystem, track: str, tmp_path: Path) -> None:
     fs.get(track, str(tmp_path / "file"))
     fs.get(track, f"{tmp_path}/into/")
     assert local_files(tmp_path) == {"file": key_of(track), f"into/{key_of(track).partition('/')[2]}": key_of(track)}
 
 
-def test_a_download_stays_in_its_folder(fs, mediax_emulator, tmp_path):
+def test_a_download_stays_in_its_folder(fs: CosFileSystem, mediax_emulator: MediaxEmulator, tmp_path: Path) -> None:
     mediax_emulator.put_object("t/[x]/../../up", b"")
     with pytest.raises(ValueError, match="outside"):
         fs.get(f"{BUCKET}/t/[x]", str(tmp_path / "in"), recursive=True)
@@ -258,7 +293,9 @@ def test_a_download_stays_in_its_folder(fs, mediax_emulator, tmp_path):
 
 
 @pytest.mark.parametrize("verb", ["put", "upload"])
-def test_uploading_to_a_name_uploads_to_that_name(fs, folder, tmp_path, objects, verb):
+def test_uploading_to_a_name_uploads_to_that_name(
+    fs: CosFileSystem, folder: str, tmp_path: Path, objects: Callable[..., Any], verb: str
+) -> None:
     (tmp_path / "disc").mkdir()
     (tmp_path / "disc" / "a.wav").write_text("new")
     before = objects()
@@ -269,7 +306,7 @@ def test_uploading_to_a_name_uploads_to_that_name(fs, folder, tmp_path, objects,
 
 
 @pytest.fixture
-def local(tmp_path):
+def local(tmp_path: Path) -> Path:
     """Local files and folders with such names, each beside another that it would match."""
     for name in ("[x].txt", "x.txt", "a*", "ab", "why?", "why!", "d[1]/[f]", "d[1]/sub/g*", "d1/other"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
@@ -279,7 +316,9 @@ def local(tmp_path):
 
 @pytest.mark.parametrize("name", ["[x].txt", "a*", "why?", "x.txt"])
 @pytest.mark.parametrize("verb", ["put", "upload"])
-def test_uploading_a_local_name_uploads_that_file_alone(fs, local, objects, verb, name):
+def test_uploading_a_local_name_uploads_that_file_alone(
+    fs: CosFileSystem, local: Path, objects: Callable[..., Any], verb: str, name: str
+) -> None:
     getattr(fs, verb)(str(local / name), f"{BUCKET}/new")
     getattr(fs, verb)(str(local / name), f"{BUCKET}/into/")
     getattr(fs, verb)(local / name, f"{BUCKET}/path")
@@ -289,7 +328,9 @@ def test_uploading_a_local_name_uploads_that_file_alone(fs, local, objects, verb
     assert set(objects().values()) == {name}
 
 
-def test_uploading_a_local_folder_uploads_that_folder_alone(fs, local, objects):
+def test_uploading_a_local_folder_uploads_that_folder_alone(
+    fs: CosFileSystem, local: Path, objects: Callable[..., Any]
+) -> None:
     folder = str(local / "d[1]")
     fs.put(folder, f"{BUCKET}/nothing")
     fs.put(folder, f"{BUCKET}/new", recursive=True)
@@ -301,7 +342,9 @@ def test_uploading_a_local_folder_uploads_that_folder_alone(fs, local, objects):
     assert objects() == expected | {"flat/[f]": "d[1]/[f]"}
 
 
-def test_a_local_pattern_is_one_where_nothing_is_named_so(fs, local, objects):
+def test_a_local_pattern_is_one_where_nothing_is_named_so(
+    fs: CosFileSystem, local: Path, objects: Callable[..., Any]
+) -> None:
     fs.put(str(local / "*.txt"), f"{BUCKET}/up/")
     fs.put([str(local / "d?" / "*"), str(local / "no*"), str(local / "a*")], f"{BUCKET}/list/")
     assert objects() == {"up/[x].txt": "[x].txt", "up/x.txt": "x.txt", "list/other": "d1/other", "list/a*": "a*"}
@@ -309,7 +352,9 @@ def test_a_local_pattern_is_one_where_nothing_is_named_so(fs, local, objects):
         fs.put(str(local / "no*"), f"{BUCKET}/up/")
 
 
-def test_a_path_object_means_what_its_text_means(fs, local, mediax_emulator, objects):
+def test_a_path_object_means_what_its_text_means(
+    fs: CosFileSystem, local: Path, mediax_emulator: MediaxEmulator, objects: Callable[..., Any]
+) -> None:
     mediax_emulator.put_object("t/[x]", b"t/[x]")
     fs.get(PurePosixPath(f"{BUCKET}/t/[x]"), local / "got")
     assert (local / "got").read_text() == "t/[x]"
@@ -320,7 +365,9 @@ def test_a_path_object_means_what_its_text_means(fs, local, mediax_emulator, obj
 
 
 @pytest.mark.parametrize("source", ["t", "t/", "t/*", "t/**", ["t"]], ids=str)
-def test_no_key_leads_a_download_out_of_its_folder(fs, mediax_emulator, tmp_path, source):
+def test_no_key_leads_a_download_out_of_its_folder(
+    fs: CosFileSystem, mediax_emulator: MediaxEmulator, tmp_path: Path, source: list[str] | str
+) -> None:
     for key in ("t/..", "t/../../up", "t/ok"):
         mediax_emulator.put_object(key, b"")
     (tmp_path / "in").mkdir()
@@ -331,14 +378,18 @@ def test_no_key_leads_a_download_out_of_its_folder(fs, mediax_emulator, tmp_path
     assert [name for name in local_files(tmp_path) if not name.startswith("in/deep")] == []
 
 
-def test_dots_inside_of_names_are_part_of_them(fs, mediax_emulator, tmp_path):
+def test_dots_inside_of_names_are_part_of_them(
+    fs: CosFileSystem, mediax_emulator: MediaxEmulator, tmp_path: Path
+) -> None:
     for key in ("t/a..b/c", "t/...", "t/..d"):
         mediax_emulator.put_object(key, key.encode())
     fs.get(f"{BUCKET}/t", str(tmp_path / "in"), recursive=True)
     assert local_files(tmp_path / "in") == {"a..b/c": "t/a..b/c", "...": "t/...", "..d": "t/..d"}
 
 
-def test_a_move_never_lets_one_object_take_anothers_place(fs, mediax_emulator, objects):
+def test_a_move_never_lets_one_object_take_anothers_place(
+    fs: CosFileSystem, mediax_emulator: MediaxEmulator, objects: Callable[..., Any]
+) -> None:
     for key in ("one/a", "two/a"):
         mediax_emulator.put_object(key, key.encode())
     for paths, targets in [
@@ -350,7 +401,9 @@ def test_a_move_never_lets_one_object_take_anothers_place(fs, mediax_emulator, o
     assert objects() == {"one/a": "one/a", "two/a": "two/a"}
 
 
-def test_several_names_are_names_and_patterns_are_patterns(fs, mediax_emulator, objects, tmp_path):
+def test_several_names_are_names_and_patterns_are_patterns(
+    fs: CosFileSystem, mediax_emulator: MediaxEmulator, objects: Callable[..., Any], tmp_path: Path
+) -> None:
     for key in ("t/a*", "t/ab", "t/b1", "t/b2", "t/[x]/c", "t/x/d"):
         mediax_emulator.put_object(key, key.encode())
     paths = [f"{BUCKET}/t/a*", f"{BUCKET}/t/b?", f"{BUCKET}/t/[x]/c"]
@@ -364,7 +417,7 @@ def test_several_names_are_names_and_patterns_are_patterns(fs, mediax_emulator, 
     assert sorted(content.decode() for content in fs.cat(paths).values()) == sorted(four.values())
 
 
-def test_cat_of_a_folder_reads_what_is_in_it(fs, folder):
+def test_cat_of_a_folder_reads_what_is_in_it(fs: CosFileSystem, folder: str) -> None:
     tracks = {f"{folder}/{track}": f"{key_of(folder)}/{track}".encode() for track in TRACKS}
     assert fs.cat(folder, recursive=True) == tracks
     assert fs.cat(f"{folder}/*") == {f"{folder}/{TRACKS[0]}": tracks[f"{folder}/{TRACKS[0]}"]}
@@ -375,7 +428,9 @@ def test_cat_of_a_folder_reads_what_is_in_it(fs, folder):
     assert fs.cat([f"{folder}/missing", folder], on_error="omit") == {}
 
 
-def test_folders_are_copied_to_the_top_of_a_bucket_and_from_it(fs, mediax_emulator, objects):
+def test_folders_are_copied_to_the_top_of_a_bucket_and_from_it(
+    fs: CosFileSystem, mediax_emulator: MediaxEmulator, objects: Callable[..., Any]
+) -> None:
     mediax_emulator.put_object("t/a", b"t/a")
     fs.copy(f"{BUCKET}/t/", BUCKET, recursive=True)
     assert objects() == {"t/a": "t/a", "a": "t/a"}
@@ -383,7 +438,9 @@ def test_folders_are_copied_to_the_top_of_a_bucket_and_from_it(fs, mediax_emulat
     assert set(objects()) == {"t/a", "a", "all/t/a", "all/a"}
 
 
-def test_a_folder_without_a_name_is_found_and_never_listed_in_itself(fs, mediax_emulator):
+def test_a_folder_without_a_name_is_found_and_never_listed_in_itself(
+    fs: CosFileSystem, mediax_emulator: MediaxEmulator
+) -> None:
     for key in ("p//a", "p/b"):
         mediax_emulator.put_object(key, b"")
     assert fs.ls(f"{BUCKET}/p", detail=False) == [f"{BUCKET}/p/b"]
@@ -393,7 +450,7 @@ def test_a_folder_without_a_name_is_found_and_never_listed_in_itself(fs, mediax_
     assert mediax_emulator.object_keys() == []
 
 
-def test_reading_a_name_reads_that_object(fs, track):
+def test_reading_a_name_reads_that_object(fs: CosFileSystem, track: str) -> None:
     content = key_of(track).encode()
     assert fs.cat(track) == content
     assert fs.cat([track]) == {track: content}
@@ -404,7 +461,7 @@ def test_reading_a_name_reads_that_object(fs, track):
     assert path_of(track).read_bytes() == content
 
 
-def test_asking_about_a_name_asks_about_that_object(fs, track):
+def test_asking_about_a_name_asks_about_that_object(fs: CosFileSystem, track: str) -> None:
     assert fs.info(track)["name"] == track
     assert (fs.exists(track), fs.lexists(track), fs.isfile(track), fs.isdir(track)) == (True, True, True, False)
     assert fs.expand_path(track) == fs.expand_path(track, recursive=True) == [track]
@@ -412,7 +469,7 @@ def test_asking_about_a_name_asks_about_that_object(fs, track):
     assert fs.du(track) == fs.size(track) == len(key_of(track).encode())
 
 
-def test_asking_about_a_name_asks_about_that_folder(fs, folder):
+def test_asking_about_a_name_asks_about_that_folder(fs: CosFileSystem, folder: str) -> None:
     names = [f"{folder}/{track}" for track in TRACKS]
     folders = [folder, f"{folder}/cd 2"]
     assert fs.info(folder)["type"] == "directory"
@@ -426,7 +483,9 @@ def test_asking_about_a_name_asks_about_that_folder(fs, folder):
     assert [path.name for path in path_of(folder).iterdir()] == ["01.wav", "cd 2"]
 
 
-def test_asking_about_a_name_that_is_not_there_finds_nothing(fs, mediax_emulator):
+def test_asking_about_a_name_that_is_not_there_finds_nothing(
+    fs: CosFileSystem, mediax_emulator: MediaxEmulator
+) -> None:
     for name, other in NAMES.items():
         mediax_emulator.put_object(f"{other}/a", b"")
         mediax_emulator.put_object(other, b"")
@@ -440,7 +499,7 @@ def test_asking_about_a_name_that_is_not_there_finds_nothing(fs, mediax_emulator
                 ask(path)
 
 
-def test_writing_to_a_name_writes_that_object(fs, track, objects):
+def test_writing_to_a_name_writes_that_object(fs: CosFileSystem, track: str, objects: Callable[..., Any]) -> None:
     before = objects()
     fs.touch(track)
     assert objects() == before | {key_of(track): ""}
@@ -451,7 +510,7 @@ def test_writing_to_a_name_writes_that_object(fs, track, objects):
     assert objects() == before | {key_of(track): "written"}
 
 
-def test_a_pattern_below_a_name_stays_below_it(fs, folder):
+def test_a_pattern_below_a_name_stays_below_it(fs: CosFileSystem, folder: str) -> None:
     tracks = [f"{folder}/{track}" for track in TRACKS]
     assert fs.glob(f"{folder}/*.wav") == tracks[:1]
     assert fs.glob(f"cos://{folder}/**/*.wav") == tracks
@@ -462,7 +521,9 @@ def test_a_pattern_below_a_name_stays_below_it(fs, folder):
     assert found == ([] if "?" in folder and version("universal_pathlib") < "0.3" else [key_of(tracks[0])])
 
 
-def test_patterns_are_patterns_where_nothing_is_named_so(fs, mediax_emulator, objects, tmp_path):
+def test_patterns_are_patterns_where_nothing_is_named_so(
+    fs: CosFileSystem, mediax_emulator: MediaxEmulator, objects: Callable[..., Any], tmp_path: Path
+) -> None:
     for key in ("in/a1.wav", "in/a2.wav", "in/b.wav"):
         mediax_emulator.put_object(key, key.encode())
     two = {"a1.wav": "in/a1.wav", "a2.wav": "in/a2.wav"}
@@ -476,7 +537,9 @@ def test_patterns_are_patterns_where_nothing_is_named_so(fs, mediax_emulator, ob
     }
 
 
-def test_the_hook_takes_a_pattern_only_where_it_is_asked_to(fs, track, objects):
+def test_the_hook_takes_a_pattern_only_where_it_is_asked_to(
+    fs: CosFileSystem, track: str, objects: Callable[..., Any]
+) -> None:
     hook = CosHook(bucket=BUCKET)
     key = key_of(track)
     assert list(hook.iter_keys(key)) == [key]
@@ -493,7 +556,7 @@ def test_the_hook_takes_a_pattern_only_where_it_is_asked_to(fs, track, objects):
     assert objects() == {"copy": key, beside(track): beside(track)}
 
 
-def test_what_is_overridden_takes_what_fsspec_takes():
+def test_what_is_overridden_takes_what_fsspec_takes() -> None:
     """Else an option would be lost, or a positional argument would mean something else."""
     (parent,) = CosFileSystem.__bases__
     for verb in ("copy", "get", "mv", "rm", "glob", "expand_path", "find"):

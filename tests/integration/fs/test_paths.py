@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Callable
 from importlib.metadata import version
+from typing import Any
 
 import pytest
 from airflow.sdk import ObjectStoragePath
+
+from airflow_provider_mediax.emulator.process import MediaxEmulator
+from airflow_provider_mediax.fs.cos import CosFileSystem
 
 BUCKET = "music-1250000000"
 NAMES = ["a b.wav", "a+b.wav", "50%.wav", "%41.wav", "日本 🎵.wav", "[x].wav", "a*.wav", "why?", "no#1", "a&b=c;d"]
@@ -15,12 +20,14 @@ NEW_LIBRARY = version("universal_pathlib") >= "0.3"
 
 
 @pytest.fixture
-def top(fs):
+def top(fs: CosFileSystem) -> ObjectStoragePath:
     return ObjectStoragePath(f"cos://{BUCKET}")
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_joined_name_is_taken_as_it_stands_in_every_verb(top, objects, name):
+def test_a_joined_name_is_taken_as_it_stands_in_every_verb(
+    top: ObjectStoragePath, objects: Callable[..., Any], name: str
+) -> None:
     path = top / name
     path.write_text("text")
     path.touch()
@@ -38,7 +45,9 @@ def test_a_joined_name_is_taken_as_it_stands_in_every_verb(top, objects, name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_what_is_not_there_is_missing(top, mediax_emulator, objects, name):
+def test_what_is_not_there_is_missing(
+    top: ObjectStoragePath, mediax_emulator: MediaxEmulator, objects: Callable[..., Any], name: str
+) -> None:
     for other in ("x.wav", "ab.wav", "why!"):
         mediax_emulator.put_object(other, b"")
     before, path = objects(), top / name
@@ -50,7 +59,7 @@ def test_what_is_not_there_is_missing(top, mediax_emulator, objects, name):
     assert objects() == before
 
 
-def test_errors_have_number_and_name(top):
+def test_errors_have_number_and_name(top: ObjectStoragePath) -> None:
     (top / "in" / "a").write_text("text")
     for act, path, code in [
         (ObjectStoragePath.read_bytes, top / "missing", errno.ENOENT),
@@ -66,7 +75,9 @@ def test_errors_have_number_and_name(top):
 
 
 @pytest.mark.parametrize("name", ["[x]", "5* hits", "plain"])
-def test_a_folder_is_walked_and_searched_by_its_name(top, mediax_emulator, name):
+def test_a_folder_is_walked_and_searched_by_its_name(
+    top: ObjectStoragePath, mediax_emulator: MediaxEmulator, name: str
+) -> None:
     for key in (f"{name}/a.wav", f"{name}/cd/[b].wav", f"{name}/cd/c.txt", "x/other.wav", "5 best hits/other.wav"):
         mediax_emulator.put_object(key, key.encode())
     folder = top / name
@@ -82,7 +93,9 @@ def test_a_folder_is_walked_and_searched_by_its_name(top, mediax_emulator, name)
 
 @pytest.mark.skipif(not NEW_LIBRARY, reason="the path library of Airflow 3.1 gives the filesystem one text for both")
 @pytest.mark.parametrize("name", ["[x]", "why?", "5* hits"])
-def test_a_folder_that_is_gone_is_no_pattern(top, mediax_emulator, name):
+def test_a_folder_that_is_gone_is_no_pattern(
+    top: ObjectStoragePath, mediax_emulator: MediaxEmulator, name: str
+) -> None:
     for key in ("x/a/b", "why!/a/b", "5 best hits/a/b"):
         mediax_emulator.put_object(key, b"")
     for found in ((top / name).glob("*"), (top / name).rglob("*"), (top / name / "a").glob("*")):
@@ -90,7 +103,7 @@ def test_a_folder_that_is_gone_is_no_pattern(top, mediax_emulator, name):
 
 
 @pytest.mark.skipif(not NEW_LIBRARY, reason="the path library of Airflow 3.1 has no such verbs")
-def test_objects_and_folders_go_into_folders(top, objects):
+def test_objects_and_folders_go_into_folders(top: ObjectStoragePath, objects: Callable[..., Any]) -> None:
     (top / "in" / "[x]" / "a").write_text("text")
     (top / "there" / "b").write_text("b")
     (top / "in" / "[x]" / "a").copy_into(top / "there")
@@ -104,7 +117,7 @@ def test_objects_and_folders_go_into_folders(top, objects):
     ]
 
 
-def test_folders_are_moved_whole_where_that_is_asked(top, objects):
+def test_folders_are_moved_whole_where_that_is_asked(top: ObjectStoragePath, objects: Callable[..., Any]) -> None:
     (top / "in" / "[x]" / "a").write_text("text")
     for move in (ObjectStoragePath.move, ObjectStoragePath.rename):
         with pytest.raises(IsADirectoryError):
@@ -113,7 +126,9 @@ def test_folders_are_moved_whole_where_that_is_asked(top, objects):
     assert objects() == {"out/[x]/a": "text"}
 
 
-def test_a_question_mark_or_hash_is_cut_off_at_the_end_of_an_address_only(top, mediax_emulator):
+def test_a_question_mark_or_hash_is_cut_off_at_the_end_of_an_address_only(
+    top: ObjectStoragePath, mediax_emulator: MediaxEmulator
+) -> None:
     """As the documentation says, so that it is corrected when Airflow is."""
     for key in ("why?", "why#", "why?not#1"):
         mediax_emulator.put_object(key, b"whole")

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
+from airflow_provider_mediax.emulator.process import MediaxEmulator
 from tests.audio import click_track
 
 CONNECTION = "AIRFLOW_CONN_MEDIAX_DEFAULT"
 
 
 @pytest.fixture
-def edited(mediax_emulator, monkeypatch):
+def edited(mediax_emulator: MediaxEmulator, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     """Return a function that sets the emulator's connection with some fields changed."""
 
-    def edit(**changes):
+    def edit(**changes: str) -> MediaxEmulator:
         connection = json.loads(mediax_emulator.connection_json())
         connection["extra"].update(changes)
         monkeypatch.setenv(CONNECTION, json.dumps(connection))

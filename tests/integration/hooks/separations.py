@@ -5,6 +5,6 @@ from __future__ import annotations
 from airflow_provider_mediax.protocol.ci.requests import AudioConfig, VoiceSeparationRequest
 
 
-def separation(**options) -> VoiceSeparationRequest:
+def separation(**options: str) -> VoiceSeparationRequest:
     defaults = {"source": "a.wav", "mode": "IsAudio", "audio": AudioConfig(codec="wav"), "outputs": {"voice": "v.wav"}}
     return VoiceSeparationRequest(**{**defaults, **options})

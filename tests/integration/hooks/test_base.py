@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import socket
 import time
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -15,14 +17,14 @@ from tests.integration.hooks.separations import separation
 
 
 @pytest.fixture
-def hook(edited):
+def hook(edited: Callable[..., Any]) -> Iterator[CloudInfiniteHook]:
     edited().pause_queue()
     made = CloudInfiniteHook(stop=StopSignal())
     yield made
     made.close()
 
 
-def test_a_killed_hook_sends_nothing_but_what_is_carried_out_apart(hook):
+def test_a_killed_hook_sends_nothing_but_what_is_carried_out_apart(hook: CloudInfiniteHook) -> None:
     job = hook.submit(separation(), "mx1-a")
     hook._stop.set()
     with pytest.raises(Stopped):
@@ -31,7 +33,7 @@ def test_a_killed_hook_sends_nothing_but_what_is_carried_out_apart(hook):
     assert hook.run_apart(hook.service.describe([job.id]), 3.0)[job.id].state_name == "Cancel"
 
 
-def test_what_a_kill_interrupts_holds_nothing_that_the_cancel_needs(hook):
+def test_what_a_kill_interrupts_holds_nothing_that_the_cancel_needs(hook: CloudInfiniteHook) -> None:
     """A signal can come while the limiter's lock is held, or with its places given away for minutes."""
     job = hook.submit(separation(), "mx1-a")
     pacing = pacing_of(hook.service, hook.connection)
@@ -42,7 +44,7 @@ def test_what_a_kill_interrupts_holds_nothing_that_the_cancel_needs(hook):
         assert hook.run_apart(hook.service.describe([job.id]), 3.0)[job.id].state_name == "Cancel"
 
 
-def test_a_service_that_does_not_answer_holds_a_kill_up_no_longer_than_told(edited):
+def test_a_service_that_does_not_answer_holds_a_kill_up_no_longer_than_told(edited: Callable[..., Any]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         edited(cos_endpoint=f"http://127.0.0.1:{silent.getsockname()[1]}")
         hook = CloudInfiniteHook()

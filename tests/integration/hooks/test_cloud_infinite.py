@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -12,7 +14,7 @@ from airflow_provider_mediax.protocol.job import JobState
 from tests.integration.hooks.separations import separation
 
 
-def test_a_job_is_submitted_found_described_and_canceled(edited):
+def test_a_job_is_submitted_found_described_and_canceled(edited: Callable[..., Any]) -> None:
     emulator = edited()
     emulator.pause_queue()
     hook = CloudInfiniteHook()
@@ -26,7 +28,7 @@ def test_a_job_is_submitted_found_described_and_canceled(edited):
     hook.close()
 
 
-def test_a_thousand_jobs_are_described_in_a_hundred_calls(edited):
+def test_a_thousand_jobs_are_described_in_a_hundred_calls(edited: Callable[..., Any]) -> None:
     emulator = edited()
     emulator.outcome("VoiceSeparate", "NEVER", times=30)
     hook = CloudInfiniteHook()
@@ -38,14 +40,14 @@ def test_a_thousand_jobs_are_described_in_a_hundred_calls(edited):
     assert len(emulator.ledger()["requests"]) - before == 3
 
 
-def test_eleven_ids_are_refused_before_they_are_sent(edited):
+def test_eleven_ids_are_refused_before_they_are_sent(edited: Callable[..., Any]) -> None:
     emulator = edited()
     with pytest.raises(BadRequest, match="10"):
         CloudInfiniteHook().describe([f"j{number}" for number in range(11)])
     assert emulator.ledger()["requests"] == []
 
 
-def test_a_template_is_made_once_and_found_by_its_name(edited):
+def test_a_template_is_made_once_and_found_by_its_name(edited: Callable[..., Any]) -> None:
     edited()
     hook = CloudInfiniteHook()
     made = hook.ensure_template("stems", "MusicMode", codec="mp3")
@@ -55,7 +57,7 @@ def test_a_template_is_made_once_and_found_by_its_name(edited):
         hook.ensure_template("stems", "IsAudio", codec="mp3")
 
 
-def test_a_template_whose_answer_was_lost_is_found_and_not_made_twice(edited):
+def test_a_template_whose_answer_was_lost_is_found_and_not_made_twice(edited: Callable[..., Any]) -> None:
     emulator = edited()
     emulator.fail_next("CreateCiTemplate", "drop_after")
     made = CloudInfiniteHook().ensure_template("stems", "IsAudio", codec="mp3")
@@ -64,7 +66,7 @@ def test_a_template_whose_answer_was_lost_is_found_and_not_made_twice(edited):
     assert actions.count("CreateCiTemplate") == 1
 
 
-def test_the_smart_audio_queue_is_listed(edited):
+def test_the_smart_audio_queue_is_listed(edited: Callable[..., Any]) -> None:
     edited()
     assert [queue.name for queue in CloudInfiniteHook().queues()] == ["queue-smart-audio-1"]
 
@@ -73,7 +75,9 @@ def test_the_smart_audio_queue_is_listed(edited):
     ("precondition", "advice"),
     [("bucket_bound", "Bind the bucket"), ("smart_audio", "activate Smart Audio"), ("role", "CI_QCSRole")],
 )
-def test_what_the_account_lacks_is_said_with_what_to_do(edited, precondition, advice):
+def test_what_the_account_lacks_is_said_with_what_to_do(
+    edited: Callable[..., Any], precondition: str, advice: str
+) -> None:
     edited().precondition(precondition, False)
     with pytest.raises(BadRequest) as caught:
         CloudInfiniteHook().submit(separation(), "mx1-a")
@@ -81,7 +85,7 @@ def test_what_the_account_lacks_is_said_with_what_to_do(edited, precondition, ad
 
 
 @pytest.mark.parametrize("field", ["cos_secret_id", "cos_secret_key"])
-def test_a_wrong_key_is_an_authentication_error_that_does_not_repeat_it(edited, field):
+def test_a_wrong_key_is_an_authentication_error_that_does_not_repeat_it(edited: Callable[..., Any], field: str) -> None:
     edited(**{field: "mistyped"})
     with pytest.raises(AuthenticationFailed) as caught:
         CloudInfiniteHook().submit(separation(), "mx1-a")
@@ -90,14 +94,14 @@ def test_a_wrong_key_is_an_authentication_error_that_does_not_repeat_it(edited, 
 
 
 @pytest.mark.parametrize("field", ["cos_secret_id", "cos_secret_key", "cos_bucket", "cos_region"])
-def test_a_missing_field_is_named_before_anything_is_sent(edited, field):
+def test_a_missing_field_is_named_before_anything_is_sent(edited: Callable[..., Any], field: str) -> None:
     emulator = edited(**{field: ""})
     with pytest.raises(BadRequest, match=rf"^{field}="):
         CloudInfiniteHook().submit(separation(), "mx1-a")
     assert emulator.ledger()["requests"] == []
 
 
-def test_an_unknown_bucket_is_said_with_what_to_check(edited):
+def test_an_unknown_bucket_is_said_with_what_to_check(edited: Callable[..., Any]) -> None:
     edited()
     with pytest.raises(BadRequest) as caught:
         CloudInfiniteHook(bucket="other-1250000000").submit(separation(), "mx1-a")
@@ -105,12 +109,12 @@ def test_an_unknown_bucket_is_said_with_what_to_check(edited):
 
 
 @pytest.mark.parametrize("offset", [600.0, -1200.0])
-def test_a_clock_that_is_off_is_learned_from_the_refusal(edited, offset):
+def test_a_clock_that_is_off_is_learned_from_the_refusal(edited: Callable[..., Any], offset: float) -> None:
     edited().clock(offset)
     assert CloudInfiniteHook().submit(separation(), "mx1-a").id
 
 
-def test_a_lost_answer_is_reported_and_never_repeated(edited):
+def test_a_lost_answer_is_reported_and_never_repeated(edited: Callable[..., Any]) -> None:
     emulator = edited()
     emulator.fail_next("SubmitCiJob", "drop_after")
     with pytest.raises(Unavailable):
@@ -118,7 +122,7 @@ def test_a_lost_answer_is_reported_and_never_repeated(edited):
     assert len(emulator.ledger()["jobs"]) == 1
 
 
-def test_temporary_keys_come_with_their_token(edited):
+def test_temporary_keys_come_with_their_token(edited: Callable[..., Any]) -> None:
     from airflow_provider_mediax.emulator.shared import accounts
 
     edited(
@@ -132,7 +136,9 @@ def test_temporary_keys_come_with_their_token(edited):
         CloudInfiniteHook().submit(separation(), "mx1-b")
 
 
-def test_an_input_of_another_bucket_gets_an_address_that_is_masked_and_passes(edited, monkeypatch, caplog):
+def test_an_input_of_another_bucket_gets_an_address_that_is_masked_and_passes(
+    edited: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     from airflow_provider_mediax.hooks import mediax
     from airflow_provider_mediax.protocol.mediax.request import MediaxInput
 

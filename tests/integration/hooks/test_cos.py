@@ -10,17 +10,23 @@ import pickle
 import random
 import re
 import tracemalloc
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
 from unittest.mock import MagicMock
 
 import pytest
 from airflow.sdk import ObjectStoragePath
 
 from airflow_provider_mediax.client.retry import ONE_TRY
+from airflow_provider_mediax.emulator.process import MediaxEmulator
 from airflow_provider_mediax.exceptions import AuthenticationFailed, BadRequest, NotFound, ProtocolError, Unavailable
 from airflow_provider_mediax.hooks import cos, cos_files
 from airflow_provider_mediax.hooks.cos import CosHook
+from airflow_provider_mediax.hooks.cos_files import Part
+from airflow_provider_mediax.hooks.cos_objects import CosObject
 from airflow_provider_mediax.protocol.cos_answers import Target
 from airflow_provider_mediax.results import rows
 
@@ -28,7 +34,7 @@ MIB = 1024 * 1024
 
 
 @pytest.fixture
-def hook(mediax_emulator, monkeypatch):
+def hook(mediax_emulator: MediaxEmulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[CosHook]:
     monkeypatch.setenv("AIRFLOW_CONN_MEDIAX_DEFAULT", mediax_emulator.connection_json())
     hook = CosHook()
     yield hook
@@ -36,7 +42,9 @@ def hook(mediax_emulator, monkeypatch):
 
 
 @pytest.mark.parametrize("key", ["a.txt", "a b.txt", "a+b", "100%", "a#b", "dir/ü/日本/🎵.bin", "a/../b", "x" * 850])
-def test_an_object_is_written_read_and_deleted_under_any_key(hook, mediax_emulator, key):
+def test_an_object_is_written_read_and_deleted_under_any_key(
+    hook: CosHook, mediax_emulator: MediaxEmulator, key: str
+) -> None:
     assert not hook.exists(key)
     hook.write_bytes(key, b"\x00content")
     assert mediax_emulator.object_keys() == [key]
@@ -46,37 +54,43 @@ def test_an_object_is_written_read_and_deleted_under_any_key(hook, mediax_emulat
     assert not hook.exists(key)
 
 
-def test_the_slash_that_platform_paths_begin_with_is_no_part_of_the_key(hook, mediax_emulator):
+def test_the_slash_that_platform_paths_begin_with_is_no_part_of_the_key(
+    hook: CosHook, mediax_emulator: MediaxEmulator
+) -> None:
     hook.write_bytes("/out/x", b"1")
     assert mediax_emulator.object_keys() == ["out/x"]
 
 
-def test_a_large_object_arrives_whole(hook):
+def test_a_large_object_arrives_whole(hook: CosHook) -> None:
     data = bytes(range(256)) * 40_000
     hook.write_bytes("large", data)
     assert hook.read_bytes("large") == data
 
 
 @pytest.mark.parametrize("key", ["", "/", ".", "..", "/..", "ü" * 426])
-def test_a_key_that_would_address_the_bucket_or_is_too_long_is_refused(hook, mediax_emulator, key):
+def test_a_key_that_would_address_the_bucket_or_is_too_long_is_refused(
+    hook: CosHook, mediax_emulator: MediaxEmulator, key: str
+) -> None:
     with pytest.raises(BadRequest, match=r"^key="):
         hook.read_bytes(key)
     assert mediax_emulator.ledger()["requests"] == []
 
 
-def test_a_missing_object_is_named(hook):
+def test_a_missing_object_is_named(hook: CosHook) -> None:
     with pytest.raises(BadRequest, match="There is no cos://music-1250000000/nothing") as caught:
         hook.read_bytes("nothing")
     assert caught.value.code == "NoSuchKey"
 
 
-def test_passing_faults_of_objects_are_repeated(hook, mediax_emulator):
+def test_passing_faults_of_objects_are_repeated(hook: CosHook, mediax_emulator: MediaxEmulator) -> None:
     hook.write_bytes("a", b"1")
     mediax_emulator.fail_next("GetObject", "503")
     assert hook.read_bytes("a") == b"1"
 
 
-def test_a_broken_download_is_read_again_and_never_a_short_object(hook, mediax_emulator):
+def test_a_broken_download_is_read_again_and_never_a_short_object(
+    hook: CosHook, mediax_emulator: MediaxEmulator
+) -> None:
     hook.write_bytes("a", b"1" * 10_000)
     mediax_emulator.fail_next("GetObject", "truncated")
     assert hook.read_bytes("a") == b"1" * 10_000
@@ -86,7 +100,9 @@ def test_a_broken_download_is_read_again_and_never_a_short_object(hook, mediax_e
 
 
 @pytest.mark.parametrize("field", ["cos_region", "cos_secret_id", "cos_secret_key", "cos_bucket"])
-def test_a_missing_field_is_named_before_anything_is_sent(mediax_emulator, monkeypatch, field):
+def test_a_missing_field_is_named_before_anything_is_sent(
+    mediax_emulator: MediaxEmulator, monkeypatch: pytest.MonkeyPatch, field: str
+) -> None:
     connection = json.loads(mediax_emulator.connection_json())
     del connection["extra"][field]
     monkeypatch.setenv("AIRFLOW_CONN_MEDIAX_DEFAULT", json.dumps(connection))
@@ -95,7 +111,7 @@ def test_a_missing_field_is_named_before_anything_is_sent(mediax_emulator, monke
     assert mediax_emulator.ledger()["requests"] == []
 
 
-def test_the_sdk_logs_nothing(hook, caplog):
+def test_the_sdk_logs_nothing(hook: CosHook, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG):
         with pytest.raises(BadRequest):
             hook.read_bytes("nothing")
@@ -103,18 +119,18 @@ def test_the_sdk_logs_nothing(hook, caplog):
     assert [record for record in caplog.records if record.name.startswith("qcloud_cos")] == []
 
 
-def requests_of(emulator, action):
+def requests_of(emulator: MediaxEmulator, action: str) -> list[dict[str, Any]]:
     return [request for request in emulator.ledger()["requests"] if request["action"] == action]
 
 
-def unfinished(hook):
+def unfinished(hook: CosHook) -> list[Any]:
     """Return the keys of the uploads that were begun and neither completed nor aborted."""
     answer = hook._client.ask("list the uploads of", Target(hook.bucket, hook.region), "list_multipart_uploads")
     return [entry["Key"] for entry in answer.said.get("Upload") or ()]
 
 
 @pytest.fixture
-def large(tmp_path):
+def large(tmp_path: Path) -> Path:
     """A file of four parts of 1 MiB, the last one short, and every part another content."""
     file = tmp_path / "large.wav"
     file.write_bytes(random.Random(7).randbytes(3 * MIB + 4321))
@@ -122,7 +138,9 @@ def large(tmp_path):
 
 
 @pytest.mark.parametrize("key", ["a/..", "a/.", "x/y/..", "/a/."])
-def test_a_key_that_the_http_library_would_shorten_is_refused(hook, mediax_emulator, key):
+def test_a_key_that_the_http_library_would_shorten_is_refused(
+    hook: CosHook, mediax_emulator: MediaxEmulator, key: str
+) -> None:
     for act in (hook.read_bytes, hook.delete, hook.head, lambda key: hook.write_bytes(key, b"")):
         with pytest.raises(BadRequest, match=r"^key="):
             act(key)
@@ -130,7 +148,9 @@ def test_a_key_that_the_http_library_would_shorten_is_refused(hook, mediax_emula
 
 
 @pytest.mark.parametrize("key", ["a b", "a+b", "50%", "%41", "a#b?c", "日本/🎵 .wav", "dir./x", "a/./b", "x" * 850])
-def test_every_operation_works_under_any_key(hook, mediax_emulator, tmp_path, key):
+def test_every_operation_works_under_any_key(
+    hook: CosHook, mediax_emulator: MediaxEmulator, tmp_path: Path, key: str
+) -> None:
     (tmp_path / "in").write_bytes(b"content")
     hook.upload_file(tmp_path / "in", key)
     assert mediax_emulator.object_keys() == [key]
@@ -144,7 +164,7 @@ def test_every_operation_works_under_any_key(hook, mediax_emulator, tmp_path, ke
     assert mediax_emulator.object_keys() == []
 
 
-def test_head_tells_size_etag_and_time(hook):
+def test_head_tells_size_etag_and_time(hook: CosHook) -> None:
     hook.write_bytes("a", b"content", content_type="audio/wav")
     found = hook.head("a")
     assert (found.key, found.size, found.headers["content-type"]) == ("a", 7, "audio/wav")
@@ -152,7 +172,7 @@ def test_head_tells_size_etag_and_time(hook):
     assert abs((datetime.now(UTC) - found.modified).total_seconds()) < 60
 
 
-def test_a_listing_of_any_size_is_read_page_by_page(hook, mediax_emulator):
+def test_a_listing_of_any_size_is_read_page_by_page(hook: CosHook, mediax_emulator: MediaxEmulator) -> None:
     keys = sorted(f"in/{number:04}+ü %.wav" for number in range(2100))
     for key in keys:
         mediax_emulator.put_object(key, b"")
@@ -166,7 +186,9 @@ def test_a_listing_of_any_size_is_read_page_by_page(hook, mediax_emulator):
     assert mediax_emulator.object_keys() == ["other"]
 
 
-def test_a_large_file_goes_in_parts_and_comes_back_in_ranges(hook, mediax_emulator, large, tmp_path):
+def test_a_large_file_goes_in_parts_and_comes_back_in_ranges(
+    hook: CosHook, mediax_emulator: MediaxEmulator, large: Path, tmp_path: Path
+) -> None:
     hook.upload_file(large, "large", part_size=MIB)
     assert len(requests_of(mediax_emulator, "UploadPart")) == 4
     assert all("content-md5" in request["headers"] for request in requests_of(mediax_emulator, "UploadPart"))
@@ -180,7 +202,9 @@ def test_a_large_file_goes_in_parts_and_comes_back_in_ranges(hook, mediax_emulat
     assert {request["headers"]["if-match"] for request in ranges} == {etag}
 
 
-def test_two_uploads_of_one_key_never_share_their_parts(hook, mediax_emulator, large):
+def test_two_uploads_of_one_key_never_share_their_parts(
+    hook: CosHook, mediax_emulator: MediaxEmulator, large: Path
+) -> None:
     """The SDK's own upload_file joins an unfinished upload that it finds."""
     other = hook.start_upload("large")
     other.send_part(1, b"x" * MIB)
@@ -192,7 +216,9 @@ def test_two_uploads_of_one_key_never_share_their_parts(hook, mediax_emulator, l
 
 
 @pytest.mark.parametrize("action", ["UploadPart", "CompleteMultipartUpload"])
-def test_the_parts_of_a_failed_upload_are_removed_and_the_old_object_stays(hook, mediax_emulator, large, action):
+def test_the_parts_of_a_failed_upload_are_removed_and_the_old_object_stays(
+    hook: CosHook, mediax_emulator: MediaxEmulator, large: Path, action: str
+) -> None:
     hook.write_bytes("large", b"old")
     hook._client.patience = ONE_TRY
     mediax_emulator.fail_next(action, "500", times=4)
@@ -202,8 +228,10 @@ def test_the_parts_of_a_failed_upload_are_removed_and_the_old_object_stays(hook,
     assert mediax_emulator.get_object("large") == b"old"
 
 
-def test_the_parts_of_a_killed_upload_are_removed(hook, mediax_emulator, large, monkeypatch):
-    def killed(*_):
+def test_the_parts_of_a_killed_upload_are_removed(
+    hook: CosHook, mediax_emulator: MediaxEmulator, large: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_: Callable[..., Any] | list[Part]) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(cos, "in_parallel", killed)
@@ -213,17 +241,21 @@ def test_the_parts_of_a_killed_upload_are_removed(hook, mediax_emulator, large, 
     assert unfinished(hook) == []
 
 
-def test_a_lost_answer_to_the_last_call_of_an_upload_is_no_failure(hook, mediax_emulator, large):
+def test_a_lost_answer_to_the_last_call_of_an_upload_is_no_failure(
+    hook: CosHook, mediax_emulator: MediaxEmulator, large: Path
+) -> None:
     mediax_emulator.fail_next("CompleteMultipartUpload", "drop_after")
     hook.upload_file(large, "large", part_size=MIB)
     assert len(requests_of(mediax_emulator, "CompleteMultipartUpload")) == 2
     assert mediax_emulator.get_object("large") == large.read_bytes()
 
 
-def test_a_file_that_changes_while_it_is_uploaded_is_an_error(hook, large, monkeypatch):
+def test_a_file_that_changes_while_it_is_uploaded_is_an_error(
+    hook: CosHook, large: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     in_parallel = cos.in_parallel
 
-    def meanwhile(parts, work):
+    def meanwhile(parts: list[Part], work: Callable[..., Any]) -> None:
         in_parallel(parts, work)
         with large.open("ab") as file:
             file.write(b"more")
@@ -235,11 +267,13 @@ def test_a_file_that_changes_while_it_is_uploaded_is_an_error(hook, large, monke
     assert unfinished(hook) == []
 
 
-def test_an_object_that_is_replaced_while_it_is_downloaded_is_an_error(hook, large, tmp_path, monkeypatch):
+def test_an_object_that_is_replaced_while_it_is_downloaded_is_an_error(
+    hook: CosHook, large: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     hook.upload_file(large, "large", part_size=MIB)
     head = hook.head
 
-    def then_replaced(key):
+    def then_replaced(key: str) -> CosObject:
         found = head(key)
         hook.write_bytes(key, b"y" * found.size)
         return found
@@ -253,7 +287,9 @@ def test_an_object_that_is_replaced_while_it_is_downloaded_is_an_error(hook, lar
     assert sorted(file.name for file in tmp_path.iterdir()) == ["back", "large.wav"]
 
 
-def test_a_download_that_breaks_off_is_read_again_and_never_leaves_half_a_file(hook, mediax_emulator, large, tmp_path):
+def test_a_download_that_breaks_off_is_read_again_and_never_leaves_half_a_file(
+    hook: CosHook, mediax_emulator: MediaxEmulator, large: Path, tmp_path: Path
+) -> None:
     mediax_emulator.put_object("large", large.read_bytes())
     target = tmp_path / "back"
     mediax_emulator.fail_next("GetObject", "truncated", times=2)
@@ -267,7 +303,9 @@ def test_a_download_that_breaks_off_is_read_again_and_never_leaves_half_a_file(h
 
 
 @pytest.mark.parametrize("header", ["ETag", "x-cos-hash-crc64ecma"])
-def test_content_that_does_not_fit_its_checksum_is_an_error(hook, mediax_emulator, tmp_path, monkeypatch, header):
+def test_content_that_does_not_fit_its_checksum_is_an_error(
+    hook: CosHook, mediax_emulator: MediaxEmulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, header: str
+) -> None:
     mediax_emulator.put_object("a", b"content")
     head, read_range = hook.head, hook.read_range
     crc = cos_files._crc64()
@@ -283,13 +321,13 @@ def test_content_that_does_not_fit_its_checksum_is_an_error(hook, mediax_emulato
     assert not (tmp_path / "wrong").exists()
 
 
-def test_the_crc_is_the_one_that_cos_documents():
+def test_the_crc_is_the_one_that_cos_documents() -> None:
     crc = cos_files._crc64()
     crc.update(b"123456789")
     assert crc.crcValue == 0x995DC9BBDF1939FA  # check value of CRC-64/XZ, which is ECMA-182 as COS computes it
 
 
-def test_a_file_is_never_held_in_memory(hook, mediax_emulator, tmp_path):
+def test_a_file_is_never_held_in_memory(hook: CosHook, mediax_emulator: MediaxEmulator, tmp_path: Path) -> None:
     size = 96 * MIB
     with (tmp_path / "big").open("wb") as file:
         file.truncate(size)
@@ -304,7 +342,9 @@ def test_a_file_is_never_held_in_memory(hook, mediax_emulator, tmp_path):
     assert peak < 40 * MIB
 
 
-def test_nothing_is_written_to_the_home_directory(hook, large, tmp_path, monkeypatch):
+def test_nothing_is_written_to_the_home_directory(
+    hook: CosHook, large: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     home = tmp_path / "home"
     home.mkdir()
     monkeypatch.setenv("HOME", str(home))
@@ -314,7 +354,9 @@ def test_nothing_is_written_to_the_home_directory(hook, large, tmp_path, monkeyp
 
 
 @pytest.mark.parametrize(("seconds", "lines"), [(0.0, range(2, 9)), (3600.0, range(1))])
-def test_a_long_transfer_says_how_far_it_is(hook, large, tmp_path, monkeypatch, seconds, lines):
+def test_a_long_transfer_says_how_far_it_is(
+    hook: CosHook, large: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seconds: float, lines: range
+) -> None:
     monkeypatch.setattr(cos_files, "PROGRESS_SECONDS", seconds)
     log = MagicMock()
     monkeypatch.setattr(CosHook, "log", log)
@@ -326,14 +368,16 @@ def test_a_long_transfer_says_how_far_it_is(hook, large, tmp_path, monkeypatch, 
     assert len([line for line in said if re.search(r": \d.* of 3\.0 MiB \(\d+ %\), \d.*/s$", line)]) in lines
 
 
-def test_a_downloaded_file_has_the_permissions_of_any_new_file(hook, tmp_path):
+def test_a_downloaded_file_has_the_permissions_of_any_new_file(hook: CosHook, tmp_path: Path) -> None:
     hook.write_bytes("a", b"")
     hook.download_file("a", tmp_path / "a")
     (tmp_path / "b").touch()
     assert (tmp_path / "a").stat().st_mode == (tmp_path / "b").stat().st_mode
 
 
-def test_an_object_larger_than_one_copy_is_copied_in_parts(hook, mediax_emulator, large, monkeypatch):
+def test_an_object_larger_than_one_copy_is_copied_in_parts(
+    hook: CosHook, mediax_emulator: MediaxEmulator, large: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(cos, "COPY_LIMIT", MIB)
     monkeypatch.setattr(cos, "COPY_PART_SIZE", MIB)
     mediax_emulator.put_object("a b+ü", large.read_bytes())
@@ -346,13 +390,15 @@ def test_an_object_larger_than_one_copy_is_copied_in_parts(hook, mediax_emulator
     assert unfinished(hook) == []
 
 
-def test_a_source_that_is_replaced_while_its_parts_are_copied_is_an_error(hook, mediax_emulator, large, monkeypatch):
+def test_a_source_that_is_replaced_while_its_parts_are_copied_is_an_error(
+    hook: CosHook, mediax_emulator: MediaxEmulator, large: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(cos, "COPY_LIMIT", MIB)
     monkeypatch.setattr(cos, "COPY_PART_SIZE", MIB)
     mediax_emulator.put_object("a", large.read_bytes())
     in_parallel = cos.in_parallel
 
-    def meanwhile(parts, work):
+    def meanwhile(parts: list[Part], work: Callable[..., Any]) -> None:
         in_parallel(parts, work)
         mediax_emulator.put_object("a", b"other")
 
@@ -363,24 +409,26 @@ def test_a_source_that_is_replaced_while_its_parts_are_copied_is_an_error(hook, 
     assert unfinished(hook) == []
 
 
-def test_a_missing_source_of_a_copy_is_named(hook):
+def test_a_missing_source_of_a_copy_is_named(hook: CosHook) -> None:
     with pytest.raises(BadRequest, match="There is no cos://music-1250000000/nothing"):
         hook.copy("cos://music-1250000000/nothing", "b")
 
 
-def test_a_missing_bucket_is_told_from_a_missing_object(hook):
+def test_a_missing_bucket_is_told_from_a_missing_object(hook: CosHook) -> None:
     hook.check_bucket()
     with pytest.raises(BadRequest, match="There is no cos://nobody-1250000000/"):
         CosHook(bucket="nobody-1250000000").check_bucket()
 
 
-def with_fields(emulator, **fields):
+def with_fields(emulator: MediaxEmulator, **fields: dict[str, str] | str) -> str:
     connection = json.loads(emulator.connection_json())
     connection["extra"].update(fields)
     return json.dumps(connection)
 
 
-def test_the_token_of_a_temporary_key_is_sent_and_signed(mediax_emulator, monkeypatch):
+def test_the_token_of_a_temporary_key_is_sent_and_signed(
+    mediax_emulator: MediaxEmulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_MEDIAX_DEFAULT", with_fields(mediax_emulator, cos_token="temporary-token"))
     hook = CosHook()
     hook.write_bytes("a", b"1")
@@ -390,7 +438,9 @@ def test_the_token_of_a_temporary_key_is_sent_and_signed(mediax_emulator, monkey
     assert "x-cos-security-token=temporary-token" in hook.presigned_url("a")
 
 
-def test_keys_that_were_renewed_meanwhile_are_used(hook, mediax_emulator, monkeypatch, large):
+def test_keys_that_were_renewed_meanwhile_are_used(
+    hook: CosHook, mediax_emulator: MediaxEmulator, monkeypatch: pytest.MonkeyPatch, large: Path
+) -> None:
     right = mediax_emulator.connection_json()
     monkeypatch.setenv("AIRFLOW_CONN_MEDIAX_DEFAULT", with_fields(mediax_emulator, cos_secret_key="expired"))
     hook.close()
@@ -402,7 +452,9 @@ def test_keys_that_were_renewed_meanwhile_are_used(hook, mediax_emulator, monkey
 
 
 @pytest.mark.parametrize("key", ["a.wav", "a b+%#?🎵.wav"])
-def test_a_presigned_address_opens_the_object_without_keys_until_it_ends(hook, mediax_emulator, key):
+def test_a_presigned_address_opens_the_object_without_keys_until_it_ends(
+    hook: CosHook, mediax_emulator: MediaxEmulator, key: str
+) -> None:
     from airflow_provider_mediax.client.session import new_session
     from airflow_provider_mediax.client.transport import Transport
 
@@ -419,12 +471,18 @@ def test_a_presigned_address_opens_the_object_without_keys_until_it_ends(hook, m
 
 
 @pytest.mark.parametrize("wrong", [{"expires": 0}, {"expires": "60"}, {"method": "POST"}])
-def test_a_presigned_address_out_of_range_is_refused(hook, wrong):
+def test_a_presigned_address_out_of_range_is_refused(hook: CosHook, wrong: dict[str, Any]) -> None:
     with pytest.raises(BadRequest):
         hook.presigned_url("a", **wrong)
 
 
-def test_presigned_addresses_are_masked_and_never_logged(hook, mediax_emulator, monkeypatch, caplog, capfd):
+def test_presigned_addresses_are_masked_and_never_logged(
+    hook: CosHook,
+    mediax_emulator: MediaxEmulator,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_MEDIAX_DEFAULT", with_fields(mediax_emulator, cos_token="temporary/token+"))
     masked = []
     monkeypatch.setattr(cos, "mask_secret", masked.append)
@@ -441,7 +499,7 @@ def test_presigned_addresses_are_masked_and_never_logged(hook, mediax_emulator, 
     assert signature not in caplog.text + "".join(capfd.readouterr())
 
 
-def test_keys_are_in_no_repr_and_no_pickle(hook, mediax_emulator):
+def test_keys_are_in_no_repr_and_no_pickle(hook: CosHook, mediax_emulator: MediaxEmulator) -> None:
     hook.write_bytes("a", b"1")
     extra = json.loads(mediax_emulator.connection_json())["extra"]
     stored = pickle.dumps(hook)
@@ -451,18 +509,18 @@ def test_keys_are_in_no_repr_and_no_pickle(hook, mediax_emulator):
     assert pickle.loads(stored).read_bytes("a") == b"1"
 
 
-def test_many_threads_may_use_one_hook(hook, mediax_emulator):
+def test_many_threads_may_use_one_hook(hook: CosHook, mediax_emulator: MediaxEmulator) -> None:
     with ThreadPoolExecutor(16) as pool:
         list(pool.map(lambda number: hook.write_bytes(f"{number}", b"1"), range(100)))
     assert len(mediax_emulator.object_keys()) == 100
 
 
-def test_find_takes_patterns_and_sizes(hook, mediax_emulator):
+def test_find_takes_patterns_and_sizes(hook: CosHook, mediax_emulator: MediaxEmulator) -> None:
     for key in ("in/a.wav", "in/b/c.wav", "in/a[1].wav", "in/note.txt", "out/d.wav"):
         mediax_emulator.put_object(key, b"12345")
     mediax_emulator.put_object("in/empty.wav", b"")
 
-    def found(key, **options):
+    def found(key: str, **options: bool | int) -> list[str]:
         return [entry.key for entry in hook.find(key, **options)]
 
     assert found("in/*.wav", wildcard=True, min_size=1) == ["in/a.wav", "in/a[1].wav", "in/b/c.wav"]
@@ -478,19 +536,21 @@ class TestAddresses:
     BUCKET = "music-1250000000"
 
     @pytest.fixture
-    def elsewhere(self, mediax_emulator, monkeypatch):
+    def elsewhere(self, mediax_emulator: MediaxEmulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[CosHook]:
         monkeypatch.setenv("AIRFLOW_CONN_MEDIAX_DEFAULT", mediax_emulator.connection_json())
         hook = CosHook(bucket="elsewhere-1250000000")
         yield hook
         hook.close()
 
     @pytest.fixture(params=["cos://{}/in/a b.bin", "cos://mediax_default@{}/in/a b.bin", "a path"])
-    def address(self, request):
+    def address(self, request: pytest.FixtureRequest) -> ObjectStoragePath | str:
         if request.param == "a path":
             return ObjectStoragePath(f"cos://mediax_default@{self.BUCKET}/in/a b.bin")
         return request.param.format(self.BUCKET)
 
-    def test_every_verb_reaches_the_object_that_an_address_names(self, elsewhere, hook, address, tmp_path):
+    def test_every_verb_reaches_the_object_that_an_address_names(
+        self, elsewhere: CosHook, hook: CosHook, address: ObjectStoragePath | str, tmp_path: Path
+    ) -> None:
         elsewhere.write_bytes(address, b"12345")
         assert hook.read_bytes("in/a b.bin") == b"12345"
         assert elsewhere.exists(address)
@@ -514,19 +574,25 @@ class TestAddresses:
         "address",
         ["cos://theirs@music-1250000000/a", "cos://u:5e7@music-1250000000/a", "cos://music/a", "cos://music-1"],
     )
-    def test_another_connection_or_no_object_is_refused_and_nothing_is_sent(self, hook, mediax_emulator, address):
+    def test_another_connection_or_no_object_is_refused_and_nothing_is_sent(
+        self, hook: CosHook, mediax_emulator: MediaxEmulator, address: str
+    ) -> None:
         for ask in (hook.read_bytes, hook.exists, hook.delete, hook.presigned_url, hook.iter_objects):
             with pytest.raises(BadRequest, match=r"^key='cos://.*' is refused: ") as refused:
                 ask(address)
             assert "5e7" not in refused.value.what
         assert mediax_emulator.ledger()["requests"] == []
 
-    def test_objects_of_two_buckets_are_not_deleted_with_one_request(self, hook, mediax_emulator):
+    def test_objects_of_two_buckets_are_not_deleted_with_one_request(
+        self, hook: CosHook, mediax_emulator: MediaxEmulator
+    ) -> None:
         with pytest.raises(BadRequest, match=r"^key=.*all of them must lie in music-1250000000"):
             hook.delete_many(["a", "cos://elsewhere-1250000000/a"])
         assert mediax_emulator.ledger()["requests"] == []
 
-    def test_a_hook_of_no_bucket_works_in_that_of_an_address(self, mediax_emulator, monkeypatch):
+    def test_a_hook_of_no_bucket_works_in_that_of_an_address(
+        self, mediax_emulator: MediaxEmulator, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         connection = json.loads(mediax_emulator.connection_json())
         del connection["extra"]["cos_bucket"]
         monkeypatch.setenv("AIRFLOW_CONN_MEDIAX_DEFAULT", json.dumps(connection))
@@ -536,7 +602,9 @@ class TestAddresses:
         hook.close()
 
 
-def test_files_in_another_region_open_by_their_addresses(mediax_emulator, monkeypatch):
+def test_files_in_another_region_open_by_their_addresses(
+    mediax_emulator: MediaxEmulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
     bucket, region = "music-1250000000", "ap-guangzhou"
     mediax_emulator.put_object("out/a.json", b"{}")
     elsewhere = with_fields(mediax_emulator, cos_region="ap-beijing")
@@ -553,7 +621,9 @@ def test_files_in_another_region_open_by_their_addresses(mediax_emulator, monkey
     assert ObjectStoragePath(f"cos://elsewhere@{bucket}/out/a.json").read_bytes() == b"{}"
 
 
-def test_a_large_result_is_read_in_the_region_of_its_manifest(mediax_emulator, monkeypatch):
+def test_a_large_result_is_read_in_the_region_of_its_manifest(
+    mediax_emulator: MediaxEmulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
     mediax_emulator.put_object("out/job-1.result.json", b'{"musicTagV2": {}}')
     monkeypatch.setenv("AIRFLOW_CONN_MEDIAX_DEFAULT", with_fields(mediax_emulator, cos_region="ap-beijing"))
     manifest = {

@@ -35,10 +35,10 @@ Edit: TypeAlias = Callable[..., MediaxEmulator]
 
 
 @pytest.fixture
-def edited(mediax_emulator, monkeypatch):
+def edited(mediax_emulator: MediaxEmulator, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     """Return a function that sets the emulator's connection with some fields changed."""
 
-    def edit(**changes):
+    def edit(**changes: str) -> MediaxEmulator:
         connection = json.loads(mediax_emulator.connection_json())
         for name, value in changes.items():
             (connection if name in connection else connection["extra"])[name] = value
@@ -181,7 +181,7 @@ async def test_plain_http_without_a_scheme_is_said_in_the_triggerer(edited: Edit
             await client.run(service.jobs_of("marker"), ONE_TRY)
 
 
-def test_a_job_is_submitted_found_and_read(edited):
+def test_a_job_is_submitted_found_and_read(edited: Any) -> None:
     emulator = edited()
     emulator.put_object("a.wav", click_track(seconds=2))
     emulator.durations("*", 0)
@@ -194,7 +194,7 @@ def test_a_job_is_submitted_found_and_read(edited):
 
 
 @pytest.mark.parametrize("field", ["gateway_secret_key", "gateway_source"])
-def test_a_wrong_gateway_key_is_an_authentication_error(edited, field):
+def test_a_wrong_gateway_key_is_an_authentication_error(edited: Any, field: Any) -> None:
     edited(**{field: "mistyped"})
     with pytest.raises(AuthenticationFailed) as caught:
         MediaxHook().submit(tags(), "marker")
@@ -204,7 +204,7 @@ def test_a_wrong_gateway_key_is_an_authentication_error(edited, field):
 
 
 @pytest.mark.parametrize("field", ["login", "password"])
-def test_a_wrong_platform_key_is_a_refusal_that_names_the_fields(edited, field):
+def test_a_wrong_platform_key_is_a_refusal_that_names_the_fields(edited: Any, field: Any) -> None:
     edited(**{field: "mistyped"})
     with pytest.raises(BadRequest) as caught:
         MediaxHook().submit(tags(), "marker")
@@ -214,7 +214,7 @@ def test_a_wrong_platform_key_is_a_refusal_that_names_the_fields(edited, field):
 
 
 @pytest.mark.parametrize("field", ["cos_secret_id", "cos_secret_key"])
-def test_a_wrong_cos_key_is_an_authentication_error(edited, field):
+def test_a_wrong_cos_key_is_an_authentication_error(edited: Any, field: Any) -> None:
     edited(**{field: "mistyped"})
     with pytest.raises(AuthenticationFailed) as caught:
         CosHook().write_bytes("a", b"x")
@@ -222,7 +222,7 @@ def test_a_wrong_cos_key_is_an_authentication_error(edited, field):
     assert "mistyped" not in str(caught.value)
 
 
-def test_register_returns_all_keys_and_is_sent_once(edited):
+def test_register_returns_all_keys_and_is_sent_once(edited: Any) -> None:
     emulator = edited()
     emulator.fail_next("Register", "500")
     registration = Registration(
@@ -240,7 +240,7 @@ def test_register_returns_all_keys_and_is_sent_once(edited):
     assert {"tmpContentId", "tmpSecretId", "tmpSecretKey", "apiGateSecretId", "apiGateSecretKey"} <= set(info)
 
 
-def test_trained_voices_are_listed_by_kind_and_page(edited):
+def test_trained_voices_are_listed_by_kind_and_page(edited: Any) -> None:
     emulator = edited()
     emulator.put_object("a.wav", click_track(seconds=2))
     emulator.durations("*", 0)
@@ -259,12 +259,14 @@ def test_trained_voices_are_listed_by_kind_and_page(edited):
     hook.close()
 
 
-def test_a_passing_fault_of_the_list_of_voices_is_borne(edited):
+def test_a_passing_fault_of_the_list_of_voices_is_borne(edited: Any) -> None:
     edited().fail_next("ListModels", "502")
     assert MediaxHook().models() == []
 
 
-def test_files_in_another_repository_have_an_address_only_where_its_bucket_is_told(edited, caplog, capfd):
+def test_files_in_another_repository_have_an_address_only_where_its_bucket_is_told(
+    edited: Any, caplog: pytest.LogCaptureFixture, capfd: Any
+) -> None:
     edited()
     from airflow_provider_mediax.protocol.mediax.gateway import read_job
 
@@ -284,7 +286,7 @@ def test_files_in_another_repository_have_an_address_only_where_its_bucket_is_to
     assert "The bucket of ['out/v.wav'] is not known (set cos_bucket)" in caplog.text + capfd.readouterr().out
 
 
-def test_a_result_too_large_for_xcom_is_kept_beside_the_files_and_its_rows_are_read_from_there(edited):
+def test_a_result_too_large_for_xcom_is_kept_beside_the_files_and_its_rows_are_read_from_there(edited: Any) -> None:
     edited()
     hook = MediaxHook()
     lines = {f"f{number}FileName": "x" * 1000 for number in range(60)}

@@ -7,10 +7,13 @@ import logging
 import socket
 import threading
 import time
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from airflow_provider_mediax.client.stop import StopSignal
+from airflow_provider_mediax.emulator.process import MediaxEmulator
 from airflow_provider_mediax.exceptions import ResultMissing, Stopped
 from airflow_provider_mediax.hooks import outputs
 from airflow_provider_mediax.hooks.cloud_infinite import CloudInfiniteHook
@@ -28,10 +31,10 @@ CONNECTION = "AIRFLOW_CONN_MEDIAX_DEFAULT"
 
 
 @pytest.fixture
-def edited(mediax_emulator, monkeypatch):
+def edited(mediax_emulator: MediaxEmulator, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     """Return a function that sets the emulator's connection with some fields changed, None taking one out."""
 
-    def edit(**changes):
+    def edit(**changes: str | None) -> MediaxEmulator:
         connection = json.loads(mediax_emulator.connection_json())
         extra = {**connection["extra"], **changes}
         connection["extra"] = {name: value for name, value in extra.items() if value is not None}
@@ -43,18 +46,18 @@ def edited(mediax_emulator, monkeypatch):
 
 
 @pytest.fixture
-def log(caplog):
+def log(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
     caplog.set_level(logging.INFO, logger="task")
     return caplog
 
 
 @pytest.fixture(autouse=True)
-def quick_looks(monkeypatch):
+def quick_looks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Look three times in short order: the true moments are shown with a clock of its own beside the decisions."""
     monkeypatch.setattr(decisions, "LOOKS", (0.0, 0.1, 0.2))
 
 
-def said(log, level: str) -> list[str]:
+def said(log: pytest.LogCaptureFixture, level: str) -> list[str]:
     """Return what the check said at a level."""
     return [record.getMessage() for record in log.records if record.levelname == level and record.name == "task"]
 
@@ -69,7 +72,7 @@ def separation(*stems: str, bucket: str = BUCKET, region: str = REGION) -> Job:
     return read_job({"JobId": "j1", "State": "Success", "Operation": operation}, "The job")
 
 
-def beats(edited_emulator) -> Job:
+def beats(edited_emulator: MediaxEmulator) -> Job:
     content_id = json.loads(edited_emulator.connection_json())["extra"]["content_id"]
     output = {
         "contentId": content_id,
@@ -80,11 +83,11 @@ def beats(edited_emulator) -> Job:
     return Job(id="m1", state=JobState.SUCCEEDED, state_name="COMPLETED", raw={"outputs": [output]})
 
 
-def requests(emulator) -> list[tuple[str, str]]:
+def requests(emulator: MediaxEmulator) -> list[tuple[str, str]]:
     return [(request["action"], request["path"]) for request in emulator.ledger()["requests"]]
 
 
-def check(job: Job, hook=None) -> None:
+def check(job: Job, hook: CloudInfiniteHook | MediaxHook | None = None) -> None:
     hook = hook or CloudInfiniteHook()
     hook._log = logging.getLogger("task")  # Airflow's own goes past what tests can read
     try:
@@ -93,7 +96,9 @@ def check(job: Job, hook=None) -> None:
         hook.close()
 
 
-def test_files_that_are_there_are_looked_at_once_each(edited, log):
+def test_files_that_are_there_are_looked_at_once_each(
+    edited: Callable[..., Any], log: pytest.LogCaptureFixture
+) -> None:
     emulator = edited()
     for key in ("v", "b"):
         emulator.put_object(key, b"1")
@@ -103,7 +108,9 @@ def test_files_that_are_there_are_looked_at_once_each(edited, log):
     assert said(log, "WARNING") == []
 
 
-def test_each_missing_and_each_empty_stem_is_named_with_the_job(edited, log):
+def test_each_missing_and_each_empty_stem_is_named_with_the_job(
+    edited: Callable[..., Any], log: pytest.LogCaptureFixture
+) -> None:
     edited().put_object("b", b"")
     with pytest.raises(ResultMissing) as caught:
         check(separation("v", "b"))
@@ -114,7 +121,9 @@ def test_each_missing_and_each_empty_stem_is_named_with_the_job(edited, log):
     assert said(log, "WARNING") == []
 
 
-def test_a_stem_that_comes_after_the_first_look_is_there(edited, log, monkeypatch):
+def test_a_stem_that_comes_after_the_first_look_is_there(
+    edited: Callable[..., Any], log: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(decisions, "LOOKS", (0.0, 1.5, 5.0))
     emulator = edited()
     emulator.put_object("b", b"1")
@@ -126,14 +135,14 @@ def test_a_stem_that_comes_after_the_first_look_is_there(edited, log, monkeypatc
     assert said(log, "WARNING") == []
 
 
-def _asked_for(emulator, path: str) -> None:
+def _asked_for(emulator: MediaxEmulator, path: str) -> None:
     give_up = time.monotonic() + 20
     while ("HeadObject", path) not in requests(emulator):
         assert time.monotonic() < give_up
         threading.Event().wait(0.02)
 
 
-def test_an_output_in_another_bucket_and_region_is_looked_for_there(edited):
+def test_an_output_in_another_bucket_and_region_is_looked_for_there(edited: Callable[..., Any]) -> None:
     emulator = edited()
     with pytest.raises(ResultMissing):
         check(separation("v"))
@@ -146,7 +155,9 @@ def test_an_output_in_another_bucket_and_region_is_looked_for_there(edited):
 
 
 @pytest.mark.parametrize("place", [{"bucket": "gone-1250000000"}, {"region": "ap-beijing"}])
-def test_a_bucket_that_is_not_there_is_one_warning(edited, log, place):
+def test_a_bucket_that_is_not_there_is_one_warning(
+    edited: Callable[..., Any], log: pytest.LogCaptureFixture, place: dict[str, str]
+) -> None:
     edited()
     check(separation("v", "b", **place))
     (warning,) = said(log, "WARNING")
@@ -156,7 +167,9 @@ def test_a_bucket_that_is_not_there_is_one_warning(edited, log, place):
 
 @pytest.mark.parametrize("action", ["HeadObject", "HeadBucket"])
 @pytest.mark.parametrize("kind", ["unauthorized", "drop_before", "500", "slow_down", "error_response"])
-def test_whatever_keeps_cos_from_answering_is_one_warning(edited, log, action, kind):
+def test_whatever_keeps_cos_from_answering_is_one_warning(
+    edited: Callable[..., Any], log: pytest.LogCaptureFixture, action: str, kind: str
+) -> None:
     emulator = edited()
     emulator.fail_next(action, kind, times=100)
     check(separation("v", "b"))
@@ -164,7 +177,9 @@ def test_whatever_keeps_cos_from_answering_is_one_warning(edited, log, action, k
     assert "could not be looked at" in warning
 
 
-def test_keys_that_are_refused_are_one_warning_that_says_what_to_check(edited, log):
+def test_keys_that_are_refused_are_one_warning_that_says_what_to_check(
+    edited: Callable[..., Any], log: pytest.LogCaptureFixture
+) -> None:
     edited(cos_secret_key="another")
     check(separation("v", "b"))
     (warning,) = said(log, "WARNING")
@@ -173,7 +188,9 @@ def test_keys_that_are_refused_are_one_warning_that_says_what_to_check(edited, l
     assert "another" not in warning
 
 
-def test_a_fault_that_passes_hides_neither_a_file_nor_its_absence(edited, log):
+def test_a_fault_that_passes_hides_neither_a_file_nor_its_absence(
+    edited: Callable[..., Any], log: pytest.LogCaptureFixture
+) -> None:
     emulator = edited()
     emulator.put_object("v", b"1")
     emulator.fail_next("HeadObject", "503", times=2)
@@ -183,7 +200,7 @@ def test_a_fault_that_passes_hides_neither_a_file_nor_its_absence(edited, log):
     assert said(log, "WARNING") == []
 
 
-def test_a_redirect_to_another_region_is_one_warning(edited, log):
+def test_a_redirect_to_another_region_is_one_warning(edited: Callable[..., Any], log: pytest.LogCaptureFixture) -> None:
     moved = http(b"", 301, Location="https://elsewhere.example/", x_cos_bucket_region="ap-beijing")
     with StubServer([Answer(moved)]) as stub:
         edited(cos_endpoint=stub.url)
@@ -193,7 +210,9 @@ def test_a_redirect_to_another_region_is_one_warning(edited, log):
 
 
 @pytest.mark.parametrize("script", [[http(b"")], [http(b"", 404), http(b"")]])
-def test_a_proxy_that_answers_in_the_place_of_cos_is_one_warning(edited, log, script):
+def test_a_proxy_that_answers_in_the_place_of_cos_is_one_warning(
+    edited: Callable[..., Any], log: pytest.LogCaptureFixture, script: list[bytes]
+) -> None:
     with StubServer([Answer(data) for data in script]) as stub:
         edited(cos_endpoint=stub.url)
         check(separation("v"))
@@ -201,7 +220,9 @@ def test_a_proxy_that_answers_in_the_place_of_cos_is_one_warning(edited, log, sc
     assert "a proxy may" in warning
 
 
-def test_a_silent_store_holds_a_finished_task_up_for_ten_seconds_at_most(edited, log, monkeypatch):
+def test_a_silent_store_holds_a_finished_task_up_for_ten_seconds_at_most(
+    edited: Callable[..., Any], log: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(outputs, "CALL_SECONDS", 0.2)
     monkeypatch.setattr(outputs, "LAST_QUESTION", 0.6)
     monkeypatch.setattr(decisions, "LOOKS", (0.0, 0.15, 0.5))
@@ -216,7 +237,7 @@ def test_a_silent_store_holds_a_finished_task_up_for_ten_seconds_at_most(edited,
     assert taken < 10  # 100 files of 0.2 s by eights would take 2.5 s a look, even if nobody disturbs this machine
 
 
-def test_nothing_is_begun_after_six_seconds(edited):
+def test_nothing_is_begun_after_six_seconds(edited: Callable[..., Any]) -> None:
     edited()
     now = iter([0.0, 5.9, 6.1, 6.2])
     connection = MediaxConnection.look_up("mediax_default")
@@ -227,7 +248,9 @@ def test_nothing_is_begun_after_six_seconds(edited):
     store.close()
 
 
-def test_of_very_many_files_a_hundred_are_looked_at_and_the_log_says_so(edited, log):
+def test_of_very_many_files_a_hundred_are_looked_at_and_the_log_says_so(
+    edited: Callable[..., Any], log: pytest.LogCaptureFixture
+) -> None:
     emulator = edited()
     keys = [f"stems/{number:03}" for number in range(120)]
     for key in keys[:100]:
@@ -247,7 +270,7 @@ def test_of_very_many_files_a_hundred_are_looked_at_and_the_log_says_so(edited, 
     assert said(log, "INFO")[0] == "Job j1 promises 120 files; the first 100 of them are looked for"
 
 
-def test_a_kill_ends_the_look_at_once(edited, monkeypatch):
+def test_a_kill_ends_the_look_at_once(edited: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(decisions, "LOOKS", (0.0, 60.0, 120.0))
     emulator = edited()
     stop = StopSignal()
@@ -270,7 +293,9 @@ def test_a_kill_ends_the_look_at_once(edited, monkeypatch):
         (("cos_region",), "cos_region"),
     ],
 )
-def test_without_keys_or_region_one_line_says_what_to_set(edited, log, lacking, named):
+def test_without_keys_or_region_one_line_says_what_to_set(
+    edited: Callable[..., Any], log: pytest.LogCaptureFixture, lacking: tuple[Any, ...], named: str
+) -> None:
     emulator = edited(**dict.fromkeys(lacking))
     check(beats(emulator), MediaxHook())
     assert said(log, "INFO") == [
@@ -279,7 +304,9 @@ def test_without_keys_or_region_one_line_says_what_to_set(edited, log, lacking, 
     assert requests(emulator) == []
 
 
-def test_a_missing_file_of_the_platform_is_one_warning_that_names_it(edited, log):
+def test_a_missing_file_of_the_platform_is_one_warning_that_names_it(
+    edited: Callable[..., Any], log: pytest.LogCaptureFixture
+) -> None:
     emulator = edited()
     emulator.put_object("out/a.wav", b"1")
     check(beats(emulator), MediaxHook())
@@ -287,7 +314,9 @@ def test_a_missing_file_of_the_platform_is_one_warning_that_names_it(edited, log
     assert warning.endswith(f"the task goes on. cos://{BUCKET}/out/a.json is missing")
 
 
-def test_an_empty_file_of_the_platform_fails_beside_a_missing_one(edited, log):
+def test_an_empty_file_of_the_platform_fails_beside_a_missing_one(
+    edited: Callable[..., Any], log: pytest.LogCaptureFixture
+) -> None:
     emulator = edited()
     emulator.put_object("out/a.wav", b"")
     with pytest.raises(ResultMissing, match=rf"lacks 1 of its 2 files: cos://{BUCKET}/out/a.wav is empty \(job m1\)"):
@@ -296,7 +325,9 @@ def test_an_empty_file_of_the_platform_fails_beside_a_missing_one(edited, log):
     assert warning.endswith(f"cos://{BUCKET}/out/a.json is missing")
 
 
-def test_a_job_without_files_asks_nothing_and_says_nothing(edited, log):
+def test_a_job_without_files_asks_nothing_and_says_nothing(
+    edited: Callable[..., Any], log: pytest.LogCaptureFixture
+) -> None:
     emulator = edited()
     check(Job(id="m1", state=JobState.SUCCEEDED, state_name="COMPLETED", raw={}), MediaxHook())
     assert requests(emulator) == []
@@ -304,7 +335,9 @@ def test_a_job_without_files_asks_nothing_and_says_nothing(edited, log):
 
 
 @pytest.mark.parametrize("key", ["..", "x" * 900, "\ud800"], ids=["dots", "long", "surrogate"])
-def test_a_name_that_cannot_be_asked_for_is_one_warning(edited, log, key):
+def test_a_name_that_cannot_be_asked_for_is_one_warning(
+    edited: Callable[..., Any], log: pytest.LogCaptureFixture, key: str
+) -> None:
     edited()
     check(separation(key))
     (warning,) = said(log, "WARNING")

@@ -8,6 +8,7 @@ import threading
 import time
 from datetime import UTC, datetime
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import (
@@ -16,8 +17,10 @@ from airflow.providers.common.compat.sdk import (
     TaskDeferred,
 )
 
+from airflow_provider_mediax.emulator.process import MediaxEmulator
 from airflow_provider_mediax.exceptions import AuthenticationFailed, BadRequest, ProtocolError, Unavailable
 from airflow_provider_mediax.hooks.connection import MediaxConnection
+from airflow_provider_mediax.hooks.cos_search import Search
 from airflow_provider_mediax.jobs import waiting
 from airflow_provider_mediax.sensors.cos import CosKeySensor
 from airflow_provider_mediax.triggers import cos
@@ -27,7 +30,7 @@ BUCKET = "music-1250000000"
 
 
 @pytest.fixture
-def emulator(mediax_emulator, monkeypatch):
+def emulator(mediax_emulator: MediaxEmulator, monkeypatch: pytest.MonkeyPatch) -> MediaxEmulator:
     monkeypatch.setenv("AIRFLOW_CONN_MEDIAX_DEFAULT", mediax_emulator.connection_json())
     mediax_emulator.put_object("in/a b+c%#🎵.wav", b"12345")
     mediax_emulator.put_object("in/deep/b.wav", b"12345")
@@ -36,10 +39,10 @@ def emulator(mediax_emulator, monkeypatch):
 
 
 @pytest.fixture
-def in_a_thread(monkeypatch):
+def in_a_thread(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """Let a trigger look its connection up without a supervisor."""
 
-    async def look_up(conn_id):
+    async def look_up(conn_id: str) -> MediaxConnection:
         looked_up.append(conn_id)
         return await asyncio.to_thread(MediaxConnection.look_up, conn_id)
 
@@ -48,28 +51,28 @@ def in_a_thread(monkeypatch):
     return looked_up
 
 
-def sensor(key, **options):
+def sensor(key: list[str] | str, **options: bool | int | str) -> CosKeySensor:
     return CosKeySensor(task_id="wait", key=key, **options)
 
 
-def context(seconds_ago=0.0):
+def context(seconds_ago: float = 0.0) -> dict[str, SimpleNamespace]:
     return {"ti": SimpleNamespace(start_date=datetime.fromtimestamp(time.time() - seconds_ago, UTC))}
 
 
-def trigger(*keys, seconds=3600.0, **options):
+def trigger(*keys: str, seconds: float = 3600.0, **options: bool | int) -> CosKeyTrigger:
     addresses = [f"cos://{BUCKET}/{key}" for key in keys]
     options = {"conn_id": "mediax_default", "poll_interval": 0.1, **options}
     return CosKeyTrigger(addresses=addresses, deadline=time.time() + seconds, **options)
 
 
-async def event_of(waiting):
+async def event_of(waiting: CosKeyTrigger) -> dict[str, Any] | None:
     events = [event.payload async for event in waiting.run()]
     assert len(events) == 1
     json.dumps(events)
     return events[0]
 
 
-def actions(emulator):
+def actions(emulator: MediaxEmulator) -> list[Any]:
     return [request["action"] for request in emulator.ledger()["requests"]]
 
 
@@ -92,7 +95,9 @@ ADDRESSES = [f"cos://{BUCKET}/in/a b+c%#🎵.wav", f"cos://{BUCKET}/in/deep/b.wa
         ("in/empty.wav", {"min_size": "1"}, None),
     ],
 )
-def test_a_poke_finds_one_key_many_or_a_pattern(emulator, key, options, found):
+def test_a_poke_finds_one_key_many_or_a_pattern(
+    emulator: MediaxEmulator, key: list[str] | str, options: dict[str, Any], found: list[str] | None
+) -> None:
     answer = sensor(key, **options).poke(context())
     assert (answer.is_done, answer.xcom_value) == (found is not None, found)
 
@@ -108,13 +113,13 @@ def test_a_poke_finds_one_key_many_or_a_pattern(emulator, key, options, found):
         ({"key": "a", "min_size": "many"}, "min_size"),
     ],
 )
-def test_bad_input_is_refused_and_named(emulator, options, field):
+def test_bad_input_is_refused_and_named(emulator: MediaxEmulator, options: dict[str, Any], field: str) -> None:
     with pytest.raises(BadRequest, match=f"^{field}="):
         CosKeySensor(task_id="wait", **options).poke(context())
 
 
 @pytest.mark.parametrize("deferrable", [True, False])
-def test_a_switch_that_is_neither_true_nor_false_is_refused(emulator, deferrable):
+def test_a_switch_that_is_neither_true_nor_false_is_refused(emulator: MediaxEmulator, deferrable: bool) -> None:
     for wrong in ("no", "{{ wildcard }}", 2):
         with pytest.raises(BadRequest, match=r"^wildcard="):
             sensor("in/*", wildcard=wrong, deferrable=deferrable).execute(context())
@@ -123,7 +128,7 @@ def test_a_switch_that_is_neither_true_nor_false_is_refused(emulator, deferrable
 
 
 @pytest.mark.parametrize("deferrable", [True, False])
-def test_a_bucket_that_does_not_exist_is_refused_at_once(emulator, deferrable):
+def test_a_bucket_that_does_not_exist_is_refused_at_once(emulator: MediaxEmulator, deferrable: bool) -> None:
     """Asked for an object in it, COS does not tell this from an object that is not there yet."""
     with pytest.raises(BadRequest, match="There is no cos://nobody-1250000000/"):
         sensor("a", bucket="nobody-1250000000", deferrable=deferrable).execute(context())
@@ -131,11 +136,11 @@ def test_a_bucket_that_does_not_exist_is_refused_at_once(emulator, deferrable):
         sensor("a", bucket="nobody-1250000000", deferrable=True, soft_fail=True).execute(context())
 
 
-def test_what_is_there_already_is_returned_without_a_deferral(emulator):
+def test_what_is_there_already_is_returned_without_a_deferral(emulator: MediaxEmulator) -> None:
     assert sensor("in/deep/b.wav", deferrable=True).execute(context()) == ADDRESSES[1:]
 
 
-def test_a_deferral_stores_addresses_and_times_and_no_secret(emulator):
+def test_a_deferral_stores_addresses_and_times_and_no_secret(emulator: MediaxEmulator) -> None:
     waiting = sensor(["new", ADDRESSES[0]], deferrable=True, timeout=100, poke_interval=7, min_size=3)
     started = context(seconds_ago=40)
     with pytest.raises(TaskDeferred) as deferred:
@@ -156,7 +161,7 @@ def test_a_deferral_stores_addresses_and_times_and_no_secret(emulator):
     assert CosKeyTrigger(deadline=0.0, **arguments).serialize()[1] == {**arguments, "deadline": 0.0}
 
 
-def test_on_resume_the_objects_are_looked_for_again(emulator):
+def test_on_resume_the_objects_are_looked_for_again(emulator: MediaxEmulator) -> None:
     """An event is a hint: on sqlite one can reach another task than the one it was meant for."""
     found = {"schema": 1, "status": "found", "addresses": ["cos://elsewhere/x"], "error": None}
     assert sensor("in/deep/b.wav").resume(context(), found) == ADDRESSES[1:]
@@ -165,7 +170,7 @@ def test_on_resume_the_objects_are_looked_for_again(emulator):
             sensor("new").resume(context(), event)
 
 
-def test_a_timeout_is_airflows_and_an_error_is_typed(emulator):
+def test_a_timeout_is_airflows_and_an_error_is_typed(emulator: MediaxEmulator) -> None:
     timeout = CosKeyEvent("timeout").payload()
     with pytest.raises(AirflowSensorTimeout):
         sensor("new", timeout=5).resume(context(), timeout)
@@ -180,7 +185,7 @@ def test_a_timeout_is_airflows_and_an_error_is_typed(emulator):
         sensor("new").resume(context(), {"schema": 1, "status": "error", "error": {"class": "SystemExit"}})
 
 
-async def test_the_trigger_waits_until_everything_is_there(emulator, in_a_thread):
+async def test_the_trigger_waits_until_everything_is_there(emulator: MediaxEmulator, in_a_thread: list[Any]) -> None:
     waiting = asyncio.create_task(event_of(trigger("new/*.wav", "in/*.wav", wildcard=True, min_size=3)))
     await asyncio.sleep(1.5)
     emulator.put_object("new/small.wav", b"1")
@@ -196,7 +201,7 @@ async def test_the_trigger_waits_until_everything_is_there(emulator, in_a_thread
     }
 
 
-async def test_no_event_leaves_before_airflow_can_take_it(emulator, in_a_thread):
+async def test_no_event_leaves_before_airflow_can_take_it(emulator: MediaxEmulator, in_a_thread: list[Any]) -> None:
     started = time.monotonic()
     await event_of(trigger("in/deep/b.wav"))
     assert (
@@ -204,11 +209,13 @@ async def test_no_event_leaves_before_airflow_can_take_it(emulator, in_a_thread)
     )  # twice the interval and a second; the heartbeat interval of the tests is 1 s
 
 
-async def test_the_deadline_ends_the_wait(emulator, in_a_thread):
+async def test_the_deadline_ends_the_wait(emulator: MediaxEmulator, in_a_thread: list[Any]) -> None:
     assert (await event_of(trigger("new", seconds=2)))["status"] == "timeout"
 
 
-async def test_passing_faults_are_borne_and_others_are_told_by_class_only(emulator, in_a_thread, monkeypatch):
+async def test_passing_faults_are_borne_and_others_are_told_by_class_only(
+    emulator: MediaxEmulator, in_a_thread: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(waiting, "FAILURE_BUDGET", 2)
     emulator.fail_next("HeadObject", "503", times=2)
     assert (await event_of(trigger("in/deep/b.wav")))["status"] == "found"
@@ -217,7 +224,7 @@ async def test_passing_faults_are_borne_and_others_are_told_by_class_only(emulat
     assert (event["status"], event["error"]["class"], event["error"]["status"]) == ("error", "Unavailable", 503)
     assert "what" not in event["error"]
 
-    def broken(*_):
+    def broken(*_: MediaxConnection | Search | None) -> None:
         raise ValueError("secret-in-a-text")
 
     monkeypatch.setattr(cos, "_look", broken)
@@ -226,7 +233,9 @@ async def test_passing_faults_are_borne_and_others_are_told_by_class_only(emulat
     assert "secret-in-a-text" not in json.dumps(event)
 
 
-async def test_a_refused_key_is_looked_up_again(emulator, in_a_thread, monkeypatch):
+async def test_a_refused_key_is_looked_up_again(
+    emulator: MediaxEmulator, in_a_thread: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     emulator.fail_next("HeadObject", "unauthorized")
     assert (await event_of(trigger("in/deep/b.wav")))["status"] == "found"
     assert len(in_a_thread) == 2
@@ -238,12 +247,12 @@ async def test_a_refused_key_is_looked_up_again(emulator, in_a_thread, monkeypat
 
 
 async def test_triggers_of_one_connection_share_a_look_up_and_ask_one_at_a_time_off_the_loop(
-    emulator, in_a_thread, monkeypatch
-):
+    emulator: MediaxEmulator, in_a_thread: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     at_once, most, threads = 0, 0, set()
     look = cos._look
 
-    def watched(*arguments):
+    def watched(*arguments: MediaxConnection | Search | None) -> list[str]:
         nonlocal at_once, most
         at_once += 1
         most = max(most, at_once)
@@ -261,7 +270,7 @@ async def test_triggers_of_one_connection_share_a_look_up_and_ask_one_at_a_time_
     assert len(in_a_thread) == 1
 
 
-async def test_an_event_stays_small(emulator, in_a_thread):
+async def test_an_event_stays_small(emulator: MediaxEmulator, in_a_thread: list[Any]) -> None:
     for number in range(150):
         emulator.put_object(f"many/{number}", b"")
     event = await event_of(trigger("many/*", wildcard=True))

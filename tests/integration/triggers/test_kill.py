@@ -12,9 +12,11 @@ import contextlib
 import threading
 import time
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from airflow_provider_mediax.emulator.process import MediaxEmulator
 from airflow_provider_mediax.hooks.cloud_infinite import CloudInfiniteHook
 from airflow_provider_mediax.protocol.ci.requests import AudioConfig, VoiceSeparationRequest
 from airflow_provider_mediax.triggers import kill
@@ -25,7 +27,7 @@ TASK = SimpleNamespace(dag_id="dag", run_id="run", task_id="separate", map_index
 
 
 @pytest.fixture
-def emulator(mediax_emulator, monkeypatch):
+def emulator(mediax_emulator: MediaxEmulator, monkeypatch: pytest.MonkeyPatch) -> MediaxEmulator:
     monkeypatch.setenv("AIRFLOW_CONN_MEDIAX_DEFAULT", mediax_emulator.connection_json())
     mediax_emulator.put_object("a.wav", click_track(seconds=1))
     mediax_emulator.pause_queue()
@@ -33,7 +35,7 @@ def emulator(mediax_emulator, monkeypatch):
 
 
 @pytest.fixture
-def job_id(emulator) -> str:
+def job_id(emulator: MediaxEmulator) -> str:
     """A job that waits in the queue, so that it can be canceled."""
     request = VoiceSeparationRequest(
         source="a.wav", mode="IsAudio", audio=AudioConfig(codec="wav"), outputs={"voice": "v"}
@@ -45,51 +47,61 @@ def job_id(emulator) -> str:
 
 
 @pytest.fixture
-def states(monkeypatch) -> dict[str, str | None]:
+def states(monkeypatch: pytest.MonkeyPatch) -> dict[str, str | None]:
     """What Airflow says of the task."""
     answer: dict[str, str | None] = {}
     monkeypatch.setattr(kill, "_states", lambda task: answer)
     return answer
 
 
-def trigger(job_id: str, task=TASK, **options) -> JobTrigger:
+def trigger(job_id: str, task: SimpleNamespace = TASK, **options: bool | int | str) -> JobTrigger:
     defaults = {"service": "cloud_infinite", "conn_id": "mediax_default", "custom_ids": ["mx1-a"]}
     made = JobTrigger(job_ids=[job_id], deadline=time.time() + 60, **{**defaults, **options})
     made.task_instance = task
     return made
 
 
-def state(emulator) -> str:
+def state(emulator: MediaxEmulator) -> str:
     return emulator.ledger()["jobs"][0]["state"]
 
 
 @pytest.mark.parametrize("said", ["failed", "success", "skipped", "removed", "upstream_failed"])
-async def test_the_job_of_a_task_that_is_over_is_canceled(emulator, states, job_id, said):
+async def test_the_job_of_a_task_that_is_over_is_canceled(
+    emulator: MediaxEmulator, states: dict[str, Any], job_id: str, said: str
+) -> None:
     states["separate"] = said
     await trigger(job_id).on_kill()
     assert state(emulator) == "Cancel"
 
 
-async def test_the_job_of_a_task_that_is_gone_is_canceled(emulator, states, job_id):
+async def test_the_job_of_a_task_that_is_gone_is_canceled(
+    emulator: MediaxEmulator, states: dict[str, Any], job_id: str
+) -> None:
     await trigger(job_id).on_kill()
     assert state(emulator) == "Cancel"
 
 
 @pytest.mark.parametrize("said", [None, "deferred", "scheduled", "queued", "running", "up_for_retry", "restarting"])
-async def test_the_job_of_a_task_that_goes_on_is_left_alone(emulator, states, job_id, said):
+async def test_the_job_of_a_task_that_goes_on_is_left_alone(
+    emulator: MediaxEmulator, states: dict[str, Any], job_id: str, said: str | None
+) -> None:
     states["separate"] = said
     await trigger(job_id).on_kill()
     assert emulator.ledger()["cancels"] == []
 
 
-async def test_a_mapped_task_is_asked_for_by_its_index(emulator, states, job_id):
+async def test_a_mapped_task_is_asked_for_by_its_index(
+    emulator: MediaxEmulator, states: dict[str, Any], job_id: str
+) -> None:
     states.update({"separate_3": "failed", "separate_4": "deferred"})
     for index, cancels in ((4, 0), (3, 1)):
         await trigger(job_id, SimpleNamespace(**{**vars(TASK), "map_index": index})).on_kill()
         assert len(emulator.ledger()["cancels"]) == cancels
 
 
-async def test_without_an_answer_in_time_the_job_is_left_alone(emulator, monkeypatch, job_id):
+async def test_without_an_answer_in_time_the_job_is_left_alone(
+    emulator: MediaxEmulator, monkeypatch: pytest.MonkeyPatch, job_id: str
+) -> None:
     enough = threading.Event()
     monkeypatch.setattr(kill, "_states", lambda task: {"separate": "failed"} if enough.wait(30) else {})
     monkeypatch.setattr(kill, "STATE_SECONDS", 0.1)
@@ -100,8 +112,10 @@ async def test_without_an_answer_in_time_the_job_is_left_alone(emulator, monkeyp
     assert emulator.ledger()["cancels"] == []
 
 
-async def test_an_airflow_that_fails_leaves_the_job_alone_and_raises_nothing(emulator, monkeypatch, job_id):
-    def fail(task):
+async def test_an_airflow_that_fails_leaves_the_job_alone_and_raises_nothing(
+    emulator: MediaxEmulator, monkeypatch: pytest.MonkeyPatch, job_id: str
+) -> None:
+    def fail(task: SimpleNamespace) -> None:
         raise RuntimeError("no supervisor")
 
     monkeypatch.setattr(kill, "_states", fail)
@@ -109,11 +123,13 @@ async def test_an_airflow_that_fails_leaves_the_job_alone_and_raises_nothing(emu
     assert emulator.ledger()["cancels"] == []
 
 
-async def test_a_cancel_goes_on_when_airflow_cancels_the_call(emulator, monkeypatch, job_id):
+async def test_a_cancel_goes_on_when_airflow_cancels_the_call(
+    emulator: MediaxEmulator, monkeypatch: pytest.MonkeyPatch, job_id: str
+) -> None:
     asked, answer = asyncio.Event(), threading.Event()
     loop = asyncio.get_running_loop()
 
-    def states(task):
+    def states(task: SimpleNamespace) -> dict[str, str]:
         loop.call_soon_threadsafe(asked.set)
         answer.wait(10)
         return {"separate": "failed"}
@@ -134,15 +150,20 @@ async def test_a_cancel_goes_on_when_airflow_cancels_the_call(emulator, monkeypa
     [({"service": "mediax"}, "no call to cancel"), ({"cancel_on_kill": False}, "cancel_on_kill is off")],
 )
 async def test_a_job_that_cannot_or_must_not_be_canceled_goes_on_and_the_log_says_so(
-    emulator, monkeypatch, capsys, job_id, options, reason
-):
+    emulator: MediaxEmulator,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    job_id: str,
+    options: dict[str, Any],
+    reason: str,
+) -> None:
     monkeypatch.setattr(kill, "_states", lambda task: pytest.fail("nothing depends on the task's state"))
     await trigger(job_id, **options).on_kill()
     assert reason in capsys.readouterr().out
     assert emulator.ledger()["cancels"] == []
 
 
-async def test_a_trigger_that_is_only_stopped_cancels_nothing(emulator, job_id):
+async def test_a_trigger_that_is_only_stopped_cancels_nothing(emulator: MediaxEmulator, job_id: str) -> None:
     """On a triggerer's SIGTERM the trigger's task is canceled and ``cleanup`` runs; ``on_kill`` does not."""
     made = trigger(job_id)
     waiting = asyncio.create_task(made.wait())
@@ -154,7 +175,7 @@ async def test_a_trigger_that_is_only_stopped_cancels_nothing(emulator, job_id):
     assert emulator.ledger()["cancels"] == []
 
 
-def test_a_trigger_stored_by_another_version_still_starts():
+def test_a_trigger_stored_by_another_version_still_starts() -> None:
     made = trigger("j1", an_argument_that_was_retired=3)
     assert made.serialize()[1]["job_ids"] == ["j1"]
     assert "an_argument_that_was_retired" not in made.serialize()[1]
@@ -164,12 +185,12 @@ class TestQuestion:
     """What Airflow is asked, and how its answer is read."""
 
     @pytest.fixture
-    def airflow(self, monkeypatch) -> list[dict]:
+    def airflow(self, monkeypatch: pytest.MonkeyPatch) -> list[dict]:
         from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 
         asked: list[dict] = []
 
-        def get_task_states(**question):
+        def get_task_states(**question: int | list[str] | str | None) -> dict[str, Any]:
             asked.append(question)
             return {"run": {"separate": "failed", "separate_0": "deferred"}, "other": {"separate": "deferred"}}
 
@@ -180,15 +201,17 @@ class TestQuestion:
         ("map_index", "asked_for", "over"),
         [(None, None, True), (-1, None, True), (0, 0, False), (1, 1, True)],  # of the last one nothing is known
     )
-    async def test_it_is_about_this_task_instance_and_no_other(self, airflow, map_index, asked_for, over):
+    async def test_it_is_about_this_task_instance_and_no_other(
+        self, airflow: list[Any], map_index: int | None, asked_for: int | None, over: bool
+    ) -> None:
         task = SimpleNamespace(**{**vars(TASK), "map_index": map_index})
         assert await kill.is_over(task) is over
         assert airflow == [{"dag_id": "dag", "map_index": asked_for, "task_ids": ["separate"], "run_ids": ["run"]}]
 
-    async def test_a_run_that_is_gone_is_over(self, airflow):
+    async def test_a_run_that_is_gone_is_over(self, airflow: list[Any]) -> None:
         assert await kill.is_over(SimpleNamespace(**{**vars(TASK), "run_id": "deleted"}))
 
-    async def test_it_is_asked_beside_the_event_loop(self, monkeypatch):
+    async def test_it_is_asked_beside_the_event_loop(self, monkeypatch: pytest.MonkeyPatch) -> None:
         threads = []
         monkeypatch.setattr(kill, "_states", lambda task: threads.append(threading.get_ident()) or {})
         await kill.is_over(TASK)

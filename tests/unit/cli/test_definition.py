@@ -44,7 +44,7 @@ print(*sorted(set(sys.modules) - before))
 """
 
 
-def test_the_definition_loads_nothing_but_itself_and_names():
+def test_the_definition_loads_nothing_but_itself_and_names() -> None:
     """Airflow loads it on every ``airflow`` command."""
     done = subprocess.run([sys.executable, "-c", LOADED], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -52,7 +52,7 @@ def test_the_definition_loads_nothing_but_itself_and_names():
     assert {name.removeprefix("airflow_provider_mediax").lstrip(".") for name in done.stdout.split()} - {""} == own
 
 
-def test_airflow_is_told_where_the_commands_are():
+def test_airflow_is_told_where_the_commands_are() -> None:
     (path,) = get_provider_info()["cli"]
     module, _, name = path.rpartition(".")
     assert getattr(importlib.import_module(module), name) is get_commands
@@ -62,21 +62,21 @@ def test_airflow_is_told_where_the_commands_are():
     validate(get_provider_info()["cli"], schema["cli"])
 
 
-def test_the_console_script_leads_to_the_same_commands():
+def test_the_console_script_leads_to_the_same_commands() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     module, _, name = project["scripts"][f"airflow-{GROUP}"].partition(":")
     assert getattr(importlib.import_module(module), name) is main
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_every_command_can_be_loaded(name):
+def test_every_command_can_be_loaded(name: str) -> None:
     path = COMMANDS[name].func.__closure__[0].cell_contents
     module, _, function = path.rpartition(".")
     assert callable(getattr(importlib.import_module(module), function))
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_every_command_explains_itself(name, capsys):
+def test_every_command_explains_itself(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main([*name.split(), "--help"])
     assert ended.value.code == 0
@@ -84,7 +84,7 @@ def test_every_command_explains_itself(name, capsys):
 
 
 @pytest.mark.parametrize("arguments", [[], ["no-such-command"]])
-def test_a_wrong_command_line_ends_with_2(arguments, capsys):
+def test_a_wrong_command_line_ends_with_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(arguments)
     assert ended.value.code == 2
@@ -92,7 +92,7 @@ def test_a_wrong_command_line_ends_with_2(arguments, capsys):
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_every_option_is_described_with_default_and_choices(name):
+def test_every_option_is_described_with_default_and_choices(name: str) -> None:
     assert f"\n## `{name}`\n" in PAGE
     section = PAGE.split(f"\n## `{name}`\n")[1].split("\n## ")[0]
     rows = dict(re.findall(r"^\| (`[^|]+`) \|([^|]*)\|", section, re.MULTILINE))
@@ -112,5 +112,5 @@ def test_every_option_is_described_with_default_and_choices(name):
             assert described[flags] == f"`{default}`", flags
 
 
-def test_every_exit_code_is_described():
+def test_every_exit_code_is_described() -> None:
     assert {int(code) for code in re.findall(r"^\| (\d) \|", PAGE, re.MULTILINE)} == set(Exit)

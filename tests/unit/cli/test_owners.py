@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -46,35 +47,35 @@ def separation(state_name: str) -> Listed:
     )
 
 
-def trace(state: str | None = "failed", **more) -> Trace:
+def trace(state: str | None = "failed", **more: Any) -> Trace:
     record = {"generation": 2, "marker": MARKER, "fields": {}, "at": 0.0, "job_id": "1"}
     facts = {name: more.pop(name) for name in ("stored", "succeeded", "returned", "owner") if name in more}
     return Trace(state=state, record=Record(**{**record, **more}), **{"owner": OWNER, **facts})
 
 
-def reasons(jobs, traces, strangers=True) -> list[str]:
+def reasons(jobs: list[Listed], traces: list[Trace], strangers: bool = True) -> list[str]:
     return [orphan.reason for orphan in orphans(jobs, traces, strangers=strangers)]
 
 
 @pytest.mark.parametrize("state", ALIVE)
 @pytest.mark.parametrize("job", [listed(), listed(state=JobState.SUCCEEDED), listed(state=JobState.UNKNOWN)])
-def test_the_job_of_a_task_that_is_not_over_is_owned(state, job):
+def test_the_job_of_a_task_that_is_not_over_is_owned(state: str | None, job: Listed) -> None:
     assert reasons([job], [trace(state)]) == []
 
 
 @pytest.mark.parametrize("state", sorted(OVER))
-def test_an_open_job_of_a_task_that_is_over_is_an_orphan(state):
+def test_an_open_job_of_a_task_that_is_over_is_an_orphan(state: str) -> None:
     assert reasons([listed()], [trace(state)]) == [f"its task is over ({state}) and has not collected it"]
 
 
 @pytest.mark.parametrize("state", sorted(OVER - {"success"}))
-def test_a_result_that_a_task_never_collected_is_an_orphan(state):
+def test_a_result_that_a_task_never_collected_is_an_orphan(state: str) -> None:
     assert len(reasons([listed(state=JobState.SUCCEEDED)], [trace(state)])) == 1
 
 
 @pytest.mark.parametrize("state", [JobState.FAILED, JobState.CANCELED])
 @pytest.mark.parametrize("known", [[], [trace()], [trace(job_id="2")], [trace(job_id="2", abandoned=["1"])]])
-def test_what_failed_or_was_canceled_needs_nobody(state, known):
+def test_what_failed_or_was_canceled_needs_nobody(state: JobState, known: list[Trace]) -> None:
     assert reasons([listed(state=state)], known) == []
 
 
@@ -92,15 +93,15 @@ SECOND = timedelta(seconds=1)
         pytest.param({"succeeded": {1: NOON + SECOND}}, True, id="only the generation before has succeeded"),
     ],
 )
-def test_a_task_that_has_succeeded_has_collected_what_had_ended_before(more, orphan):
+def test_a_task_that_has_succeeded_has_collected_what_had_ended_before(more: dict[str, Any], orphan: bool) -> None:
     assert bool(reasons([listed(state=JobState.SUCCEEDED)], [trace("success", **more)])) is orphan
 
 
-def test_a_task_that_does_not_wait_owns_the_job_that_its_manifest_names():
+def test_a_task_that_does_not_wait_owns_the_job_that_its_manifest_names() -> None:
     assert reasons([listed()], [trace("success", succeeded={2: NOON}, returned=frozenset("1"))]) == []
 
 
-def test_a_submit_without_an_answer_is_owned_until_its_task_is_over():
+def test_a_submit_without_an_answer_is_owned_until_its_task_is_over() -> None:
     both = [listed(), listed("2")]
     assert reasons(both, [trace("up_for_retry", job_id=None)]) == []
     assert (
@@ -110,7 +111,7 @@ def test_a_submit_without_an_answer_is_owned_until_its_task_is_over():
 
 
 @pytest.mark.parametrize("state", ["running", "success"])
-def test_a_second_job_of_the_same_marker_is_an_orphan_beside_the_one_that_was_adopted(state):
+def test_a_second_job_of_the_same_marker_is_an_orphan_beside_the_one_that_was_adopted(state: str) -> None:
     jobs = [listed(), listed("2")]
     (orphan,) = orphans(jobs, [trace(state, returned=frozenset("1"))], strangers=False)
     assert orphan.listed.job.id == "2"
@@ -118,13 +119,13 @@ def test_a_second_job_of_the_same_marker_is_an_orphan_beside_the_one_that_was_ad
     assert not orphan.adoptable
 
 
-def test_a_job_that_was_replaced_and_is_still_open_is_an_orphan():
+def test_a_job_that_was_replaced_and_is_still_open_is_an_orphan() -> None:
     assert reasons([listed()], [trace("running", job_id="2", abandoned=["1"])]) == ["another job has replaced it"]
 
 
 @pytest.mark.parametrize("left", [{"job_id": "1", "marker": "mx1-old"}, {"job_id": None, "marker": "mx1-old"}])
 @pytest.mark.parametrize("state", ["running", "success"])
-def test_what_a_clear_left_behind_is_an_orphan(left, state):
+def test_what_a_clear_left_behind_is_an_orphan(left: dict[str, Any], state: str) -> None:
     now = trace(state, marker="mx1-new", job_id="2", earlier=[Earlier(generation=1, **left)])
     assert reasons([listed(marker="mx1-old")], [now]) == ["a clear of its task left it behind"]
     assert reasons([listed(marker="mx1-old", state=JobState.SUCCEEDED)], [now]) == [
@@ -132,20 +133,20 @@ def test_what_a_clear_left_behind_is_an_orphan(left, state):
     ]
 
 
-def test_what_was_collected_before_a_clear_is_no_orphan():
+def test_what_was_collected_before_a_clear_is_no_orphan() -> None:
     left = Earlier(generation=1, marker="mx1-old", job_id="1")
     now = trace("running", marker="mx1-new", job_id="2", earlier=[left], succeeded={1: NOON + SECOND})
     assert reasons([listed(marker="mx1-old", state=JobState.SUCCEEDED)], [now]) == []
 
 
-def test_a_job_that_one_of_several_tasks_owns_is_no_orphan():
+def test_a_job_that_one_of_several_tasks_owns_is_no_orphan() -> None:
     """They share it by ``idempotency_key``."""
     other = trace("deferred", owner=Owner(dag_id="catalogue", run_id="next", task_id="tags", map_index=-1))
     assert reasons([listed()], [trace("failed"), other]) == []
     assert reasons([listed()], [other, trace("failed")]) == []
 
 
-def test_a_job_that_airflow_does_not_know_counts_only_if_it_carries_a_marker_and_strangers_are_asked_for():
+def test_a_job_that_airflow_does_not_know_counts_only_if_it_carries_a_marker_and_strangers_are_asked_for() -> None:
     jobs = [listed(), listed("2", marker="somebody-else"), listed("3", marker=None)]
     (orphan,) = orphans(jobs, [], strangers=True)
     assert orphan.listed.job.id == "1"
@@ -180,11 +181,11 @@ RUNS = "it has started, so it cannot be canceled and ends by itself"
         pytest.param(separation("Submitted"), [], ["cancel it: --cancel-unknown", COLLECT_CI], id="unknown"),
     ],
 )
-def test_each_says_what_can_be_done_about_it(job, known, expected):
+def test_each_says_what_can_be_done_about_it(job: Listed, known: list[Trace], expected: list[str]) -> None:
     assert todo(job, *known) == expected
 
 
-def test_every_service_has_a_sensor_that_collects():
+def test_every_service_has_a_sensor_that_collects() -> None:
     assert SERVICES
     assert all(hasattr(sensors, hook.sensor) for hook in SERVICES.values())
 
@@ -193,15 +194,17 @@ def test_every_service_has_a_sensor_that_collects():
     ("since", "until", "inside"),
     [(None, None, True), (NOON, NOON, True), (NOON + SECOND, None, False), (None, NOON - SECOND, False)],
 )
-def test_a_span_of_time_holds_what_was_created_in_it(since, until, inside):
+def test_a_span_of_time_holds_what_was_created_in_it(
+    since: datetime | None, until: datetime | None, inside: bool
+) -> None:
     assert in_span(listed().job, since, until) is inside
 
 
-def test_a_job_that_does_not_say_when_it_was_created_is_in_every_span():
+def test_a_job_that_does_not_say_when_it_was_created_is_in_every_span() -> None:
     assert in_span(separation("Submitted").job, NOON, NOON)
 
 
-def test_the_oldest_comes_first():
+def test_the_oldest_comes_first() -> None:
     young, old = (
         listed("young"),
         replace(

@@ -140,7 +140,7 @@ def test_a_key_is_never_shown() -> None:
     assert "AKIDexample77" not in repr(pacing) + repr(vars(pacing))
 
 
-def test_places_are_counted_without_being_taken():
+def test_places_are_counted_without_being_taken() -> None:
     pacing = Pacing(10.0)
     assert pacing.room(100.0, 0.0) == BURST
     assert pacing.room(100.0, 0.5) == BURST + 5
@@ -152,7 +152,7 @@ def test_places_are_counted_without_being_taken():
     assert pacing.rate == pytest.approx(10)
 
 
-def test_while_the_service_holds_calls_one_may_find_out_for_how_long():
+def test_while_the_service_holds_calls_one_may_find_out_for_how_long() -> None:
     pacing = Pacing(10.0)
     pacing.hold(60.0, 100.0, submits_only=False)
     assert pacing.room(100.0, 0.05) == 1

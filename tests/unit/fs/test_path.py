@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 
-def test_the_path_library_knows_cos_addresses_and_warns_of_nothing():
+def test_the_path_library_knows_cos_addresses_and_warns_of_nothing() -> None:
     code = (
         "from upath import UPath\n"
         "from upath.registry import get_upath_class\n"

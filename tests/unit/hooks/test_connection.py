@@ -7,6 +7,7 @@ import logging
 import threading
 import time
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from airflow.sdk import Connection
@@ -33,13 +34,13 @@ SECRETS = {
 }
 
 
-def read(extra: dict | None = None, **fields) -> MediaxConnection:
+def read(extra: dict | None = None, **fields: int | str | None) -> MediaxConnection:
     fields = {"login": "SECRET-login", "password": "SECRET-password", **fields}
     connection = Connection(conn_id="c", conn_type="mediax", extra=json.dumps(extra or {}), **fields)
     return MediaxConnection.read("c", connection, extra or {})
 
 
-def test_an_empty_connection_has_the_documented_defaults():
+def test_an_empty_connection_has_the_documented_defaults() -> None:
     found = read()
     assert found.base_url == "https://api.mediax.tencent.com"
     assert (found.job_path, found.register_path) == ("/job", "/register")
@@ -49,13 +50,13 @@ def test_an_empty_connection_has_the_documented_defaults():
     assert found.gateway_keys is None
 
 
-def test_platform_keys_are_used_without_white_space_at_their_ends():
+def test_platform_keys_are_used_without_white_space_at_their_ends() -> None:
     found = read(login=" id\n", password="\tkey ")
     assert (found.secret_id, found.secret_key) == ("id", "key")
     assert read(login=" ").secret_id is None
 
 
-def test_no_secret_shows_in_a_repr():
+def test_no_secret_shows_in_a_repr() -> None:
     found = read({**SECRETS, "gateway_source": "source"})
     for shown in (
         repr(found),
@@ -68,14 +69,14 @@ def test_no_secret_shows_in_a_repr():
 
 
 @pytest.fixture
-def masked(monkeypatch) -> dict[str, int]:
+def masked(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
     """What Airflow was asked to hide in logs, and the thread that asked."""
     asked: dict[str, int] = {}
     monkeypatch.setattr(module, "mask_secret", lambda secret: asked.update({secret: threading.get_ident()}))
     return asked
 
 
-def stored(monkeypatch, field: str, value: str) -> None:
+def stored(monkeypatch: pytest.MonkeyPatch, field: str, value: str) -> None:
     """Store a connection with one secret."""
     fields = {field: value} if field in ("login", "password") else {"extra": {field: value}}
     monkeypatch.setenv("AIRFLOW_CONN_C", json.dumps({"conn_type": "mediax", **fields}))
@@ -86,14 +87,18 @@ every_secret = pytest.mark.parametrize("field", ["login", "password", *SECRETS])
 
 
 @every_secret
-def test_every_secret_is_hidden_in_a_workers_log(masked, monkeypatch, field):
+def test_every_secret_is_hidden_in_a_workers_log(
+    masked: dict[str, Any], monkeypatch: pytest.MonkeyPatch, field: str
+) -> None:
     stored(monkeypatch, field, "SECRET-value")
     MediaxConnection.look_up("c")
     assert list(masked) == ["SECRET-value"]
 
 
 @every_secret
-async def test_every_secret_is_hidden_in_a_triggerers_log_by_another_thread(masked, monkeypatch, field):
+async def test_every_secret_is_hidden_in_a_triggerers_log_by_another_thread(
+    masked: dict[str, Any], monkeypatch: pytest.MonkeyPatch, field: str
+) -> None:
     """Hiding one waits for the supervisor, which must not happen on the event loop."""
     stored(monkeypatch, field, "SECRET-value")
     await MediaxConnection.alook_up("c")
@@ -102,20 +107,22 @@ async def test_every_secret_is_hidden_in_a_triggerers_log_by_another_thread(mask
 
 
 @every_secret
-def test_a_secret_is_hidden_as_it_is_used_without_white_space(masked, monkeypatch, field):
+def test_a_secret_is_hidden_as_it_is_used_without_white_space(
+    masked: dict[str, Any], monkeypatch: pytest.MonkeyPatch, field: str
+) -> None:
     stored(monkeypatch, field, " SECRET-value\n")
     MediaxConnection.look_up("c")
     assert list(masked) == ["SECRET-value"]
 
 
-def test_what_is_no_secret_stays_readable_in_logs(masked, monkeypatch):
+def test_what_is_no_secret_stays_readable_in_logs(masked: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     for field in ("content_id", "cos_bucket", "gateway_source", "job_path"):
         stored(monkeypatch, field, "readable")
         MediaxConnection.look_up("c")
     assert masked == {}
 
 
-def test_the_form_sends_numbers_as_text_and_leaves_empty_text_behind():
+def test_the_form_sends_numbers_as_text_and_leaves_empty_text_behind() -> None:
     extra = {"requests_per_second": "2.5", "read_timeout": "", "content_id": "", "gateway_source": " "}
     found = read(extra)
     assert found.requests_per_second == 2.5
@@ -132,7 +139,7 @@ def test_the_form_sends_numbers_as_text_and_leaves_empty_text_behind():
         *(("/ca.pem", "/ca.pem"), (" /etc/ssl/own certs ", "/etc/ssl/own certs")),
     ],
 )
-def test_verify_is_a_switch_or_a_path(given, expected):
+def test_verify_is_a_switch_or_a_path(given: Any, expected: Any) -> None:
     found = read({"verify": given}).transport.verify
     assert found == expected
     assert type(found) is type(expected)
@@ -169,34 +176,34 @@ def test_verify_is_a_switch_or_a_path(given, expected):
         ("cos_region", ["ap-guangzhou"]),
     ],
 )
-def test_a_field_that_breaks_its_rule_is_refused_by_name(field, value):
+def test_a_field_that_breaks_its_rule_is_refused_by_name(field: str, value: int | str) -> None:
     with pytest.raises(BadRequest, match=rf"^{field}=.*in connection c, it must"):
         read({field: value})
 
 
 @pytest.mark.parametrize("field", ["content_id", "namespace", "gateway_source"])
 @pytest.mark.parametrize("value", ["None", "a\nb", "nan", "\ud800"])
-def test_a_name_that_nobody_chose_is_refused(field, value):
+def test_a_name_that_nobody_chose_is_refused(field: Any, value: Any) -> None:
     with pytest.raises(BadRequest, match=rf"^{field}=.*in connection c, "):
         read({field: value})
 
 
 @pytest.mark.parametrize("field", ["login", "password", "host", *SECRETS])
 @pytest.mark.parametrize("value", [float("nan"), True, ["SECRET"], {"SECRET": 1}])
-def test_what_is_no_text_is_refused_without_being_shown(field, value):
+def test_what_is_no_text_is_refused_without_being_shown(field: Any, value: Any) -> None:
     given = {field: value} if field in ("login", "password", "host") else {}
     with pytest.raises(BadRequest, match=rf"^{field}=.*it must be text") as refused:
         read({} if given else {field: value}, **given)
     assert "SECRET" not in refused.value.what
 
 
-def test_a_number_stands_for_its_digits_where_a_text_is_wanted():
+def test_a_number_stands_for_its_digits_where_a_text_is_wanted() -> None:
     found = read({"content_id": 12, "cos_secret_id": 34}, login=56, password=78)
     assert (found.repository.content_id, found.cos.secret_id) == ("12", "34")
     assert (found.secret_id, found.secret_key) == ("56", "78")
 
 
-def test_every_field_is_used_without_white_space_at_its_ends():
+def test_every_field_is_used_without_white_space_at_its_ends() -> None:
     given = {name: str(value) for name, value in EVERY_FIELD.items() if not isinstance(value, dict)}
     spaced = {name: f" \t{value}\n" for name, value in given.items()}
     standard = {"login": "id", "password": "key", "host": "https://gateway.example"}
@@ -204,7 +211,7 @@ def test_every_field_is_used_without_white_space_at_its_ends():
 
 
 @pytest.mark.parametrize("extra", ["SECRET", '["SECRET"]', '"SECRET"', "5"])
-def test_an_extra_that_is_no_object_is_refused(extra):
+def test_an_extra_that_is_no_object_is_refused(extra: Any) -> None:
     """Airflow makes an empty one of it, and every field of it would be missing without a word."""
     connection = Connection(conn_id="c", conn_type="mediax", extra=extra)
     with pytest.raises(BadRequest, match=r"^extra=.*it must be a JSON object") as refused:
@@ -213,13 +220,13 @@ def test_an_extra_that_is_no_object_is_refused(extra):
 
 
 @pytest.mark.parametrize("extra", [None, "", " ", "{}", " { } ", "null"])
-def test_no_extra_is_none(extra):
+def test_no_extra_is_none(extra: Any) -> None:
     connection = Connection(conn_id="c", conn_type="mediax", extra=extra)
     assert MediaxConnection.of("c", connection).base_url == "https://api.mediax.tencent.com"
 
 
 @pytest.mark.parametrize("missing", ["gateway_source", "gateway_secret_id", "gateway_secret_key"])
-def test_gateway_fields_come_all_three_or_not_at_all(missing):
+def test_gateway_fields_come_all_three_or_not_at_all(missing: Any) -> None:
     extra = {"gateway_source": "s", "gateway_secret_id": "i", "gateway_secret_key": "k"}
     del extra[missing]
     with pytest.raises(BadRequest, match=rf"^{missing}="):
@@ -227,7 +234,7 @@ def test_gateway_fields_come_all_three_or_not_at_all(missing):
 
 
 @pytest.mark.parametrize("field", ["login", "password"])
-def test_a_missing_platform_key_is_named_before_anything_is_sent(field):
+def test_a_missing_platform_key_is_named_before_anything_is_sent(field: Any) -> None:
     with pytest.raises(BadRequest, match=rf"^{field}="):
         MediaxHook.service_of(read(**{field: None}), None, None)
 
@@ -249,7 +256,7 @@ def test_a_missing_platform_key_is_named_before_anything_is_sent(field):
         (" ", None, "https://api.mediax.tencent.com"),
     ],
 )
-def test_the_host_is_a_scheme_a_name_and_a_port(host, port, expected):
+def test_the_host_is_a_scheme_a_name_and_a_port(host: Any, port: Any, expected: Any) -> None:
     assert read(host=host, port=port).base_url == expected
 
 
@@ -263,14 +270,14 @@ def test_the_host_is_a_scheme_a_name_and_a_port(host, port, expected):
         *("//x", "https:///job", "https:x", "https://x;SECRET", "://x"),
     ],
 )
-def test_a_host_that_is_none_is_refused_without_repeating_a_secret(host):
+def test_a_host_that_is_none_is_refused_without_repeating_a_secret(host: Any) -> None:
     with pytest.raises(BadRequest, match=r"^host=.* and nothing else\.$") as caught:
         read(host=host)
     assert "SECRET" not in caught.value.what
 
 
 @pytest.mark.parametrize("port", [-1, 65536, "80", 8.0, float("nan"), True])
-def test_a_port_that_is_none_is_refused(port):
+def test_a_port_that_is_none_is_refused(port: Any) -> None:
     connection = SimpleNamespace(login=None, password=None, host=None, port=port, extra=None)
     with pytest.raises(BadRequest, match=r"^port=.*it must be a whole number"):
         MediaxConnection.read("c", connection, {})
@@ -279,29 +286,31 @@ def test_a_port_that_is_none_is_refused(port):
 @pytest.mark.parametrize(
     ("host", "warned"), [("http://api.example.com", True), ("http://127.0.0.1:1", False), ("http://localhost", False)]
 )
-def test_plain_http_to_another_machine_is_warned_about(host, warned, caplog):
+def test_plain_http_to_another_machine_is_warned_about(
+    host: Any, warned: Any, caplog: pytest.LogCaptureFixture
+) -> None:
     """Contradiction 14: the older host speaks plain HTTP."""
     with caplog.at_level(logging.WARNING):
         read(host=host)
     assert ("clear text" in caplog.text) is warned
 
 
-def test_one_rate_limit_serves_all_hooks_of_a_process():
+def test_one_rate_limit_serves_all_hooks_of_a_process() -> None:
     assert pacing(MediaxHook, read()) is pacing(MediaxHook, read())
     assert pacing(MediaxHook, read()) is not pacing(MediaxHook, read(host="https://other"))
     assert pacing(MediaxHook, read()) is not pacing(MediaxHook, read(login="other"))
     assert pacing(MediaxHook, read()) is not pacing(MediaxHook, read({"requests_per_second": 1}))
 
 
-def pacing(hook, connection, *place):
+def pacing(hook: Any, connection: Any, *place: Any) -> Any:
     return pacing_of(hook.service_of(connection, *[*place, None, None][:2]), connection)
 
 
-def held(limit) -> bool:
+def held(limit: Any) -> bool:
     return limit.held(100.0, submit=False) > 0
 
 
-def test_a_pause_that_mediax_asks_for_holds_the_account_at_that_host():
+def test_a_pause_that_mediax_asks_for_holds_the_account_at_that_host() -> None:
     pacing(MediaxHook, read()).hold(20, 100.0, submits_only=False)
     assert held(pacing(MediaxHook, read({"requests_per_second": 1})))
     assert not held(pacing(MediaxHook, read(login="other")))
@@ -332,12 +341,14 @@ CI_FIELDS = {
         ({"cos_endpoint": "http://127.0.0.1:1"}, {}, (), False),
     ],
 )
-def test_a_pause_that_ci_asks_for_holds_the_account_at_the_bucket(extra, fields, place, expected):
+def test_a_pause_that_ci_asks_for_holds_the_account_at_the_bucket(
+    extra: Any, fields: Any, place: Any, expected: Any
+) -> None:
     pacing(CloudInfiniteHook, read(CI_FIELDS)).hold(20, 100.0, submits_only=False)
     assert held(pacing(CloudInfiniteHook, read({**CI_FIELDS, **extra}, **fields), *place)) is expected
 
 
-def test_buckets_behind_one_endpoint_share_what_it_asks_for():
+def test_buckets_behind_one_endpoint_share_what_it_asks_for() -> None:
     endpoint = {**CI_FIELDS, "cos_endpoint": "http://127.0.0.1:1"}
     pacing(CloudInfiniteHook, read(endpoint)).hold(20, 100.0, submits_only=False)
     assert held(pacing(CloudInfiniteHook, read(endpoint), "other-1250000000"))
@@ -361,7 +372,7 @@ EVERY_FIELD = {
 }
 
 
-def test_every_field_reaches_its_place():
+def test_every_field_reaches_its_place() -> None:
     found = read(EVERY_FIELD, host="https://gateway")
     assert MediaxHook.service_of(found, None, None).gateway == Gateway(
         base_url="https://gateway",
@@ -387,7 +398,7 @@ def test_every_field_reaches_its_place():
 
 
 @pytest.mark.usefixtures("masked")
-async def test_a_triggerer_reads_a_connection_as_a_worker_does(monkeypatch):
+async def test_a_triggerer_reads_a_connection_as_a_worker_does(monkeypatch: pytest.MonkeyPatch) -> None:
     stored_fields = {"conn_type": "mediax", "login": "id", "password": "key", "host": "gateway", "extra": EVERY_FIELD}
     monkeypatch.setenv("AIRFLOW_CONN_C", json.dumps(stored_fields))
     assert await MediaxConnection.alook_up("c") == MediaxConnection.look_up("c")
@@ -395,13 +406,15 @@ async def test_a_triggerer_reads_a_connection_as_a_worker_does(monkeypatch):
 
 
 @pytest.mark.parametrize("missing", ["cos_secret_id", "cos_secret_key"])
-def test_a_missing_cos_key_is_named(missing):
+def test_a_missing_cos_key_is_named(missing: Any) -> None:
     with pytest.raises(BadRequest, match=rf"^{missing}=.* connection c needs it"):
         read({**EVERY_FIELD, missing: ""}).cos_keys()
 
 
 @pytest.mark.usefixtures("masked")
-def test_an_address_for_the_platform_is_signed_for_reading_at_its_host_for_a_day(monkeypatch):
+def test_an_address_for_the_platform_is_signed_for_reading_at_its_host_for_a_day(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(time, "time", lambda: 1_800_000_000.0)
     presign = MediaxHook.service_of(read(EVERY_FIELD), None, None).repository.presign
     assert presign is not None
@@ -441,7 +454,7 @@ WRONG_COS_FIELDS = {
 
 
 @pytest.mark.parametrize("wrong", WRONG_COS_FIELDS.values(), ids=WRONG_COS_FIELDS)
-def test_a_wrong_field_of_cos_is_refused_by_its_name(wrong):
+def test_a_wrong_field_of_cos_is_refused_by_its_name(wrong: Any) -> None:
     (name,) = wrong
     with pytest.raises(
         BadRequest, match=rf"^{name}=.* in connection c, it must|^{name}=.* in connection c, it holds"
@@ -451,19 +464,19 @@ def test_a_wrong_field_of_cos_is_refused_by_its_name(wrong):
 
 
 @pytest.mark.parametrize("name", ["cos_secret_id", "cos_token"])
-def test_a_line_break_in_a_key_is_refused_without_showing_it(name):
+def test_a_line_break_in_a_key_is_refused_without_showing_it(name: Any) -> None:
     with pytest.raises(BadRequest, match=rf"^{name}='\*\*\*' is refused") as refused:
         read({**EVERY_FIELD, name: "SECRET\nSECRET"}).cos_keys()
     assert "SECRET" not in refused.value.what
 
 
 @pytest.mark.parametrize("given", [None, "", " ", "{}", {}])
-def test_no_regions_of_other_buckets_are_none(given):
+def test_no_regions_of_other_buckets_are_none(given: Any) -> None:
     assert read({**EVERY_FIELD, "bucket_regions": given}).cos.bucket_regions == {}
 
 
 @pytest.mark.parametrize("given", [{"far-1250000000": "ap-beijing"}, ' {"far-1250000000": "ap-beijing"} '])
-def test_the_region_of_another_bucket_counts_for_both_services(given):
+def test_the_region_of_another_bucket_counts_for_both_services(given: Any) -> None:
     found = read({**EVERY_FIELD, "bucket_regions": given})
     assert CloudInfiniteHook.service_of(found, "far-1250000000", None).bucket.region == "ap-beijing"
     assert CloudInfiniteHook.service_of(found, "near-1250000000", None).bucket.region == "ap-guangzhou"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -31,6 +32,7 @@ from airflow_provider_mediax.jobs.attempt import (
 from airflow_provider_mediax.jobs.ownership import LIST_LAG
 from airflow_provider_mediax.jobs.stored import JOB_ID_KEY, MANIFEST_KEY, WAIT_KEY, JobEvent
 from airflow_provider_mediax.protocol.job import JobState
+from airflow_provider_mediax.protocol.service import Prepared
 from tests.unit.jobs.clocks import NOON, Clocks
 from tests.unit.jobs.fake_hook import FakeHook, FakeNotes, KeptLog, KeptMeter
 from tests.unit.jobs.fake_service import FakeService, Order
@@ -98,37 +100,37 @@ def task() -> Task:
 
 
 class TestBegin:
-    def test_it_submits_waits_and_returns_the_manifest(self, task):
+    def test_it_submits_waits_and_returns_the_manifest(self, task: Task) -> None:
         task.ending(JobState.SUCCEEDED)
         manifest = task.attempt().begin()
         assert (manifest["job_id"], manifest["state"], manifest["reattached"]) == ("job-1", "SUCCEEDED", False)
         assert manifest["owner"]["run_id"] == "run"
         assert task.service.count("submit") == 1
 
-    def test_the_jobs_id_is_noted_as_soon_as_it_is_known(self, task):
+    def test_the_jobs_id_is_noted_as_soon_as_it_is_known(self, task: Task) -> None:
         seen = []
         task.hook.before = lambda number: seen.append(dict(task.notes.values))
         task.terms = replace(task.terms, deferrable=True)
         task.attempt().begin()
         assert seen[:2] == [{}, {JOB_ID_KEY: "job-1"}]
 
-    def test_without_waiting_the_manifest_comes_right_after_the_submit(self, task):
+    def test_without_waiting_the_manifest_comes_right_after_the_submit(self, task: Task) -> None:
         task.terms = replace(task.terms, wait_for_completion=False)
         assert task.attempt().begin()["state"] == "Submitted"
         assert [name for name, _ in task.service.calls] == ["submit"]
         assert task.notes.values == {JOB_ID_KEY: "job-1"}
 
-    def test_the_answer_that_says_that_it_has_ended_is_not_asked_for_again(self, task):
+    def test_the_answer_that_says_that_it_has_ended_is_not_asked_for_again(self, task: Task) -> None:
         task.ending(JobState.SUCCEEDED, after=1)
         task.attempt().begin()
         assert task.service.count("describe") == 1
 
-    def test_neither_is_the_one_that_ends_the_wait(self, task):
+    def test_neither_is_the_one_that_ends_the_wait(self, task: Task) -> None:
         task.ending(JobState.SUCCEEDED, after=2)
         task.attempt().begin()
         assert task.service.count("describe") == 2
 
-    def test_an_adopted_job_is_described_once_before_the_wait(self, task):
+    def test_an_adopted_job_is_described_once_before_the_wait(self, task: Task) -> None:
         task.deferred()
         task.instance = replace(task.instance, try_number=2)
         task.service.calls.clear()
@@ -136,29 +138,29 @@ class TestBegin:
         assert deferral.pending.reattached
         assert [name for name, _ in task.service.calls] == ["describe"]
 
-    def test_a_failed_first_look_ends_nothing(self, task):
+    def test_a_failed_first_look_ends_nothing(self, task: Task) -> None:
         task.service.failing["describe"] = Unavailable("503")
         assert task.deferred().pending.job_id == "job-1"
         assert "503" in task.log.text
 
-    def test_the_first_look_waits_for_no_rate_limit_which_the_deadline_would_not_know_of(self, task):
+    def test_the_first_look_waits_for_no_rate_limit_which_the_deadline_would_not_know_of(self, task: Task) -> None:
         task.deferred()
         assert task.hook.patiences == [None, ONE_TRY]
 
-    def test_a_stop_during_the_first_look_ends_the_attempt(self, task):
+    def test_a_stop_during_the_first_look_ends_the_attempt(self, task: Task) -> None:
         task.service.failing["describe"] = Stopped("stopped")
         task.terms = replace(task.terms, deferrable=True)
         with pytest.raises(Stopped):
             task.attempt().begin()
 
-    def test_a_refused_submit_names_the_marker(self, task):
+    def test_a_refused_submit_names_the_marker(self, task: Task) -> None:
         task.service.failing["submit"] = BadRequest("no")
         with pytest.raises(BadRequest) as caught:
             task.attempt().begin()
         assert caught.value.marker.startswith("mx1-")
 
     @pytest.mark.parametrize(("again", "job_id"), [(True, "job-2"), (False, "job-1")])
-    def test_a_later_try_pays_again_only_if_it_is_told_to(self, task, again, job_id):
+    def test_a_later_try_pays_again_only_if_it_is_told_to(self, task: Task, again: bool, job_id: str) -> None:
         task.deferred()
         task.service.turn("job-1", JobState.FAILED, "Failed")
         task.instance = replace(task.instance, try_number=2)
@@ -166,7 +168,7 @@ class TestBegin:
         assert task.attempt().begin()["job_id"] == job_id
 
     @pytest.mark.parametrize("terms", [{"cancel_on_kill": False}, {"idempotency_key": "song"}])
-    def test_a_canceled_job_cannot_be_ours_if_we_may_not_cancel(self, task, terms):
+    def test_a_canceled_job_cannot_be_ours_if_we_may_not_cancel(self, task: Task, terms: dict[str, Any]) -> None:
         task.terms = replace(task.terms, **terms)
         task.deferred()
         task.service.turn("job-1", JobState.CANCELED, "Cancel")
@@ -175,7 +177,7 @@ class TestBegin:
             task.attempt().begin()
         assert task.service.count("submit") == 1
 
-    def test_every_change_of_state_is_logged_once(self, task):
+    def test_every_change_of_state_is_logged_once(self, task: Task) -> None:
         task.ending(JobState.SUCCEEDED)
         task.attempt().begin()
         assert task.log.text.count("Job job-1 is Submitted") == 1
@@ -183,50 +185,50 @@ class TestBegin:
 
 
 class TestDeadline:
-    def test_it_is_counted_from_the_begin_of_this_attempts_waiting(self, task):
+    def test_it_is_counted_from_the_begin_of_this_attempts_waiting(self, task: Task) -> None:
         task.service.time.now += 500.0
         assert task.deferred().pending.deadline == NOON + 1500.0
 
-    def test_a_submit_that_waits_for_its_turn_does_not_shorten_the_wait(self, task):
+    def test_a_submit_that_waits_for_its_turn_does_not_shorten_the_wait(self, task: Task) -> None:
         submit = task.service.submit
 
-        def delayed(*args):
+        def delayed(*args: Prepared | str) -> Generator[Any, Any, Any]:
             task.service.time.now += 250.0
             return (yield from submit(*args))
 
         task.service.submit = delayed
         assert task.deferred().pending.deadline == NOON + 1250.0
 
-    def test_it_is_lowered_to_the_start_of_the_task_and_its_execution_timeout(self, task):
+    def test_it_is_lowered_to_the_start_of_the_task_and_its_execution_timeout(self, task: Task) -> None:
         task.instance = replace(task.instance, started=NOON - 100.0, execution_timeout=300.0)
         task.service.time.now += 50.0
         assert task.deferred().pending.deadline == NOON + 200.0
 
-    def test_a_longer_execution_timeout_changes_nothing(self, task):
+    def test_a_longer_execution_timeout_changes_nothing(self, task: Task) -> None:
         task.instance = replace(task.instance, execution_timeout=5000.0)
         assert task.deferred().pending.deadline == NOON + 1000.0
 
-    def test_no_resume_moves_it(self, task):
+    def test_no_resume_moves_it(self, task: Task) -> None:
         deferral = task.deferred()
         for _ in range(3):
             task.service.time.now += 100.0
             again = task.attempt().resume({"nonsense": 1})
             assert again.pending == deferral.pending
 
-    def test_in_a_worker_a_job_that_runs_on_is_a_timeout_that_names_it(self, task):
+    def test_in_a_worker_a_job_that_runs_on_is_a_timeout_that_names_it(self, task: Task) -> None:
         task.hook.before = lambda number: number == 1 and task.service.start("job-1")
         with pytest.raises(WaitTimeout) as caught:
             task.attempt().begin()
         assert task.service.now == pytest.approx(NOON + 1000.0)
         assert (caught.value.job_id, bool(caught.value.marker)) == ("job-1", True)
 
-    def test_a_job_that_runs_is_not_asked_to_cancel(self, task):
+    def test_a_job_that_runs_is_not_asked_to_cancel(self, task: Task) -> None:
         task.hook.before = lambda number: number == 1 and task.service.start("job-1")
         with pytest.raises(WaitTimeout):
             task.attempt().begin()
         assert task.service.count("cancel") == 0
 
-    def test_one_that_has_not_started_is_canceled_and_is_to_be_bought_again(self, task):
+    def test_one_that_has_not_started_is_canceled_and_is_to_be_bought_again(self, task: Task) -> None:
         with pytest.raises(WaitTimeout, match="canceled the job"):
             task.attempt().begin()
         assert task.service.jobs["job-1"].state is JobState.CANCELED
@@ -236,23 +238,23 @@ class TestDeadline:
         assert task.attempt().begin().pending.job_id == "job-2"
 
     @pytest.mark.parametrize("terms", [{"cancel_on_kill": False}, {"idempotency_key": "song"}])
-    def test_what_may_not_be_canceled_goes_on(self, task, terms):
+    def test_what_may_not_be_canceled_goes_on(self, task: Task, terms: dict[str, Any]) -> None:
         task.terms = replace(task.terms, **terms)
         with pytest.raises(WaitTimeout):
             task.attempt().begin()
         assert task.service.count("cancel") == 0
 
-    def test_a_service_without_cancel_is_not_asked(self, task):
+    def test_a_service_without_cancel_is_not_asked(self, task: Task) -> None:
         task.service.cancellable = False
         with pytest.raises(WaitTimeout):
             task.attempt().begin()
         assert task.service.count("cancel") == 0
 
-    def test_a_job_that_ended_while_it_was_to_be_canceled_is_a_success(self, task):
+    def test_a_job_that_ended_while_it_was_to_be_canceled_is_a_success(self, task: Task) -> None:
         deferral = task.deferred()
         task.service.time.now = deferral.pending.deadline
 
-        def ending(ids):
+        def ending(ids: list[str]) -> Iterator[None]:
             task.service.turn("job-1", JobState.SUCCEEDED, "Success")
             raise BadRequest("it has ended")
             yield
@@ -262,7 +264,7 @@ class TestDeadline:
 
 
 class TestDeferral:
-    def test_it_carries_what_the_trigger_and_the_resume_need(self, task):
+    def test_it_carries_what_the_trigger_and_the_resume_need(self, task: Task) -> None:
         deferral = task.deferred()
         pending = deferral.pending
         assert (pending.job_id, pending.deadline, pending.reattached) == ("job-1", NOON + 1000.0, False)
@@ -274,11 +276,11 @@ class TestDeferral:
         ("terms", "cancels"),
         [({}, True), ({"cancel_on_kill": False}, False), ({"idempotency_key": "song"}, False)],
     )
-    def test_it_says_whether_the_trigger_may_cancel(self, task, terms, cancels):
+    def test_it_says_whether_the_trigger_may_cancel(self, task: Task, terms: dict[str, Any], cancels: bool) -> None:
         task.terms = replace(task.terms, **terms)
         assert task.deferred().cancel_on_kill is cancels
 
-    def test_from_then_on_a_kill_of_the_worker_leaves_the_job_to_the_trigger(self, task):
+    def test_from_then_on_a_kill_of_the_worker_leaves_the_job_to_the_trigger(self, task: Task) -> None:
         task.terms = replace(task.terms, deferrable=True)
         attempt = task.attempt()
         attempt.begin()
@@ -287,7 +289,7 @@ class TestDeferral:
 
 
 class TestResume:
-    def test_a_finished_job_is_collected(self, task):
+    def test_a_finished_job_is_collected(self, task: Task) -> None:
         task.deferred()
         task.service.turn("job-1", JobState.SUCCEEDED, "Success")
         assert task.attempt().resume(FINAL)["state"] == "Success"
@@ -304,18 +306,20 @@ class TestResume:
             JobEvent("error", {"job-of-others": "Success"}, JobFailed("x")).payload(),
         ],
     )
-    def test_an_event_that_the_job_itself_does_not_bear_out_ends_nothing(self, task, event):
+    def test_an_event_that_the_job_itself_does_not_bear_out_ends_nothing(
+        self, task: Task, event: dict[str, Any] | str | None
+    ) -> None:
         deferral = task.deferred()
         assert task.attempt().resume(event).pending == deferral.pending
         assert task.service.count("submit") == 1
 
-    def test_whatever_the_event_says_a_finished_job_is_finished(self, task):
+    def test_whatever_the_event_says_a_finished_job_is_finished(self, task: Task) -> None:
         task.deferred()
         task.service.turn("job-1", JobState.SUCCEEDED, "Success")
         event = JobEvent("error", {}, AuthenticationFailed("401")).payload()
         assert task.attempt().resume(event)["state"] == "Success"
 
-    def test_an_outage_that_the_triggerer_gave_up_on_is_reported_with_the_job(self, task):
+    def test_an_outage_that_the_triggerer_gave_up_on_is_reported_with_the_job(self, task: Task) -> None:
         task.deferred()
         with pytest.raises(Unavailable) as caught:
             task.attempt().resume(JobEvent("error", {}, Unavailable("503", status=503)).payload())
@@ -324,21 +328,21 @@ class TestResume:
     @pytest.mark.parametrize(
         "error", [AuthenticationFailed("401"), BadRequest("400"), JobFailed("x"), JobCanceled("x")]
     )
-    def test_no_event_fails_for_good_a_task_whose_job_can_be_read_and_goes_on(self, task, error):
+    def test_no_event_fails_for_good_a_task_whose_job_can_be_read_and_goes_on(self, task: Task, error: Any) -> None:
         task.deferred()
         with pytest.raises(ProtocolError) as caught:
             task.attempt().resume(JobEvent("error", {}, error).payload())
         assert caught.value.job_id == "job-1"
         assert isinstance(caught.value.__cause__, type(error))
 
-    def test_an_answer_that_is_too_large_for_a_triggerer_is_waited_for_here(self, task):
+    def test_an_answer_that_is_too_large_for_a_triggerer_is_waited_for_here(self, task: Task) -> None:
         task.deferred()
         task.ending(JobState.SUCCEEDED, after=task.hook.flows + 1)
         event = JobEvent("error", {}, AnswerTooLarge("large")).payload()
         assert task.attempt().resume(event)["state"] == "SUCCEEDED"
 
     @pytest.mark.parametrize("notes", ["lost", "cut", "of a later version"])
-    def test_without_its_notes_it_looks_the_job_up(self, task, notes):
+    def test_without_its_notes_it_looks_the_job_up(self, task: Task, notes: str) -> None:
         task.store = None
         task.service.list_lag = 15.0
         task.deferred()
@@ -351,12 +355,12 @@ class TestResume:
         assert task.service.count("submit") == 1
         assert task.service.now - NOON <= LIST_LAG
 
-    def test_the_last_read_bears_failures(self, task):
+    def test_the_last_read_bears_failures(self, task: Task) -> None:
         task.deferred()
         task.service.turn("job-1", JobState.SUCCEEDED, "Success")
         describe, failures = task.service.describe, [Unavailable("503"), ProtocolError("html"), ProtocolError("html")]
 
-        def failing(ids):
+        def failing(ids: list[str]) -> Generator[Any, Any, Any]:
             if failures:
                 raise failures.pop()
             return (yield from describe(ids))
@@ -364,7 +368,7 @@ class TestResume:
         task.service.describe = failing
         assert task.attempt().resume(FINAL)["state"] == "Success"
 
-    def test_the_last_read_bears_them_for_a_moment_after_the_deadline_too(self, task):
+    def test_the_last_read_bears_them_for_a_moment_after_the_deadline_too(self, task: Task) -> None:
         deferral = task.deferred()
         task.service.time.now = late = deferral.pending.deadline + 30.0
         task.service.failing["describe"] = Unavailable("503")
@@ -372,21 +376,21 @@ class TestResume:
             task.attempt().resume(TIMEOUT)
         assert task.service.now == pytest.approx(late + LAST_READ_SECONDS)
 
-    def test_a_service_that_refuses_to_describe_the_job_fails_no_task_for_good(self, task):
+    def test_a_service_that_refuses_to_describe_the_job_fails_no_task_for_good(self, task: Task) -> None:
         task.deferred()
         task.service.failing["describe"] = BadRequest("no such job", status=400)
         with pytest.raises(ProtocolError, match="will not describe") as caught:
             task.attempt().resume(FINAL)
         assert (caught.value.job_id, caught.value.status) == ("job-1", 400)
 
-    def test_a_job_that_is_not_known_any_more_fails_no_task_for_good(self, task):
+    def test_a_job_that_is_not_known_any_more_fails_no_task_for_good(self, task: Task) -> None:
         task.deferred()
         task.service.jobs.clear()
         with pytest.raises(ProtocolError) as caught:
             task.attempt().resume(FINAL)
         assert caught.value.job_id == "job-1"
 
-    def test_airflows_own_timeout_before_the_deadline_is_a_timeout(self, task):
+    def test_airflows_own_timeout_before_the_deadline_is_a_timeout(self, task: Task) -> None:
         task.deferred()
         task.service.start("job-1")
         with pytest.raises(WaitTimeout):
@@ -395,25 +399,27 @@ class TestResume:
 
 class TestEnds:
     @pytest.mark.parametrize(("state", "error"), [(JobState.FAILED, JobFailed), (JobState.CANCELED, JobCanceled)])
-    def test_a_job_that_ends_badly_is_named_with_its_marker(self, task, state, error):
+    def test_a_job_that_ends_badly_is_named_with_its_marker(
+        self, task: Task, state: JobState, error: type[Any]
+    ) -> None:
         task.ending(state)
         with pytest.raises(error) as caught:
             task.attempt().begin()
         assert caught.value.job_id == "job-1"
         assert caught.value.marker == task.service.jobs["job-1"].marker
 
-    def test_a_job_that_somebody_cancels_during_the_wait_is_not_ours(self, task):
+    def test_a_job_that_somebody_cancels_during_the_wait_is_not_ours(self, task: Task) -> None:
         task.deferred()
         task.service.turn("job-1", JobState.CANCELED, "Cancel")
         with pytest.raises(JobCanceled):
             task.attempt().resume(FINAL)
 
-    def test_outputs_are_looked_for_before_success_is_told(self, task):
+    def test_outputs_are_looked_for_before_success_is_told(self, task: Task) -> None:
         task.ending(JobState.SUCCEEDED)
         task.attempt().begin()
         assert task.hook.checked == ["job-1"]
 
-    def test_what_is_missing_fails_the_task_after_the_manifest_was_noted(self, task):
+    def test_what_is_missing_fails_the_task_after_the_manifest_was_noted(self, task: Task) -> None:
         task.hook.missing = True
         task.ending(JobState.SUCCEEDED)
         with pytest.raises(ResultMissing) as caught:
@@ -421,7 +427,7 @@ class TestEnds:
         assert (caught.value.job_id, caught.value.marker) == ("job-1", task.service.jobs["job-1"].marker)
         assert task.notes.values[MANIFEST_KEY]["state"] == "SUCCEEDED"
 
-    def test_verify_outputs_off_accepts_the_job_as_it_is(self, task):
+    def test_verify_outputs_off_accepts_the_job_as_it_is(self, task: Task) -> None:
         task.hook.missing = True
         task.terms = replace(task.terms, verify_outputs=False)
         task.ending(JobState.SUCCEEDED)
@@ -431,11 +437,11 @@ class TestEnds:
 
 class TestKill:
     @pytest.fixture
-    def waiting(self, task) -> Attempt:
+    def waiting(self, task: Task) -> Attempt:
         """An attempt that is interrupted while it waits, as a signal does."""
         attempt = task.attempt()
 
-        def killed(number):
+        def killed(number: int) -> None:
             if number == 2:
                 raise KeyboardInterrupt
 
@@ -444,24 +450,24 @@ class TestKill:
             attempt.begin()
         return attempt
 
-    def test_it_cancels_what_has_not_started_within_seconds(self, task, waiting):
+    def test_it_cancels_what_has_not_started_within_seconds(self, task: Task, waiting: Attempt) -> None:
         waiting.kill()
         assert task.service.jobs["job-1"].state is JobState.CANCELED
         assert task.hook.apart == [CANCEL_SECONDS]
         assert "Job job-1 is Cancel" in task.log.text
 
-    def test_what_it_has_canceled_is_no_cancelation_by_somebody_else(self, task):
+    def test_what_it_has_canceled_is_no_cancelation_by_somebody_else(self, task: Task) -> None:
         attempt = task.attempt()
         task.hook.before = lambda number: number == 2 and attempt.kill()
         with pytest.raises(WaitTimeout):
             attempt.begin()
 
-    def test_what_runs_goes_on_and_the_log_says_so(self, task, waiting):
+    def test_what_runs_goes_on_and_the_log_says_so(self, task: Task, waiting: Attempt) -> None:
         task.service.start("job-1")
         waiting.kill()
         assert "goes on and costs money" in task.log.text
 
-    def test_no_answer_in_time_is_said_and_ends_nothing(self, task, waiting):
+    def test_no_answer_in_time_is_said_and_ends_nothing(self, task: Task, waiting: Attempt) -> None:
         task.hook.slow = True
         waiting.kill()
         assert "no answer yet" in task.log.text
@@ -474,7 +480,9 @@ class TestKill:
             ({"idempotency_key": "song"}, True, "other tasks may share it"),
         ],
     )
-    def test_what_may_not_be_canceled_goes_on_and_the_log_says_why(self, task, terms, cancellable, why):
+    def test_what_may_not_be_canceled_goes_on_and_the_log_says_why(
+        self, task: Task, terms: dict[str, Any], cancellable: bool, why: str
+    ) -> None:
         task.service.cancellable = cancellable
         task.terms = replace(task.terms, wait_timeout=1000.0, **terms)
         attempt = task.attempt()
@@ -485,18 +493,18 @@ class TestKill:
         assert why in task.log.text
         assert task.service.count("cancel") == 0
 
-    def test_before_there_is_a_job_it_does_nothing(self, task):
+    def test_before_there_is_a_job_it_does_nothing(self, task: Task) -> None:
         task.attempt().kill()
         assert task.hook.apart == []
 
-    def test_after_the_end_it_does_nothing(self, task):
+    def test_after_the_end_it_does_nothing(self, task: Task) -> None:
         task.ending(JobState.SUCCEEDED)
         attempt = task.attempt()
         attempt.begin()
         attempt.kill()
         assert task.hook.apart == []
 
-    def test_after_a_release_it_does_nothing(self, task, waiting):
+    def test_after_a_release_it_does_nothing(self, task: Task, waiting: Attempt) -> None:
         waiting.release()
         waiting.kill()
         assert task.hook.apart == []

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator, Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from airflow_provider_mediax.client.retry import ONE_TRY
+from airflow_provider_mediax.client.retry import ONE_TRY, Patience
 from airflow_provider_mediax.exceptions import (
     AuthenticationFailed,
     BadRequest,
@@ -14,8 +16,10 @@ from airflow_provider_mediax.exceptions import (
     Unavailable,
     WaitTimeout,
 )
+from airflow_provider_mediax.jobs.ownership import Owned
 from airflow_provider_mediax.jobs.stored import WAIT_KEY, JobEvent
-from airflow_provider_mediax.protocol.job import JobState
+from airflow_provider_mediax.jobs.waiting import Outcome
+from airflow_provider_mediax.protocol.job import Job, JobState
 from tests.unit.jobs.clocks import NOON
 from tests.unit.jobs.fake_store import Store
 from tests.unit.jobs.test_attempt import FINAL, Task
@@ -27,7 +31,7 @@ def task() -> Task:
 
 
 @pytest.mark.parametrize("started", [True, False])
-def test_time_that_is_up_before_the_first_question_is_a_timeout(task, started):
+def test_time_that_is_up_before_the_first_question_is_a_timeout(task: Task, started: bool) -> None:
     """A slow submit or first look can use it up; what has not started is canceled all the same."""
 
     def slow(number: int) -> None:
@@ -43,10 +47,10 @@ def test_time_that_is_up_before_the_first_question_is_a_timeout(task, started):
     assert task.service.count("cancel") == (not started)
 
 
-def test_a_wait_bears_failures_by_its_own_budget_and_not_by_the_clients(task):
+def test_a_wait_bears_failures_by_its_own_budget_and_not_by_the_clients(task: Task) -> None:
     patiences, run = [], task.hook.run
 
-    def noted(flow, *patience):
+    def noted(flow: Generator[Any, Any, Any], *patience: Patience) -> Owned | Outcome | dict[str, Job]:
         patiences.append(patience)
         return run(flow, *patience)
 
@@ -57,7 +61,7 @@ def test_a_wait_bears_failures_by_its_own_budget_and_not_by_the_clients(task):
 
 
 @pytest.mark.parametrize("wrong", ["key", "namespace"])
-def test_runs_share_a_job_by_key_and_namespace_alone(task, wrong):
+def test_runs_share_a_job_by_key_and_namespace_alone(task: Task, wrong: str) -> None:
     task.terms = replace(task.terms, idempotency_key="song", wait_for_completion=False)
     first = task.attempt().begin()
     other = Task(hook=task.hook, instance=replace(task.instance, owner=replace(task.instance.owner, run_id="other")))
@@ -73,12 +77,12 @@ def test_runs_share_a_job_by_key_and_namespace_alone(task, wrong):
     assert attempt.begin()["job_id"] == "job-2"
 
 
-def test_the_last_of_several_troubles_is_told(task):
+def test_the_last_of_several_troubles_is_told(task: Task) -> None:
     deferral = task.deferred()
     task.service.time.now = deferral.pending.deadline - 1.0
     troubles = [Unavailable("the first"), Unavailable("the second"), Unavailable("the last")]
 
-    def failing(ids):
+    def failing(ids: list[str]) -> Iterator[None]:
         raise troubles.pop(0) if len(troubles) > 1 else troubles[0]
         yield
 
@@ -88,7 +92,9 @@ def test_the_last_of_several_troubles_is_told(task):
 
 
 @pytest.mark.parametrize("error", [Unavailable("503"), AuthenticationFailed("401", status=401, request_id="r-1")])
-def test_what_the_triggerer_gave_up_for_is_told_with_all_facts(task, error):
+def test_what_the_triggerer_gave_up_for_is_told_with_all_facts(
+    task: Task, error: AuthenticationFailed | Unavailable
+) -> None:
     marker = task.deferred().pending.marker
     with pytest.raises((Unavailable, ProtocolError), match="given up") as caught:
         task.attempt().resume(JobEvent("error", {}, error).payload())
@@ -97,7 +103,7 @@ def test_what_the_triggerer_gave_up_for_is_told_with_all_facts(task, error):
     assert (told.status, told.request_id) == (error.status, error.request_id)
 
 
-def test_a_refusal_to_describe_is_told_with_marker_and_cause(task):
+def test_a_refusal_to_describe_is_told_with_marker_and_cause(task: Task) -> None:
     marker = task.deferred().pending.marker
     task.service.failing["describe"] = refused = BadRequest("no such job")
     with pytest.raises(ProtocolError) as caught:
@@ -106,21 +112,21 @@ def test_a_refusal_to_describe_is_told_with_marker_and_cause(task):
     assert caught.value.__cause__ is refused
 
 
-def test_the_log_says_why_the_notes_of_a_wait_cannot_be_read(task):
+def test_the_log_says_why_the_notes_of_a_wait_cannot_be_read(task: Task) -> None:
     task.deferred()
     task.notes.values[WAIT_KEY] = {"schema": 99}
     task.attempt().resume(FINAL)
     assert "What this task waited for cannot be read (" in task.log.text
 
 
-def test_an_adopted_job_says_so_also_without_waiting(task):
+def test_an_adopted_job_says_so_also_without_waiting(task: Task) -> None:
     task.terms = replace(task.terms, wait_for_completion=False)
     assert task.attempt().begin()["reattached"] is False
     task.instance = replace(task.instance, try_number=2)
     assert task.attempt().begin()["reattached"] is True
 
 
-def test_a_deadline_in_the_past_is_left_where_it_is(task):
+def test_a_deadline_in_the_past_is_left_where_it_is(task: Task) -> None:
     task.instance = replace(task.instance, started=NOON - 100.0, execution_timeout=10.0)
     task.terms = replace(task.terms, deferrable=True)
     assert task.attempt().begin().pending.deadline == NOON - 90.0

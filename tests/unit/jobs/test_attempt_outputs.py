@@ -74,7 +74,7 @@ def outcome(manifest: dict[str, Any]) -> tuple[str, bool]:
     return manifest["job_id"], manifest["reattached"]
 
 
-def test_the_manifest_of_a_job_without_its_files_is_kept_before_the_task_fails():
+def test_the_manifest_of_a_job_without_its_files_is_kept_before_the_task_fails() -> None:
     task = Task(lacking={"job-1"})
     with pytest.raises(ResultMissing) as caught:
         task.attempt()
@@ -82,14 +82,14 @@ def test_the_manifest_of_a_job_without_its_files_is_kept_before_the_task_fails()
     assert caught.value.job_id == "job-1"
 
 
-def test_nothing_is_looked_for_if_the_user_says_so():
+def test_nothing_is_looked_for_if_the_user_says_so() -> None:
     task = Task(lacking={"job-1"})
     assert task.attempt(verify_outputs=False)["job_id"] == "job-1"
     assert task.hook.checked == []
 
 
 @pytest.mark.parametrize("has_store", [True, False])
-def test_a_retry_replaces_a_job_without_its_files_if_the_user_says_so(has_store):
+def test_a_retry_replaces_a_job_without_its_files_if_the_user_says_so(has_store: bool) -> None:
     task = Task(has_store, lacking={"job-1"})
     with pytest.raises(ResultMissing):
         task.attempt(retry_failed_jobs=True)
@@ -98,7 +98,7 @@ def test_a_retry_replaces_a_job_without_its_files_if_the_user_says_so(has_store)
 
 
 @pytest.mark.parametrize("has_store", [True, False])
-def test_a_retry_takes_the_job_whose_files_have_come_by_then(has_store):
+def test_a_retry_takes_the_job_whose_files_have_come_by_then(has_store: bool) -> None:
     task = Task(has_store, lacking={"job-1"})
     with pytest.raises(ResultMissing):
         task.attempt(retry_failed_jobs=True)
@@ -106,7 +106,7 @@ def test_a_retry_takes_the_job_whose_files_have_come_by_then(has_store):
     assert outcome(task.attempt(retry_failed_jobs=True)) == ("job-1", True)
 
 
-def test_without_the_users_word_no_try_pays_again():
+def test_without_the_users_word_no_try_pays_again() -> None:
     task = Task(lacking={"job-1"})
     for _ in range(2):
         with pytest.raises(ResultMissing):
@@ -115,7 +115,7 @@ def test_without_the_users_word_no_try_pays_again():
 
 
 @pytest.mark.parametrize("has_store", [True, False])
-def test_one_attempt_pays_for_one_job_without_its_files_at_most(has_store):
+def test_one_attempt_pays_for_one_job_without_its_files_at_most(has_store: bool) -> None:
     task = Task(has_store, lacking={f"job-{number}" for number in range(1, 9)})
     for bought in (1, 2, 3):
         with pytest.raises(ResultMissing):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+from typing import Any
 
 import pytest
 
@@ -36,7 +37,7 @@ class Connection:
 
 
 @in_virtual_time
-async def test_all_who_ask_meanwhile_get_one_answer_and_the_next_a_new_one():
+async def test_all_who_ask_meanwhile_get_one_answer_and_the_next_a_new_one() -> None:
     connection = Connection("one", "two")
     assert await asyncio.gather(*(connection.lookup.answer() for _ in range(20))) == ["one"] * 20
     assert await connection.lookup.answer() == "two"
@@ -44,7 +45,7 @@ async def test_all_who_ask_meanwhile_get_one_answer_and_the_next_a_new_one():
 
 
 @in_virtual_time
-async def test_it_runs_in_a_context_of_nobody():
+async def test_it_runs_in_a_context_of_nobody() -> None:
     connection = Connection("one")
     WHO.set("the first task")
     await connection.lookup.answer()
@@ -52,7 +53,7 @@ async def test_it_runs_in_a_context_of_nobody():
 
 
 @in_virtual_time
-async def test_whoever_waits_too_long_is_told_and_it_goes_on():
+async def test_whoever_waits_too_long_is_told_and_it_goes_on() -> None:
     connection = Connection("one")
     connection.free.clear()
     with pytest.raises(Unavailable, match=r"^The look-up of connection c has not answered for 30 s\."):
@@ -64,7 +65,7 @@ async def test_whoever_waits_too_long_is_told_and_it_goes_on():
 
 
 @in_virtual_time
-async def test_a_cancel_of_one_who_waits_reaches_neither_it_nor_the_others():
+async def test_a_cancel_of_one_who_waits_reaches_neither_it_nor_the_others() -> None:
     connection = Connection("one")
     connection.free.clear()
     leaves, stays = (asyncio.create_task(connection.lookup.answer()) for _ in range(2))
@@ -83,9 +84,11 @@ async def test_a_cancel_of_one_who_waits_reaches_neither_it_nor_the_others():
         (RuntimeError("s3cret"), Unavailable, "The look-up of connection c failed with RuntimeError"),
     ],
 )
-def test_a_failure_is_typed_and_stands_for_all_who_ask_for_five_seconds(fault, kind, said):
+def test_a_failure_is_typed_and_stands_for_all_who_ask_for_five_seconds(
+    fault: RuntimeError | AuthenticationFailed, kind: type[Any], said: str
+) -> None:
     @in_virtual_time
-    async def scenario():
+    async def scenario() -> None:
         connection = Connection(fault, "two")
         for _ in range(2):
             with pytest.raises(kind) as raised:
@@ -99,7 +102,7 @@ def test_a_failure_is_typed_and_stands_for_all_who_ask_for_five_seconds(fault, k
 
 
 @in_virtual_time
-async def test_one_that_never_answers_is_given_up_after_three_minutes():
+async def test_one_that_never_answers_is_given_up_after_three_minutes() -> None:
     connection = Connection("one")
     connection.free.clear()
     with pytest.raises(Unavailable):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 
@@ -15,6 +16,7 @@ from airflow_provider_mediax.exceptions import (
     Unavailable,
 )
 from airflow_provider_mediax.jobs.ownership import CLOCK_DOUBT, LIST_LAG, PATIENCE, Identity
+from airflow_provider_mediax.protocol.exchange import Call, Reply
 from airflow_provider_mediax.protocol.job import JobState
 from tests.unit.jobs.clocks import NOON
 from tests.unit.jobs.fake_platform import CANCELED, ERROR, LONGEST_SEND, Killed, tags_of
@@ -41,7 +43,7 @@ def failing_at_once(task: Task) -> None:
     """Let every new job fail before anybody asks for it."""
     create = task.platform._CreateJob
 
-    def failing(*args):
+    def failing(*args: dict[str, Any] | str) -> dict[str, Any]:
         answer = create(*args)
         task.platform.jobs[-1]["state"] = ERROR
         return answer
@@ -50,7 +52,7 @@ def failing_at_once(task: Task) -> None:
 
 
 class TestWhen:
-    def test_after_an_unknown_outcome_often_at_first_then_each_16_seconds_to_the_end(self, task):
+    def test_after_an_unknown_outcome_often_at_first_then_each_16_seconds_to_the_end(self, task: Task) -> None:
         asked, list_jobs = [], task.platform._ListJobs
         task.platform._ListJobs = lambda *args: (asked.append(task.platform.now - begun), list_jobs(*args))[1]
         begun = task.platform.now
@@ -60,10 +62,10 @@ class TestWhen:
         between = [moment for moment in (16, 32, 48, 64, 80, 96) if moment < last]
         assert asked == pytest.approx([*PATIENCE[:-1], *between, last])
 
-    def test_the_end_counts_from_the_begin_of_the_sending(self, task):
+    def test_the_end_counts_from_the_begin_of_the_sending(self, task: Task) -> None:
         begun, answer = task.platform.now, task.platform.answer
 
-        def slow(call):
+        def slow(call: Call) -> Reply | None:
             if call.action == "CreateJob" and task.platform.count("CreateJob") == 0:
                 task.platform.time.now += 30.0
             return answer(call)
@@ -73,32 +75,32 @@ class TestWhen:
         task.attempt()
         assert task.platform.now - begun == pytest.approx(LONGEST_SEND + LIST_LAG)
 
-    def test_at_once_after_a_doubtful_refusal(self, task):
+    def test_at_once_after_a_doubtful_refusal(self, task: Task) -> None:
         task.platform.fail("CreateJob", "done:error")
         task.attempt()
         assert task.platform.count("ListJobs") == 1
         assert task.platform.pauses == []
 
     @pytest.mark.parametrize("identity", [{"key": "song"}, {"reuse": True}])
-    def test_once_before_the_first_submit_of_what_runs_may_share(self, task, identity):
+    def test_once_before_the_first_submit_of_what_runs_may_share(self, task: Task, identity: dict[str, Any]) -> None:
         task.identity = identity
         task.attempt()
         assert task.platform.actions == ["ListJobs", "CreateJob"]
 
-    def test_once_before_a_failed_job_is_replaced(self, task):
+    def test_once_before_a_failed_job_is_replaced(self, task: Task) -> None:
         task.attempt()
         task.platform.end("job-1", ERROR)
         task.attempt(retry_failed=True)
         assert task.platform.actions == ["CreateJob", "GetJob", "ListJobs", "CreateJob"]
 
-    def test_never_before_the_first_submit_after_a_clear(self, task):
+    def test_never_before_the_first_submit_after_a_clear(self, task: Task) -> None:
         task.attempt()
         task.clear()
         task.attempt()
         assert task.platform.actions == ["CreateJob", "CreateJob"]
 
     @pytest.mark.parametrize("identity", [{"key": "song"}, {"reuse": True}])
-    def test_never_after_a_clear_that_leads_to_a_recorded_job(self, task, identity):
+    def test_never_after_a_clear_that_leads_to_a_recorded_job(self, task: Task, identity: dict[str, Any]) -> None:
         task.identity = identity
         task.attempt()
         task.clear()
@@ -108,7 +110,7 @@ class TestWhen:
 
 
 class TestFor:
-    def test_jobs_from_an_hour_before_the_intent_on(self, cancellable):
+    def test_jobs_from_an_hour_before_the_intent_on(self, cancellable: CancellableTask) -> None:
         cancellable.service.failing["after submit"] = Killed()
         with pytest.raises(Killed):
             cancellable.attempt()
@@ -117,13 +119,13 @@ class TestFor:
         assert cancellable.attempt().job.id == "job-1"
         assert [find.since for find in cancellable.service.finds] == [sent - CLOCK_DOUBT]
 
-    def test_jobs_from_an_hour_before_the_run_on_where_nothing_is_recorded(self, cancellable):
+    def test_jobs_from_an_hour_before_the_run_on_where_nothing_is_recorded(self, cancellable: CancellableTask) -> None:
         cancellable.store = None
         cancellable.tries = 1
         cancellable.attempt(earliest=NOON - 5000.0)
         assert {find.since for find in cancellable.service.finds} == {NOON - 5000.0 - CLOCK_DOUBT}
 
-    def test_jobs_of_any_age_where_reuse_has_lost_its_record(self, cancellable):
+    def test_jobs_of_any_age_where_reuse_has_lost_its_record(self, cancellable: CancellableTask) -> None:
         cancellable.identity = {"reuse": True}
         cancellable.attempt(earliest=NOON)
         assert [find.since for find in cancellable.service.finds] == [None]
@@ -133,7 +135,7 @@ class TestDecides:
     """With ``on_clear="reuse"``: a clear replaces a failed job, a retry does not."""
 
     @pytest.mark.parametrize("unanswered", [0, len(PATIENCE)])
-    def test_a_retry_pays_for_no_failed_job_again_that_only_the_list_knows(self, task, unanswered):
+    def test_a_retry_pays_for_no_failed_job_again_that_only_the_list_knows(self, task: Task, unanswered: int) -> None:
         task.identity = {"reuse": True}
         killed_in_its_submit(task)
         task.platform.end("job-1", ERROR)
@@ -141,14 +143,14 @@ class TestDecides:
         assert task.attempt().job.id == "job-1"
         assert task.platform.count("CreateJob") == 1
 
-    def test_a_retry_pays_for_no_failed_job_again_that_is_recorded(self, task):
+    def test_a_retry_pays_for_no_failed_job_again_that_is_recorded(self, task: Task) -> None:
         task.identity = {"reuse": True}
         task.attempt()
         task.platform.end("job-1", ERROR)
         assert task.attempt().job.id == "job-1"
         assert task.platform.count("CreateJob") == 1
 
-    def test_nor_one_that_is_found_behind_a_recorded_id(self, task):
+    def test_nor_one_that_is_found_behind_a_recorded_id(self, task: Task) -> None:
         task.identity = {"reuse": True}
         task.attempt()
         task.platform.jobs[0]["id"] = "job-x"
@@ -157,7 +159,9 @@ class TestDecides:
 
     @pytest.mark.parametrize("fault", ["lost", "done:error"])
     @pytest.mark.parametrize(("lag", "unanswered"), [(0.0, 0), (15.0, 0), (0.0, 10)])
-    def test_the_job_just_sent_is_found_though_it_failed_at_once(self, task, fault, lag, unanswered):
+    def test_the_job_just_sent_is_found_though_it_failed_at_once(
+        self, task: Task, fault: str, lag: float, unanswered: int
+    ) -> None:
         failing_at_once(task)
         task.platform.list_lag = lag
         task.platform.fail("CreateJob", fault)
@@ -167,21 +171,21 @@ class TestDecides:
 
 
 class TestRemembers:
-    def test_what_was_adopted_by_id_and_marker(self, task):
+    def test_what_was_adopted_by_id_and_marker(self, task: Task) -> None:
         killed_in_its_submit(task)
         owned = task.attempt()
         assert task.record.job_id == "job-1"
         assert owned.marker == task.record.marker == task.platform.jobs[0]["customId"]
         assert task.record.abandoned == []
 
-    def test_what_was_replaced_though_no_record_knew_it(self, task):
+    def test_what_was_replaced_though_no_record_knew_it(self, task: Task) -> None:
         task.attempt()
         task.platform.end("job-1", ERROR)
         task.store.values.clear()
         task.attempt(retry_failed=True)
         assert task.record.abandoned == ["job-1"]
 
-    def test_what_was_replaced_though_the_new_submit_was_refused(self, task):
+    def test_what_was_replaced_though_the_new_submit_was_refused(self, task: Task) -> None:
         task.attempt()
         task.platform.end("job-1", ERROR)
         task.platform.fail("CreateJob", 400)
@@ -190,7 +194,7 @@ class TestRemembers:
         assert task.attempt().job.id == "job-2"
         assert task.record.abandoned == ["job-1"]
 
-    def test_after_a_refusal_a_corrected_request_is_another_one(self, task):
+    def test_after_a_refusal_a_corrected_request_is_another_one(self, task: Task) -> None:
         task.platform.fail("CreateJob", 400)
         with pytest.raises(BadRequest):
             task.attempt()
@@ -204,21 +208,21 @@ class TestRemembers:
 class TestSays:
     """The words and facts of an error that a user has to act on."""
 
-    def test_which_job_is_not_known_and_what_the_service_said(self, task):
+    def test_which_job_is_not_known_and_what_the_service_said(self, task: Task) -> None:
         marker = task.attempt().marker
         task.platform.jobs.clear()
         with pytest.raises(LookupFailed, match=r"Job job-1 was submitted .* does not know it: .*no such job") as caught:
             task.attempt()
         assert caught.value.marker == marker
 
-    def test_why_the_service_could_not_say(self, task):
+    def test_why_the_service_could_not_say(self, task: Task) -> None:
         killed_in_its_submit(task)
         task.platform.fail("ListJobs", *[500] * 50)
         with pytest.raises(LookupFailed, match=r"cannot say: .*on demand") as caught:
             task.attempt()
         assert caught.value.status == 500
 
-    def test_which_of_its_requests_the_service_could_not_answer(self, cancellable):
+    def test_which_of_its_requests_the_service_could_not_answer(self, cancellable: CancellableTask) -> None:
         cancellable.tries = 1
         cancellable.store = None
         cancellable.service.failing["find"] = Unavailable("down", request_id="r-1")
@@ -226,7 +230,7 @@ class TestSays:
             cancellable.attempt()
         assert caught.value.request_id == "r-1"
 
-    def test_that_a_list_was_too_short(self, task):
+    def test_that_a_list_was_too_short(self, task: Task) -> None:
         killed_in_its_submit(task)
         task.platform.list_lag = 1000.0
         list_jobs = task.platform._ListJobs
@@ -236,14 +240,14 @@ class TestSays:
         with pytest.raises(LookupFailed, match="fewer jobs than it holds"):
             task.attempt()
 
-    def test_whose_marker_another_request_has_met(self, task):
+    def test_whose_marker_another_request_has_met(self, task: Task) -> None:
         marker = task.attempt().marker
         task.request = tags_of("in/b.mp3")
         with pytest.raises(RequestChanged) as caught:
             task.attempt()
         assert caught.value.marker == marker
 
-    def test_that_the_key_is_taken(self, task):
+    def test_that_the_key_is_taken(self, task: Task) -> None:
         task.identity = {"key": "song"}
         marker = task.attempt().marker
         task.request = tags_of("in/b.mp3")
@@ -252,25 +256,25 @@ class TestSays:
             task.attempt()
         assert caught.value.marker == marker
 
-    def test_how_a_job_ended_that_somebody_canceled(self, task):
+    def test_how_a_job_ended_that_somebody_canceled(self, task: Task) -> None:
         marker = task.attempt().marker
         task.platform.end("job-1", CANCELED)
         with pytest.raises(JobCanceled, match="ended as CANCELED") as caught:
             task.attempt()
         assert caught.value.marker == marker
 
-    def test_how_often_it_was_submitted_in_vain(self, task):
+    def test_how_often_it_was_submitted_in_vain(self, task: Task) -> None:
         task.platform.fail("CreateJob", "dropped", "dropped")
         with pytest.raises(OutcomeUnknown, match="submitted 2 times"):
             task.attempt()
 
 
-def test_a_marker_by_key_fits_the_api_too():
+def test_a_marker_by_key_fits_the_api_too() -> None:
     identity = Identity(namespace="a", owner=OWNER, generation=1, key="k")
     assert re.fullmatch(r"mx1-[0-9a-f]{40}", identity.marker("f"))
 
 
-def test_a_canceled_job_of_ours_is_replaced_though_only_the_list_knows_it(cancellable):
+def test_a_canceled_job_of_ours_is_replaced_though_only_the_list_knows_it(cancellable: CancellableTask) -> None:
     first = cancellable.attempt().job.id
     cancellable.service.turn(first, JobState.CANCELED, "Cancel")
     cancellable.store.values.clear()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -20,6 +21,7 @@ from airflow_provider_mediax.exceptions import (
 )
 from airflow_provider_mediax.jobs.ownership import LIST_LAG, PATIENCE, Identity
 from airflow_provider_mediax.jobs.stored import RECORD_KEY
+from airflow_provider_mediax.protocol.exchange import Call, Reply
 from airflow_provider_mediax.protocol.mediax.request import CapabilityRequest, MediaxInput
 from tests.unit.jobs.fake_platform import (
     CANCELED,
@@ -37,7 +39,7 @@ def task() -> Task:
     return Task()
 
 
-def test_the_first_try_submits_once_and_asks_for_nothing(task):
+def test_the_first_try_submits_once_and_asks_for_nothing(task: Task) -> None:
     owned = task.attempt()
     assert task.platform.actions == ["CreateJob"]
     assert owned.job.id == "job-1"
@@ -45,7 +47,7 @@ def test_the_first_try_submits_once_and_asks_for_nothing(task):
     assert task.record.job_id == "job-1"
 
 
-def test_the_intent_is_recorded_before_the_submit_is_sent(task):
+def test_the_intent_is_recorded_before_the_submit_is_sent(task: Task) -> None:
     seen = []
     create = task.platform._CreateJob
     task.platform._CreateJob = lambda *args: (seen.append(task.record), create(*args))[1]
@@ -54,14 +56,14 @@ def test_the_intent_is_recorded_before_the_submit_is_sent(task):
     assert seen[0].marker == task.record.marker
 
 
-def test_a_retry_adopts_the_recorded_job(task):
+def test_a_retry_adopts_the_recorded_job(task: Task) -> None:
     task.attempt()
     owned = task.attempt()
     assert owned.reattached
     assert task.platform.actions == ["CreateJob", "GetJob"]
 
 
-def test_a_retry_after_a_crash_in_the_submit_adopts_what_the_service_lists(task):
+def test_a_retry_after_a_crash_in_the_submit_adopts_what_the_service_lists(task: Task) -> None:
     task.platform.fail("CreateJob", "lost")
     task.platform.fail("ListJobs", *["error"] * 30)
     with pytest.raises(LookupFailed):
@@ -75,12 +77,12 @@ def test_a_retry_after_a_crash_in_the_submit_adopts_what_the_service_lists(task)
 
 @pytest.mark.parametrize("fault", ["lost", "html"])
 @pytest.mark.parametrize("lag", [0.0, 5.0, 15.0])
-def test_a_lost_answer_buys_no_second_job_even_if_the_list_lags(task, fault, lag):
+def test_a_lost_answer_buys_no_second_job_even_if_the_list_lags(task: Task, fault: str, lag: float) -> None:
     task.platform.list_lag = lag
     if fault == "html":  # the job is created, and something unreadable answers
         create = task.platform.answer
 
-        def unreadable(call):
+        def unreadable(call: Call) -> Reply:
             reply = create(call)
             return type(reply)(200, {}, b"<html>") if call.action == "CreateJob" else reply
 
@@ -94,7 +96,7 @@ def test_a_lost_answer_buys_no_second_job_even_if_the_list_lags(task, fault, lag
 
 
 @pytest.mark.parametrize("fault", ["dropped", 408, 409, 425, 499, 500, 502, 504, "html"])
-def test_a_submit_that_the_service_never_saw_is_sent_once_more(task, fault):
+def test_a_submit_that_the_service_never_saw_is_sent_once_more(task: Task, fault: int | str) -> None:
     task.platform.fail("CreateJob", fault)
     owned = task.attempt()
     assert owned.job.id == "job-1"
@@ -103,7 +105,7 @@ def test_a_submit_that_the_service_never_saw_is_sent_once_more(task, fault):
     assert sum(task.platform.pauses) == pytest.approx(LONGEST_SEND + LIST_LAG)
 
 
-def test_a_second_unknown_outcome_is_reported_and_not_gambled_with(task):
+def test_a_second_unknown_outcome_is_reported_and_not_gambled_with(task: Task) -> None:
     task.platform.fail("CreateJob", "dropped", 500)
     with pytest.raises(OutcomeUnknown) as caught:
         task.attempt()
@@ -113,7 +115,7 @@ def test_a_second_unknown_outcome_is_reported_and_not_gambled_with(task):
 
 
 @pytest.mark.parametrize("fault", ["error", "short", 500, "html"])
-def test_while_the_service_cannot_say_nothing_is_submitted_again(task, fault):
+def test_while_the_service_cannot_say_nothing_is_submitted_again(task: Task, fault: int | str) -> None:
     task.platform.fail("CreateJob", "lost")
     task.platform.fail("ListJobs", *[fault] * 50)
     with pytest.raises(LookupFailed) as caught:
@@ -122,21 +124,21 @@ def test_while_the_service_cannot_say_nothing_is_submitted_again(task, fault):
     assert caught.value.marker == task.record.marker
 
 
-def test_an_incomplete_list_with_a_match_is_good_enough(task):
+def test_an_incomplete_list_with_a_match_is_good_enough(task: Task) -> None:
     task.platform.fail("CreateJob", "lost")
     list_jobs = task.platform._ListJobs
     task.platform._ListJobs = lambda *args: {"listJobsResponse": {**list_jobs(*args)["listJobsResponse"], "total": 99}}
     assert task.attempt().job.id == "job-1"
 
 
-def test_nothing_is_submitted_by_a_task_instance_that_was_replaced(task):
+def test_nothing_is_submitted_by_a_task_instance_that_was_replaced(task: Task) -> None:
     task.store = Store(replaced=True)
     with pytest.raises(LookupFailed, match="another attempt"):
         task.attempt()
     assert task.platform.actions == []
 
 
-def test_without_a_record_a_later_try_looks_before_it_submits(task):
+def test_without_a_record_a_later_try_looks_before_it_submits(task: Task) -> None:
     first = task.attempt()
     task.store.values.clear()
     assert task.attempt().job.id == first.job.id
@@ -150,23 +152,23 @@ class TestWithoutTaskStateStore:
     def task(self) -> Task:
         return Task(store=None)
 
-    def test_the_first_try_submits(self, task):
+    def test_the_first_try_submits(self, task: Task) -> None:
         task.attempt()
         assert task.platform.actions == ["CreateJob"]
 
-    def test_a_later_try_adopts_what_the_service_lists(self, task):
+    def test_a_later_try_adopts_what_the_service_lists(self, task: Task) -> None:
         task.attempt()
         assert task.attempt().reattached
         assert len(task.platform.jobs) == 1
 
-    def test_a_later_try_submits_when_the_service_lists_nothing(self, task):
+    def test_a_later_try_submits_when_the_service_lists_nothing(self, task: Task) -> None:
         task.tries = 1
         task.attempt()
         assert task.platform.actions == ["ListJobs"] * len(PATIENCE) + ["CreateJob"]
         assert sum(task.platform.pauses) == pytest.approx(LIST_LAG)
 
     @pytest.mark.parametrize("fault", ["error", "short"])
-    def test_a_later_try_fails_when_the_service_cannot_say(self, task, fault):
+    def test_a_later_try_fails_when_the_service_cannot_say(self, task: Task, fault: str) -> None:
         task.tries = 1
         task.platform.fail("ListJobs", *[fault] * 20)
         with pytest.raises(LookupFailed):
@@ -182,7 +184,9 @@ class TestWithoutTaskStateStore:
         (tags_of(content_id="other"), "content_id"),
     ],
 )
-def test_another_request_in_the_same_generation_is_refused_with_the_fields_that_changed(task, changed, named):
+def test_another_request_in_the_same_generation_is_refused_with_the_fields_that_changed(
+    task: Task, changed: CapabilityRequest, named: str
+) -> None:
     task.attempt()
     task.request = changed
     with pytest.raises(RequestChanged, match=f"what changed: {named}") as caught:
@@ -191,32 +195,32 @@ def test_another_request_in_the_same_generation_is_refused_with_the_fields_that_
     assert task.platform.actions == ["CreateJob"]
 
 
-def test_callback_and_timeout_do_not_make_another_request(task):
+def test_callback_and_timeout_do_not_make_another_request(task: Task) -> None:
     task.attempt()
     task.request = tags_of(callback="http://example.com/new", job_timeout=99)
     assert task.attempt().job.id == "job-1"
 
 
 class TestFailedJobs:
-    def test_a_retry_does_not_pay_again(self, task):
+    def test_a_retry_does_not_pay_again(self, task: Task) -> None:
         task.attempt()
         task.platform.end("job-1", ERROR)
         assert task.attempt().job.id == "job-1"
         assert len(task.platform.jobs) == 1
 
-    def test_a_retry_does_not_pay_again_without_a_record(self, task):
+    def test_a_retry_does_not_pay_again_without_a_record(self, task: Task) -> None:
         task.attempt()
         task.platform.end("job-1", ERROR)
         task.store.values.clear()
         assert task.attempt().job.id == "job-1"
 
-    def test_retry_failed_jobs_pays_again_once_for_each_failure(self, task):
+    def test_retry_failed_jobs_pays_again_once_for_each_failure(self, task: Task) -> None:
         task.attempt()
         task.platform.end("job-1", ERROR)
         assert task.attempt(retry_failed=True).job.id == "job-2"
         assert task.attempt(retry_failed=True).job.id == "job-2"
 
-    def test_a_job_that_somebody_canceled_is_not_bought_again_by_any_retry(self, task):
+    def test_a_job_that_somebody_canceled_is_not_bought_again_by_any_retry(self, task: Task) -> None:
         task.attempt()
         task.platform.end("job-1", CANCELED)
         for _ in range(3):
@@ -225,12 +229,12 @@ class TestFailedJobs:
             assert caught.value.job_id == "job-1"
         assert len(task.platform.jobs) == 1
 
-    def test_a_canceled_job_is_replaced_if_retry_failed_jobs_says_so(self, task):
+    def test_a_canceled_job_is_replaced_if_retry_failed_jobs_says_so(self, task: Task) -> None:
         task.attempt()
         task.platform.end("job-1", CANCELED)
         assert task.attempt(retry_failed=True).job.id == "job-2"
 
-    def test_a_replaced_job_is_not_taken_for_the_new_one_when_the_answer_is_lost(self, task):
+    def test_a_replaced_job_is_not_taken_for_the_new_one_when_the_answer_is_lost(self, task: Task) -> None:
         task.attempt()
         task.platform.end("job-1", ERROR)
         task.platform.fail("CreateJob", "dropped", "dropped")
@@ -239,12 +243,12 @@ class TestFailedJobs:
         # The replaced job stays known as such, also for a try that does not ask to replace failures any more.
         assert task.record.abandoned == ["job-1"]
 
-    def test_a_new_job_that_fails_at_once_is_found_after_a_lost_answer(self, task):
+    def test_a_new_job_that_fails_at_once_is_found_after_a_lost_answer(self, task: Task) -> None:
         task.attempt()
         task.platform.end("job-1", ERROR)
         create = task.platform._CreateJob
 
-        def failing(*args):
+        def failing(*args: dict[str, Any] | str) -> dict[str, Any]:
             answer = create(*args)
             task.platform.jobs[-1]["state"] = ERROR
             return answer
@@ -256,7 +260,9 @@ class TestFailedJobs:
         assert len(task.platform.jobs) == 2
 
 
-def test_of_several_jobs_the_newest_that_has_not_failed_is_adopted_and_the_others_are_named(task, caplog):
+def test_of_several_jobs_the_newest_that_has_not_failed_is_adopted_and_the_others_are_named(
+    task: Task, caplog: pytest.LogCaptureFixture
+) -> None:
     marker = task.attempt().marker
     task.platform.end("job-1", COMPLETED)
     task.platform.time.now += 10
@@ -270,14 +276,14 @@ def test_of_several_jobs_the_newest_that_has_not_failed_is_adopted_and_the_other
     assert "job-3 (ERROR)" in caplog.text
 
 
-def test_an_unknown_state_counts_as_running(task):
+def test_an_unknown_state_counts_as_running(task: Task) -> None:
     task.attempt()
     task.platform.end("job-1", 9)
     assert task.attempt().job.id == "job-1"
 
 
 class TestClears:
-    def test_a_clear_submits_anew(self, task):
+    def test_a_clear_submits_anew(self, task: Task) -> None:
         task.attempt()
         task.platform.end("job-1", COMPLETED)
         task.clear()
@@ -285,19 +291,19 @@ class TestClears:
         assert owned.job.id == "job-2"
         assert not owned.reattached
 
-    def test_a_retry_after_a_clear_adopts_the_new_job(self, task):
+    def test_a_retry_after_a_clear_adopts_the_new_job(self, task: Task) -> None:
         task.attempt()
         task.clear()
         task.attempt()
         assert task.attempt().job.id == "job-2"
 
-    def test_a_clear_may_ask_for_something_else(self, task):
+    def test_a_clear_may_ask_for_something_else(self, task: Task) -> None:
         task.attempt()
         task.clear()
         task.request = tags_of("in/b.mp3")
         assert task.attempt().job.id == "job-2"
 
-    def test_reuse_takes_the_job_that_was_there(self, task):
+    def test_reuse_takes_the_job_that_was_there(self, task: Task) -> None:
         task.identity = {"reuse": True}
         task.attempt()
         task.platform.end("job-1", COMPLETED)
@@ -305,21 +311,21 @@ class TestClears:
         assert task.attempt().reattached
         assert len(task.platform.jobs) == 1
 
-    def test_reuse_finds_the_job_by_its_marker_when_the_record_is_gone(self, task):
+    def test_reuse_finds_the_job_by_its_marker_when_the_record_is_gone(self, task: Task) -> None:
         task.identity = {"reuse": True}
         task.attempt()
         task.clear()
         task.store.values.clear()
         assert task.attempt().job.id == "job-1"
 
-    def test_reuse_does_not_take_a_failed_job(self, task):
+    def test_reuse_does_not_take_a_failed_job(self, task: Task) -> None:
         task.identity = {"reuse": True}
         task.attempt()
         task.platform.end("job-1", ERROR)
         task.clear()
         assert task.attempt().job.id == "job-2"
 
-    def test_reuse_does_not_take_a_job_that_was_asked_for_something_else(self, task):
+    def test_reuse_does_not_take_a_job_that_was_asked_for_something_else(self, task: Task) -> None:
         task.identity = {"reuse": True}
         task.attempt()
         task.clear()
@@ -328,20 +334,20 @@ class TestClears:
 
 
 class TestSharedKey:
-    def test_two_runs_that_share_a_key_share_one_job(self, task):
+    def test_two_runs_that_share_a_key_share_one_job(self, task: Task) -> None:
         task.identity = {"key": "catalogue-17"}
         task.attempt()
         other = Task(platform=task.platform, identity=task.identity, owner=replace(OWNER, run_id="other"))
         assert other.attempt().job.id == "job-1"
 
-    def test_a_clear_does_not_pay_again(self, task):
+    def test_a_clear_does_not_pay_again(self, task: Task) -> None:
         task.identity = {"key": "catalogue-17"}
         task.attempt()
         task.clear()
         assert task.attempt().job.id == "job-1"
 
     @pytest.mark.parametrize("before", ["catalogue-16", None])
-    def test_after_a_clear_another_key_is_another_job(self, task, before):
+    def test_after_a_clear_another_key_is_another_job(self, task: Task, before: str | None) -> None:
         task.identity = {"key": before}
         task.attempt()
         task.clear()
@@ -350,13 +356,13 @@ class TestSharedKey:
         other = Task(platform=task.platform, identity=task.identity, owner=replace(OWNER, run_id="other"))
         assert other.attempt().job.id == "job-2"
 
-    def test_a_retry_with_another_key_keeps_the_job_that_was_bought(self, task):
+    def test_a_retry_with_another_key_keeps_the_job_that_was_bought(self, task: Task) -> None:
         task.identity = {"key": "catalogue-16"}
         task.attempt()
         task.identity = {"key": "catalogue-17"}
         assert task.attempt().job.id == "job-1"
 
-    def test_the_service_is_asked_first_and_must_know(self, task):
+    def test_the_service_is_asked_first_and_must_know(self, task: Task) -> None:
         task.identity = {"key": "catalogue-17"}
         task.platform.fail("ListJobs", *["error"] * 20)
         with pytest.raises(LookupFailed):
@@ -373,7 +379,9 @@ class TestSharedKey:
         ([429] * 20, Throttled),
     ],
 )
-def test_a_submit_that_is_proved_to_be_refused_is_said_so_and_not_looked_up(task, faults, error):
+def test_a_submit_that_is_proved_to_be_refused_is_said_so_and_not_looked_up(
+    task: Task, faults: list[Any], error: type[Any]
+) -> None:
     task.platform.fail("CreateJob", *faults)
     with pytest.raises(error) as caught:
         task.attempt()
@@ -386,7 +394,7 @@ def test_a_submit_that_is_proved_to_be_refused_is_said_so_and_not_looked_up(task
     assert task.platform.actions[asked:] == ["CreateJob"]
 
 
-def test_an_error_of_the_platform_is_raised_after_its_list_has_named_no_job(task):
+def test_an_error_of_the_platform_is_raised_after_its_list_has_named_no_job(task: Task) -> None:
     task.platform.fail("CreateJob", "error")
     with pytest.raises(BadRequest, match="on demand"):
         task.attempt()
@@ -394,7 +402,7 @@ def test_an_error_of_the_platform_is_raised_after_its_list_has_named_no_job(task
     assert not task.record.refused
 
 
-def test_a_recorded_id_that_the_service_does_not_know_falls_back_to_the_marker(task):
+def test_a_recorded_id_that_the_service_does_not_know_falls_back_to_the_marker(task: Task) -> None:
     marker = task.attempt().marker
     task.platform.jobs.clear()
     task.platform.add(marker)
@@ -403,14 +411,16 @@ def test_a_recorded_id_that_the_service_does_not_know_falls_back_to_the_marker(t
 
 
 @pytest.mark.parametrize("stored", ["text", [], {"generation": 2}, {"generation": "x", "marker": 1, "fields": 3}])
-def test_a_record_that_somebody_edited_falls_back_to_the_marker(task, stored):
+def test_a_record_that_somebody_edited_falls_back_to_the_marker(
+    task: Task, stored: dict[str, Any] | list[Any] | str
+) -> None:
     task.attempt()
     task.store.set(RECORD_KEY, stored)
     assert task.attempt().job.id == "job-1"
     assert len(task.platform.jobs) == 1
 
 
-def test_bad_input_is_refused_before_anything_is_recorded_or_sent(task):
+def test_bad_input_is_refused_before_anything_is_recorded_or_sent(task: Task) -> None:
     task.request = CapabilityRequest(
         capability={"musicX": {}}, input=MediaxInput(url="cos://elsewhere-1250000000/a.mp3")
     )
@@ -420,14 +430,14 @@ def test_bad_input_is_refused_before_anything_is_recorded_or_sent(task):
     assert task.platform.actions == []
 
 
-def test_a_request_that_is_no_json_is_refused_by_name(task):
+def test_a_request_that_is_no_json_is_refused_by_name(task: Task) -> None:
     with pytest.raises(BadRequest, match=r"^extra_parameters.more='set' is refused: it must be JSON"):
         tags_of(extra_parameters={"more": {1, 2}})
     assert task.platform.actions == []
 
 
 class TestMarker:
-    def test_it_fits_the_api_and_says_whose_it_is(self, task):
+    def test_it_fits_the_api_and_says_whose_it_is(self, task: Task) -> None:
         marker = task.attempt().marker
         assert re.fullmatch(r"mx1-[0-9a-f]{40}", marker)
         assert task.platform.jobs[0]["customId"] == marker
@@ -445,16 +455,16 @@ class TestMarker:
             Identity(namespace="a", owner=OWNER, generation=1, key="k"),
         ],
     )
-    def test_every_part_of_the_identity_counts(self, other):
+    def test_every_part_of_the_identity_counts(self, other: Identity) -> None:
         one = Identity(namespace="a", owner=OWNER, generation=1)
         assert one.marker("f") != other.marker("f")
 
-    def test_the_fingerprint_counts_unless_a_key_is_given(self):
+    def test_the_fingerprint_counts_unless_a_key_is_given(self) -> None:
         one = Identity(namespace="a", owner=OWNER, generation=1)
         assert one.marker("f") != one.marker("g")
         keyed = Identity(namespace="a", owner=OWNER, generation=1, key="k")
         assert keyed.marker("f") == keyed.marker("g")
 
-    def test_the_namespace_counts_with_a_key_too(self):
+    def test_the_namespace_counts_with_a_key_too(self) -> None:
         markers = {Identity(namespace=name, owner=OWNER, generation=1, key="k").marker("f") for name in "ab"}
         assert len(markers) == 2

@@ -23,7 +23,7 @@ ONCE = {"parameters": 1, "identity": 1, "wire": 1, "presign": 1}
 
 
 @pytest.fixture
-def counted(monkeypatch) -> Counter[str]:
+def counted(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     """How often each part of a request was made."""
     counts: Counter[str] = Counter()
 
@@ -45,7 +45,7 @@ def counted(monkeypatch) -> Counter[str]:
 
 @pytest.mark.parametrize("faults", [[], ["lost"], [429, "dropped"]], ids=["answered", "answer lost", "sent twice"])
 @pytest.mark.parametrize("key", [None, "shared"])
-def test_a_submit_builds_and_signs_its_request_once(counted, faults, key):
+def test_a_submit_builds_and_signs_its_request_once(counted: Counter, faults: list[Any], key: str | None) -> None:
     def presign(address: CosAddress) -> str:
         counted["presign"] += 1
         return f"https://{address.bucket}.invalid/{address.key}?signature={counted['presign']}"
@@ -62,7 +62,7 @@ def test_a_submit_builds_and_signs_its_request_once(counted, faults, key):
     assert counted == ONCE
 
 
-def test_a_separation_is_built_once_to_be_submitted_and_compared(counted):
+def test_a_separation_is_built_once_to_be_submitted_and_compared(counted: Counter) -> None:
     separations = helpers.separations()
     prepared = separations.prepare(helpers.request())
     flow = separations.submit(prepared, helpers.MARKER)

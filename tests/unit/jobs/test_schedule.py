@@ -43,12 +43,12 @@ def evenly(low: float, high: float, count: int = KEPT) -> list[float]:
     return [low + (high - low) * place / (count - 1) for place in range(count)]
 
 
-def test_nothing_is_asked_before_the_earliest_have_ended():
+def test_nothing_is_asked_before_the_earliest_have_ended() -> None:
     asked = questions(taught(evenly(480, 720)), 600)
     assert asked[1] >= 480
 
 
-def test_questions_stand_where_jobs_end_and_find_them_soon():
+def test_questions_stand_where_jobs_end_and_find_them_soon() -> None:
     learned = taught(evenly(480, 720))
     delays = [questions(learned, end)[-1] - end for end in evenly(481, 719, 200)]
     assert max(delays) <= 30
@@ -56,30 +56,30 @@ def test_questions_stand_where_jobs_end_and_find_them_soon():
     assert len(questions(learned, 719)) <= 13
 
 
-def test_a_gap_between_two_humps_is_skipped():
+def test_a_gap_between_two_humps_is_skipped() -> None:
     asked = questions(taught(evenly(290, 310, KEPT // 2) + evenly(890, 910, KEPT // 2)), 905)
     assert [age for age in asked if 330 < age < 890] == []
     assert sum(280 < age < 330 for age in asked) >= 3
 
 
-def test_past_the_longest_no_gap_is_above_a_tenth_of_the_usual_duration():
+def test_past_the_longest_no_gap_is_above_a_tenth_of_the_usual_duration() -> None:
     asked = questions(taught(evenly(480, 720)), 1400)
     late = [later - earlier for earlier, later in itertools.pairwise(asked) if earlier > 720]
     assert max(late) <= 60.5
 
 
-def test_a_job_that_outlives_all_others_twice_is_asked_for_by_the_rule():
+def test_a_job_that_outlives_all_others_twice_is_asked_for_by_the_rule() -> None:
     learned = taught(evenly(20, 24))
     assert learned.gap(30.0, INTERVAL, 0.0) == INTERVAL
     assert learned.gap(3000.0, INTERVAL, 0.0) == 34
 
 
-def test_few_durations_teach_nothing():
+def test_few_durations_teach_nothing() -> None:
     assert taught(evenly(480, 720, ENOUGH - 1)).gap(100.0, INTERVAL, 0.0) == 25
     assert taught(evenly(480, 720, ENOUGH)).gap(100.0, INTERVAL, 0.0) >= 380
 
 
-def test_the_shortest_of_a_thousand_do_not_stand_for_all():
+def test_the_shortest_of_a_thousand_do_not_stand_for_all() -> None:
     """Of jobs that were created together the shortest end first; what is still open is not overdue."""
     learned = Durations()
     waits = [AWait(seen_open=490.0) for _ in range(KEPT)]
@@ -90,7 +90,7 @@ def test_the_shortest_of_a_thousand_do_not_stand_for_all():
     assert learned.gap(490.0, INTERVAL, 0.0) == 34
 
 
-def test_of_many_that_began_those_that_are_not_followed_teach_nothing():
+def test_of_many_that_began_those_that_are_not_followed_teach_nothing() -> None:
     learned = Durations()
     waits = [AWait() for _ in range(KEPT + ENOUGH)]
     for wait in waits:
@@ -100,20 +100,20 @@ def test_of_many_that_began_those_that_are_not_followed_teach_nothing():
     assert learned.gap(100.0, INTERVAL, 0.0) == 25
 
 
-def test_waits_that_were_given_up_count_no_more():
+def test_waits_that_were_given_up_count_no_more() -> None:
     learned = taught(evenly(480, 720))
     for _ in range(KEPT):
         learned.follow(AWait(seen_open=10_000.0))
     assert learned.gap(800.0, INTERVAL, 0.0) <= 61
 
 
-def test_what_jobs_took_long_ago_is_forgotten():
+def test_what_jobs_took_long_ago_is_forgotten() -> None:
     learned = taught(evenly(480, 720))
     taught(evenly(40, 60, ENOUGH), now=KEPT_SECONDS + 1, learned=learned)
     assert learned.gap(12.0, INTERVAL, 0.0) <= 40
 
 
-def test_the_latest_durations_replace_the_oldest():
+def test_the_latest_durations_replace_the_oldest() -> None:
     learned = taught(evenly(480, 720))
     taught(evenly(40, 60), learned=learned)
     assert learned.gap(12.0, INTERVAL, 0.0) <= 40
@@ -121,16 +121,16 @@ def test_the_latest_durations_replace_the_oldest():
 
 
 @pytest.mark.parametrize("nonsense", [-1.0, math.inf, math.nan])
-def test_what_is_no_duration_teaches_nothing(nonsense):
+def test_what_is_no_duration_teaches_nothing(nonsense: float) -> None:
     assert taught([nonsense] * ENOUGH).gap(100.0, INTERVAL, 0.0) == 25
 
 
-def test_a_long_interval_stays_the_users():
+def test_a_long_interval_stays_the_users() -> None:
     assert taught(evenly(480, 720)).gap(500.0, 300.0, 0.0) == 300
     assert Durations().gap(500.0, 300.0, 0.0) == 300
 
 
-def test_no_more_than_nine_requests_find_a_job_whose_kind_is_known():
+def test_no_more_than_nine_requests_find_a_job_whose_kind_is_known() -> None:
     rng = random.Random(4)
     shapes = {
         "uniform": lambda: rng.uniform(480, 720),
@@ -152,8 +152,8 @@ def test_no_more_than_nine_requests_find_a_job_whose_kind_is_known():
     jitter=st.floats(0, 1),
 )
 def test_whatever_was_learned_the_next_question_is_at_least_an_interval_away(
-    durations, seen_open, age, interval, jitter
-):
+    durations: list[float], seen_open: list[float], age: float, interval: float, jitter: float
+) -> None:
     learned = Durations()
     waits = [AWait(age) for age in seen_open]
     for wait in waits:
@@ -165,7 +165,7 @@ def test_whatever_was_learned_the_next_question_is_at_least_an_interval_away(
     assert age <= learned.likely(age) < math.inf
 
 
-def test_what_is_learned_belongs_to_one_service_and_capability():
+def test_what_is_learned_belongs_to_one_service_and_capability() -> None:
     assert durations_of("mediax", "musicBeat") is durations_of("mediax", "musicBeat")
     assert durations_of("mediax", "musicBeat") is not durations_of("mediax", "musicTagV2")
     assert durations_of("mediax", None) is not durations_of("cloud_infinite", None)

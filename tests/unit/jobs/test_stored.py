@@ -6,6 +6,7 @@ import contextlib
 import copy
 import json
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.strategies._internal.core import DataObject
 
 from airflow_provider_mediax.exceptions import BadRequest, MediaxError, Unavailable
 from airflow_provider_mediax.jobs.stored import (
@@ -80,7 +82,7 @@ def damaged(name: str) -> st.SearchStrategy[Any]:
     return build()
 
 
-def quickly(test):
+def quickly(test: Callable[..., Any]) -> Callable[..., Any]:
     return settings(max_examples=300, deadline=None)(test)
 
 
@@ -91,24 +93,26 @@ def trigger_of(row: dict[str, Any], kind: type) -> Any:
 
 @later
 class TestALaterVersion:
-    def test_of_a_record_is_not_taken_for_none(self, schema):
+    def test_of_a_record_is_not_taken_for_none(self, schema: int) -> None:
         assert isinstance(Record.read({**stored("record"), "schema": schema}), Unreadable)
 
-    def test_of_a_wait_is_not_taken_for_none(self, schema):
+    def test_of_a_wait_is_not_taken_for_none(self, schema: int) -> None:
         assert isinstance(Pending.read({**stored("wait"), "schema": schema}), Unreadable)
 
-    def test_of_an_event_says_nothing(self, schema):
+    def test_of_an_event_says_nothing(self, schema: int) -> None:
         assert JobEvent.read({**stored("event"), "schema": schema}, "job-1") is UNREADABLE_EVENT
         assert CosKeyEvent.read({"schema": schema, "status": "found"}).status == "unreadable"
 
     @pytest.mark.parametrize("name", TRIGGERS)
-    async def test_of_a_trigger_waits_for_nothing_and_says_nothing(self, schema, name, monkeypatch):
+    async def test_of_a_trigger_waits_for_nothing_and_says_nothing(
+        self, schema: int, name: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.setattr("asyncio.sleep", _at_once)
         trigger = TRIGGERS[name](**{**stored(name)["arguments"], "schema": schema})
         (event,) = [event async for event in trigger.run()]
         assert event.payload["status"] == "unreadable"
 
-    def test_of_a_manifest_is_refused_by_name_in_sensor_and_rows(self, schema):
+    def test_of_a_manifest_is_refused_by_name_in_sensor_and_rows(self, schema: int) -> None:
         manifest = {**stored("manifest_mediax"), "schema": schema}
         sensor = MediaxJobSensor(task_id="s", job_id=manifest)
         for read in (lambda: rows(manifest), lambda: sensor.make_trigger(0.0)):
@@ -118,28 +122,28 @@ class TestALaterVersion:
 
 
 @no_schema
-def test_what_names_no_schema_is_unreadable(schema):
+def test_what_names_no_schema_is_unreadable(schema: Any) -> None:
     assert isinstance(Record.read({**stored("record"), "schema": schema}), Unreadable)
     assert isinstance(Pending.read({**stored("wait"), "schema": schema}), Unreadable)
     assert JobEvent.read({**stored("event"), "schema": schema}, "job-1") is UNREADABLE_EVENT
 
 
 @pytest.mark.parametrize("read", [Record.read, Pending.read])
-def test_nothing_is_nothing_and_not_unreadable(read):
+def test_nothing_is_nothing_and_not_unreadable(read: Callable[..., Any]) -> None:
     assert read(None) is None
 
 
 @pytest.mark.parametrize("read", [Record.read, Pending.read])
 @quickly
 @given(value=anything.filter(lambda value: value is not None))
-def test_anything_else_is_unreadable(read, value):
+def test_anything_else_is_unreadable(read: Callable[..., Any], value: Any) -> None:
     assert isinstance(read(value), Unreadable)
 
 
 class TestWhatWasCutOrEdited:
     @quickly
     @given(value=damaged("record"))
-    def test_of_a_record_is_read_as_it_is_or_is_unreadable(self, value):
+    def test_of_a_record_is_read_as_it_is_or_is_unreadable(self, value: dict[str, Any]) -> None:
         read = Record.read(value)
         if isinstance(read, Record):
             assert isinstance(read.marker, str)
@@ -151,7 +155,7 @@ class TestWhatWasCutOrEdited:
 
     @quickly
     @given(value=damaged("wait"))
-    def test_of_a_wait_is_read_as_it_is_or_is_unreadable(self, value):
+    def test_of_a_wait_is_read_as_it_is_or_is_unreadable(self, value: dict[str, Any]) -> None:
         read = Pending.read(value)
         if isinstance(read, Pending):
             assert (read.job_id, read.deadline) == (value["job_id"], value["deadline"])
@@ -160,7 +164,7 @@ class TestWhatWasCutOrEdited:
 
     @quickly
     @given(value=damaged("error_event") | damaged("event") | anything)
-    def test_of_an_event_is_a_hint_or_says_nothing(self, value):
+    def test_of_an_event_is_a_hint_or_says_nothing(self, value: dict[str, Any] | int | list[Any] | None) -> None:
         for read in (JobEvent.read(value, "job-1"), CosKeyEvent.read(value)):
             assert isinstance(read.status, str)
             assert read.error is None or isinstance(read.error, MediaxError)
@@ -168,7 +172,7 @@ class TestWhatWasCutOrEdited:
 
     @quickly
     @given(value=damaged("manifest_mediax") | damaged("manifest_cloud_infinite") | anything)
-    def test_of_a_manifest_is_refused_or_read(self, value):
+    def test_of_a_manifest_is_refused_or_read(self, value: Any) -> None:
         with contextlib.suppress(BadRequest):
             read = read_manifest("manifest", value)
             assert isinstance(read["job_id"], str)
@@ -178,7 +182,7 @@ class TestWhatWasCutOrEdited:
     @pytest.mark.parametrize("name", TRIGGERS)
     @quickly
     @given(data=st.data())
-    def test_of_a_trigger_is_noticed_before_it_waits(self, name, data):
+    def test_of_a_trigger_is_noticed_before_it_waits(self, name: str, data: DataObject) -> None:
         trigger = trigger_of(data.draw(damaged(name)), TRIGGERS[name])
         if trigger.damage() is None:
             assert trigger.failure(ValueError("x"))["status"] == "error"
@@ -202,7 +206,9 @@ class TestWhatWasCutOrEdited:
         ("cancel_on_kill", "False"),
     ],
 )
-async def test_a_job_trigger_with_a_damaged_argument_says_nothing_and_cancels_nothing(argument, value, monkeypatch):
+async def test_a_job_trigger_with_a_damaged_argument_says_nothing_and_cancels_nothing(
+    argument: str, value: float | list[None] | str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("asyncio.sleep", _at_once)
     trigger = JobTrigger(**{**stored("job_trigger")["arguments"], argument: value})
     (event,) = [event async for event in trigger.run()]
@@ -210,12 +216,12 @@ async def test_a_job_trigger_with_a_damaged_argument_says_nothing_and_cancels_no
     await trigger.on_kill()
 
 
-def test_an_error_of_a_class_that_is_not_known_is_a_passing_fault():
+def test_an_error_of_a_class_that_is_not_known_is_a_passing_fault() -> None:
     assert type(error_from({"class": "OfALaterVersion", "status": 418})).__name__ == "Unavailable"
     assert type(error_from({"class": "annotations"})).__name__ == "Unavailable"
 
 
-def test_an_event_tells_states_and_class_and_facts_of_an_error():
+def test_an_event_tells_states_and_class_and_facts_of_an_error() -> None:
     facts = {"job_id": "job-1", "marker": "mx1-a", "request_id": "r-1", "status": 503, "code": "SlowDown"}
     read = JobEvent.read(JobEvent("error", {"job-1": "Running"}, Unavailable("secret", **facts)).payload(), "job-1")
     assert (read.status, read.states, type(read.error), read.error.facts()) == (
@@ -228,7 +234,7 @@ def test_an_event_tells_states_and_class_and_facts_of_an_error():
 
 
 @pytest.fixture
-def elsewhere(monkeypatch):
+def elsewhere(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """This machine's clock on the wall is neither UTC nor the service's."""
     with monkeypatch.context() as patched:
         patched.setenv("TZ", "America/Los_Angeles")
@@ -241,11 +247,11 @@ OWNER = Owner(dag_id="d", run_id="r", task_id="t", map_index=3)
 
 
 @pytest.mark.parametrize("owner", [OWNER, None])
-def test_a_manifest_says_all_that_is_known_of_a_job(owner, elsewhere):
+def test_a_manifest_says_all_that_is_known_of_a_job(owner: Owner | None, elsewhere: None) -> None:
     class Service:
         name = "a service"
 
-        def view(self, job):
+        def view(self, job: Job) -> SimpleNamespace:
             place = Place(content_id="c", bucket="b-1", region="r")
             return SimpleNamespace(capability="beat", input="cos://b-1/a", place=place, result={"n": 1}, files=["f"])
 
@@ -287,21 +293,23 @@ def test_a_manifest_says_all_that_is_known_of_a_job(owner, elsewhere):
         ),
     ],
 )
-def test_what_is_no_manifest_is_refused_with_argument_value_and_reason(given, shown, reason):
+def test_what_is_no_manifest_is_refused_with_argument_value_and_reason(
+    given: dict[str, dict[str, Any] | int | str] | str, shown: str, reason: str
+) -> None:
     with pytest.raises(BadRequest) as refused:
         read_manifest("manifests", given)
     rule = "it must be what an operator or a sensor of a job returned, but"
     assert refused.value.what == f"manifests={shown} is refused: {rule} {reason}."
 
 
-def test_a_result_travels_in_the_manifest_up_to_48_kilobytes():
+def test_a_result_travels_in_the_manifest_up_to_48_kilobytes() -> None:
     room = INLINE_LIMIT - len('{"a": ""}')
     assert INLINE_LIMIT == 49_152
     assert not too_large({"a": "é" * (room // 2) + "x" * (room % 2)})
     assert too_large({"a": "é" * (room // 2) + "x" * (room % 2 + 1)})
 
 
-def test_an_event_is_stored_without_the_words_of_an_error():
+def test_an_event_is_stored_without_the_words_of_an_error() -> None:
     payload = JobEvent("error", {"job-1": "X"}, MediaxError("secret words", job_id="job-1", status=500)).payload()
     assert "secret" not in json.dumps(payload)
     assert payload["error"] == {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -29,12 +30,13 @@ from airflow_provider_mediax.jobs.waiting import (
     batches,
     wait_flow,
 )
+from airflow_provider_mediax.protocol.exchange import Call, Reply
 from airflow_provider_mediax.protocol.job import Job, JobState
 from tests.unit.jobs.clocks import NOON, Time
 from tests.unit.jobs.fake_platform import COMPLETED, FakePlatform, service
 
 
-def a_wait(**more) -> Wait:
+def a_wait(**more: Any) -> Wait:
     terms = {"job_ids": ["a"], "deadline": 10_000.0, "poll_interval": 5.0, "started": 0.0, "rng": lambda: 0.0}
     return Wait(**{**terms, **more})
 
@@ -52,7 +54,7 @@ def throttled(retry_after: float | None) -> Throttled:
     return error
 
 
-def test_the_interval_is_a_quarter_of_the_age_as_long_as_nothing_is_learned():
+def test_the_interval_is_a_quarter_of_the_age_as_long_as_nothing_is_learned() -> None:
     wait = a_wait()
     pauses = []
     for now in (1, 20, 40, 100, 600, 3000):
@@ -61,30 +63,30 @@ def test_the_interval_is_a_quarter_of_the_age_as_long_as_nothing_is_learned():
     assert pauses == [5, 5, 10, 25, 34, 34]
 
 
-def test_the_age_counts_from_the_jobs_creation_and_not_from_the_wait():
+def test_the_age_counts_from_the_jobs_creation_and_not_from_the_wait() -> None:
     wait = a_wait(started=1000.0, moment=lambda epoch: epoch - NOON)
     wait.on_jobs([replace(job(), created_at=datetime.fromtimestamp(NOON + 900, UTC))], 1010)
     assert wait.due == 1010 + 110 / 4
 
 
-def test_a_service_whose_clock_is_ahead_makes_no_job_younger_than_its_wait():
+def test_a_service_whose_clock_is_ahead_makes_no_job_younger_than_its_wait() -> None:
     wait = a_wait(moment=lambda epoch: epoch - NOON)
     wait.on_jobs([replace(job(), created_at=datetime.fromtimestamp(NOON + 900, UTC))], 100)
     assert wait.due == 125
 
 
-def test_nothing_is_asked_while_an_answer_is_of_no_use():
+def test_nothing_is_asked_while_an_answer_is_of_no_use() -> None:
     assert a_wait(not_before=11.0).due == 11
     wait = a_wait(not_before=11.0)
     wait.on_jobs([job()], 1)
     assert wait.due == 11
 
 
-def test_a_job_that_was_just_described_is_not_asked_for_at_once():
+def test_a_job_that_was_just_described_is_not_asked_for_at_once() -> None:
     assert a_wait(known=job()).due == 5
 
 
-def test_the_end_of_a_job_is_learned_by_what_the_service_says():
+def test_the_end_of_a_job_is_learned_by_what_the_service_says() -> None:
     learned = Durations()
     for number in range(ENOUGH):
         wait = a_wait(schedule=learned, started=1000.0 * number, moment=lambda epoch: epoch - NOON)
@@ -94,21 +96,23 @@ def test_the_end_of_a_job_is_learned_by_what_the_service_says():
     assert learned.gap(10.0, 5.0, 0.0) == pytest.approx(391, abs=3)
 
 
-def test_an_interval_above_a_minute_stays_the_users():
+def test_an_interval_above_a_minute_stays_the_users() -> None:
     wait = a_wait(poll_interval=300.0)
     wait.on_jobs([job()], 9000)
     assert wait.due == 9300
 
 
 @given(now=st.floats(0, 1e6), jitter=st.floats(0, 1), interval=st.floats(0.1, 600))
-def test_jitter_never_asks_earlier_than_told(now, jitter, interval):
+def test_jitter_never_asks_earlier_than_told(now: float, jitter: float, interval: float) -> None:
     wait = a_wait(poll_interval=interval, deadline=1e9, rng=lambda: jitter)
     wait.on_jobs([job()], now)
     assert wait.due >= now + interval
 
 
 @given(duration=st.floats(0, 5000), interval=st.floats(0.5, 60), jitter=st.floats(0, 1), latency=st.floats(0, 0.4))
-def test_a_wait_asks_no_more_often_than_its_interval_allows(duration, interval, jitter, latency):
+def test_a_wait_asks_no_more_often_than_its_interval_allows(
+    duration: float, interval: float, jitter: float, latency: float
+) -> None:
     wait = a_wait(poll_interval=interval, deadline=1e9, rng=lambda: jitter)
     now, polls = 0.0, 0
     while wait.ended(now) is None:
@@ -118,13 +122,13 @@ def test_a_wait_asks_no_more_often_than_its_interval_allows(duration, interval, 
     assert polls <= now / interval + 2  # with the question before the wait and the one after it: + 3, less one spare
 
 
-def test_waits_taken_over_together_do_not_ask_together():
+def test_waits_taken_over_together_do_not_ask_together() -> None:
     assert a_wait(rng=lambda: 0.0).due == 0
     assert a_wait(rng=lambda: 1.0).due == SPREAD
     assert a_wait(rng=lambda: 1.0, poll_interval=0.1).due == 0.1
 
 
-def test_a_change_is_reported_once():
+def test_a_change_is_reported_once() -> None:
     wait = a_wait()
     assert wait.on_jobs([job()], 1) == [job()]
     assert wait.on_jobs([job()], 2) == []
@@ -135,14 +139,14 @@ def test_a_change_is_reported_once():
     ("state", "name"),
     [(JobState.SUCCEEDED, "COMPLETED"), (JobState.FAILED, "ERROR"), (JobState.CANCELED, "CANCELED")],
 )
-def test_a_final_state_ends_the_wait(state, name):
+def test_a_final_state_ends_the_wait(state: JobState, name: str) -> None:
     wait = a_wait()
     wait.on_jobs([job(state=state, name=name)], 1)
     ended = wait.ended(1)
     assert (ended.status, ended.states) == ("final", {"a": name})
 
 
-def test_an_unknown_state_is_waited_on_and_never_loops_without_a_pause():
+def test_an_unknown_state_is_waited_on_and_never_loops_without_a_pause() -> None:
     wait = a_wait()
     strange = job(state=JobState.UNKNOWN, name="9")
     assert wait.on_jobs([strange], 1) == [strange]
@@ -152,21 +156,21 @@ def test_an_unknown_state_is_waited_on_and_never_loops_without_a_pause():
     assert wait.due >= 7
 
 
-def test_the_deadline_ends_the_wait_whatever_the_service_says():
+def test_the_deadline_ends_the_wait_whatever_the_service_says() -> None:
     wait = a_wait(deadline=100.0)
     assert wait.next_turn <= 100
     assert wait.ended(99.9) is None
     assert wait.ended(100).status == "timeout"
 
 
-def test_a_job_that_ends_at_the_deadline_is_final_and_not_late():
+def test_a_job_that_ends_at_the_deadline_is_final_and_not_late() -> None:
     wait = a_wait(deadline=100.0)
     wait.on_jobs([DONE], 100)
     assert wait.ended(100).status == "final"
 
 
 @pytest.mark.parametrize("error", [Unavailable("x"), ProtocolError("x"), BadRequest("x")])
-def test_failures_are_borne_until_the_budget_is_spent(error):
+def test_failures_are_borne_until_the_budget_is_spent(error: BadRequest | ProtocolError | Unavailable) -> None:
     wait = a_wait()
     now = 0.0
     for _ in range(FAILURE_BUDGET):
@@ -178,14 +182,14 @@ def test_failures_are_borne_until_the_budget_is_spent(error):
     assert now > 300  # minutes, not moments
 
 
-def test_a_success_refills_the_budget():
+def test_a_success_refills_the_budget() -> None:
     wait = a_wait()
     for _ in range(5 * FAILURE_BUDGET):
         assert wait.on_error(Unavailable("x"), 0) is None
         wait.on_jobs([job()], 0)
 
 
-def test_pauses_grow_while_failures_last():
+def test_pauses_grow_while_failures_last() -> None:
     wait = a_wait()
     pauses = []
     for _ in range(6):
@@ -194,7 +198,7 @@ def test_pauses_grow_while_failures_last():
     assert pauses == [5, 10, 20, 40, 60, 60]
 
 
-def test_being_throttled_spends_no_budget_and_the_wish_is_kept():
+def test_being_throttled_spends_no_budget_and_the_wish_is_kept() -> None:
     wait = a_wait()
     for _ in range(10 * FAILURE_BUDGET):
         assert wait.on_error(throttled(30.0), 0) is None
@@ -203,13 +207,13 @@ def test_being_throttled_spends_no_budget_and_the_wish_is_kept():
     assert wait.due >= 5
 
 
-def test_a_wish_beyond_the_deadline_ends_the_wait_at_once():
+def test_a_wish_beyond_the_deadline_ends_the_wait_at_once() -> None:
     ended = a_wait(deadline=100.0).on_error(throttled(101.0), 0)
     assert isinstance(ended.error, Throttled)
 
 
 @pytest.mark.parametrize("answered", [True, False])
-def test_refused_keys_are_a_failure_like_others_since_they_may_be_exchanged(answered):
+def test_refused_keys_are_a_failure_like_others_since_they_may_be_exchanged(answered: bool) -> None:
     wait = a_wait()
     if answered:
         wait.on_jobs([job()], 0)
@@ -219,7 +223,7 @@ def test_refused_keys_are_a_failure_like_others_since_they_may_be_exchanged(answ
 
 
 @pytest.mark.parametrize(("wish", "pause"), [(120.0, 120.0), (1.0, 5.0), (9000.0, 300.0), (None, 5.0)])
-def test_a_pause_that_an_outage_asks_for_is_kept_up_to_five_minutes(wish, pause):
+def test_a_pause_that_an_outage_asks_for_is_kept_up_to_five_minutes(wish: float | None, pause: float) -> None:
     wait, error = a_wait(), Unavailable("x")
     error.retry_after = wish
     assert wait.on_error(error, 0) is None
@@ -229,18 +233,18 @@ def test_a_pause_that_an_outage_asks_for_is_kept_up_to_five_minutes(wish, pause)
     assert wait.on_error(error, 0).error is error
 
 
-def test_an_error_that_says_nothing_of_a_pause_is_borne():
+def test_an_error_that_says_nothing_of_a_pause_is_borne() -> None:
     assert a_wait().on_error(ProtocolError("x"), 0) is None
 
 
-def test_an_absurd_wish_of_a_rate_limit_is_kept_for_five_minutes_at_a_time():
+def test_an_absurd_wish_of_a_rate_limit_is_kept_for_five_minutes_at_a_time() -> None:
     wait = a_wait(deadline=1000.0)
     assert wait.on_error(throttled(1e8), 0) is None
     assert wait.due == 300
     assert wait.on_error(throttled(1e8), 701).status == "error"
 
 
-def test_a_hold_that_others_were_told_of_is_no_failure_and_ends_a_wait_only_beyond_its_deadline():
+def test_a_hold_that_others_were_told_of_is_no_failure_and_ends_a_wait_only_beyond_its_deadline() -> None:
     wait = a_wait(deadline=100.0)
     for _ in range(5 * FAILURE_BUDGET):
         assert wait.on_hold(throttled(30.0), 90.0, 60.0) is None
@@ -248,19 +252,19 @@ def test_a_hold_that_others_were_told_of_is_no_failure_and_ends_a_wait_only_beyo
     assert wait.on_hold(throttled(30.0), 101.0, 60.0).status == "error"
 
 
-def test_an_answer_too_large_for_this_process_ends_the_wait_at_once():
+def test_an_answer_too_large_for_this_process_ends_the_wait_at_once() -> None:
     error = AnswerTooLarge("above the limit")
     ended = a_wait().on_error(error, 0)
     assert (ended.status, ended.error) == ("error", error)
 
 
-def test_the_answer_that_ends_the_wait_is_part_of_its_outcome():
+def test_the_answer_that_ends_the_wait_is_part_of_its_outcome() -> None:
     wait = a_wait(job_ids=["a", "b"])
     wait.on_jobs([DONE, job("b")], 1)
     assert wait.ended(1).jobs == {"a": DONE, "b": job("b")}
 
 
-def test_no_copy_that_lags_behind_takes_a_final_answer_back():
+def test_no_copy_that_lags_behind_takes_a_final_answer_back() -> None:
     wait = a_wait(job_ids=["a", "b"], finish_at=2)
     wait.on_jobs([DONE], 1)
     assert wait.on_jobs([job("a"), job("b")], 2) == [job("b")]
@@ -269,7 +273,7 @@ def test_no_copy_that_lags_behind_takes_a_final_answer_back():
     assert wait.ended(3).states == {"a": "COMPLETED", "b": "COMPLETED"}
 
 
-def test_a_wait_for_several_jobs_ends_when_enough_are_final():
+def test_a_wait_for_several_jobs_ends_when_enough_are_final() -> None:
     wait = a_wait(job_ids=["a", "b", "c"], finish_at=2)
     wait.on_jobs([DONE], 1)
     assert wait.ended(1) is None
@@ -278,12 +282,12 @@ def test_a_wait_for_several_jobs_ends_when_enough_are_final():
     assert wait.ended(2).status == "final"
 
 
-def test_the_wait_in_a_worker_polls_until_the_end():
+def test_the_wait_in_a_worker_polls_until_the_end() -> None:
     platform = FakePlatform()
     job_id = platform.add("m")
     answer, changes = platform.answer, []
 
-    def ending_at_the_third_poll(call):
+    def ending_at_the_third_poll(call: Call) -> Reply:
         if platform.count("GetJob") == 2:
             platform.end(job_id, COMPLETED)
         return answer(call)
@@ -298,7 +302,7 @@ def test_the_wait_in_a_worker_polls_until_the_end():
     assert platform.count("GetJob") == 3
 
 
-def test_the_wait_in_a_worker_bears_failures_and_ends_at_the_deadline():
+def test_the_wait_in_a_worker_bears_failures_and_ends_at_the_deadline() -> None:
     platform = FakePlatform()
     job_id = platform.add("m")
     platform.fail("GetJob", 500, "html", "refused", 429, "lost")
@@ -314,7 +318,9 @@ def test_the_wait_in_a_worker_bears_failures_and_ends_at_the_deadline():
 
 
 @pytest.mark.parametrize("jump", [-3600.0, 3600.0])
-def test_a_wall_clock_that_jumps_stops_no_poll_and_moves_no_deadline(monkeypatch, jump):
+def test_a_wall_clock_that_jumps_stops_no_poll_and_moves_no_deadline(
+    monkeypatch: pytest.MonkeyPatch, jump: float
+) -> None:
     wall = [1_800_000_000.0]
     platform = FakePlatform(time=Time(500.0))
     monkeypatch.setattr(clock.time, "time", lambda: wall[0])
@@ -328,7 +334,7 @@ def test_a_wall_clock_that_jumps_stops_no_poll_and_moves_no_deadline(monkeypatch
     assert platform.count("GetJob") > 10
 
 
-def test_a_machine_that_sleeps_finds_its_deadline_within_a_minute_of_waking():
+def test_a_machine_that_sleeps_finds_its_deadline_within_a_minute_of_waking() -> None:
     """The timer of a pause may stand still while the machine sleeps; the steady clock does not."""
     wait = a_wait(poll_interval=7200.0, rng=lambda: 1.0, deadline=3600.0)
     now = 0.0
@@ -340,25 +346,27 @@ def test_a_machine_that_sleeps_finds_its_deadline_within_a_minute_of_waking():
     assert end.value.value.status == "timeout"
 
 
-def test_the_steady_clock_counts_seconds_and_a_stored_moment_is_found_on_it():
+def test_the_steady_clock_counts_seconds_and_a_stored_moment_is_found_on_it() -> None:
     before = clock.steady()
     assert clock.on_steady_clock(time.time() + 100) == pytest.approx(before + 100, abs=60)
     assert clock.steady() >= before
 
 
 @pytest.mark.parametrize(("execution_timeout", "expected"), [(None, 1100.0), (50.0, 1040.0), (1000.0, 1100.0)])
-def test_the_deadline_is_lowered_to_the_execution_timeout_counted_from_the_tasks_start(execution_timeout, expected):
+def test_the_deadline_is_lowered_to_the_execution_timeout_counted_from_the_tasks_start(
+    execution_timeout: float | None, expected: float
+) -> None:
     found = absolute_deadline(1000.0, 100.0, task_started=990.0, execution_timeout=execution_timeout)
     assert found == expected
 
 
-def test_ids_are_cut_into_lists_that_one_call_takes():
+def test_ids_are_cut_into_lists_that_one_call_takes() -> None:
     assert batches(["a", "b", "c"], 2) == [["a", "b"], ["c"]]
     assert batches([], 2) == []
 
 
 @pytest.mark.parametrize("rng", [0.0, 0.5, 1.0])
-def test_no_jitter_asks_earlier_than_the_service_has_asked_for(rng):
+def test_no_jitter_asks_earlier_than_the_service_has_asked_for(rng: float) -> None:
     wait = a_wait(rng=lambda: rng)
     assert wait.bears(throttled(40.0), 100.0)
     assert 140.0 <= wait.due <= 145.0
@@ -366,7 +374,7 @@ def test_no_jitter_asks_earlier_than_the_service_has_asked_for(rng):
     assert 200.0 <= wait.due <= 211.0
 
 
-def test_no_wait_asks_earlier_than_it_is_due():
+def test_no_wait_asks_earlier_than_it_is_due() -> None:
     platform = FakePlatform(time=Time(0.0))
     job_id = platform.add("m")
     asked, get = [], platform._GetJob
@@ -379,6 +387,6 @@ def test_no_wait_asks_earlier_than_it_is_due():
     assert asked == pytest.approx([0.0, 0.8, 1.6, 2.4, 3.2])
 
 
-def test_a_hold_beyond_the_deadline_ends_the_wait_with_its_reason():
+def test_a_hold_beyond_the_deadline_ends_the_wait_with_its_reason() -> None:
     error = throttled(40.0)
     assert a_wait(deadline=30.0).on_hold(error, 40.0, 0.0).error is error

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 
 from airflow_provider_mediax.client.clock import steady
 from airflow_provider_mediax.client.pacing import Pacing
+from airflow_provider_mediax.client.retry import Patience
 from airflow_provider_mediax.exceptions import MediaxError, ProtocolError, Unavailable
 from airflow_provider_mediax.jobs import watcher as watcher_module
 from airflow_provider_mediax.jobs.waiting import Outcome, Wait
@@ -69,11 +71,11 @@ def client() -> Client:
 
 
 @pytest.fixture(autouse=True)
-def quick(monkeypatch):
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watcher_module, "LINGER", 0.1)
 
 
-def a_wait(*job_ids: str, seconds: float = 20.0, **more) -> Wait:
+def a_wait(*job_ids: str, seconds: float = 20.0, **more: Callable[..., Any] | float) -> Wait:
     terms = {"job_ids": job_ids, "deadline": now() + seconds, "poll_interval": 0.02, "started": now(), **more}
     return Wait(**terms)
 
@@ -87,7 +89,7 @@ async def outcome(watching: AsyncIterator) -> Outcome:
 
 
 @in_virtual_time
-async def test_fifty_waits_share_one_connection_look_up_and_one_client(client):
+async def test_fifty_waits_share_one_connection_look_up_and_one_client(client: Client) -> None:
     watcher = a_watcher(client.open)
     waits = [asyncio.create_task(outcome(watcher.watch(a_wait(f"j{number}")))) for number in range(50)]
     async with asyncio.timeout(10):
@@ -101,7 +103,7 @@ async def test_fifty_waits_share_one_connection_look_up_and_one_client(client):
 
 
 @in_virtual_time
-async def test_jobs_are_described_together_where_the_service_can(client):
+async def test_jobs_are_described_together_where_the_service_can(client: Client) -> None:
     client.describe_limit = 10
     client.states = {f"j{number}": JobState.SUCCEEDED for number in range(25)}
     watcher = a_watcher(client.open)
@@ -112,7 +114,7 @@ async def test_jobs_are_described_together_where_the_service_can(client):
 
 
 @in_virtual_time
-async def test_a_hundred_waits_cost_a_tenth_of_the_requests_where_ten_jobs_go_into_a_call(client):
+async def test_a_hundred_waits_cost_a_tenth_of_the_requests_where_ten_jobs_go_into_a_call(client: Client) -> None:
     client.describe_limit = 10
     watcher = a_watcher(client.open)
     waits = [a_wait(f"j{number}", seconds=3.0, poll_interval=1.0) for number in range(100)]
@@ -124,7 +126,7 @@ async def test_a_hundred_waits_cost_a_tenth_of_the_requests_where_ten_jobs_go_in
 
 
 @in_virtual_time
-async def test_the_loop_runs_in_a_context_of_nobody(client):
+async def test_the_loop_runs_in_a_context_of_nobody(client: Client) -> None:
     client.states["a"] = JobState.SUCCEEDED
     WHO.set("the first trigger")
     async with asyncio.timeout(10):
@@ -133,7 +135,7 @@ async def test_the_loop_runs_in_a_context_of_nobody(client):
 
 
 @in_virtual_time
-async def test_a_trigger_that_is_cancelled_does_not_disturb_the_others(client):
+async def test_a_trigger_that_is_cancelled_does_not_disturb_the_others(client: Client) -> None:
     watcher = a_watcher(client.open)
     doomed = asyncio.create_task(outcome(watcher.watch(a_wait("a"))))
     other = asyncio.create_task(outcome(watcher.watch(a_wait("b"))))
@@ -148,7 +150,7 @@ async def test_a_trigger_that_is_cancelled_does_not_disturb_the_others(client):
 
 
 @in_virtual_time
-async def test_the_deadline_holds_while_a_poll_hangs(client):
+async def test_the_deadline_holds_while_a_poll_hangs(client: Client) -> None:
     client.hang = asyncio.Event()
     started = now()
     async with asyncio.timeout(10):
@@ -158,7 +160,7 @@ async def test_the_deadline_holds_while_a_poll_hangs(client):
 
 
 @in_virtual_time
-async def test_failures_are_reported_and_borne(client):
+async def test_failures_are_reported_and_borne(client: Client) -> None:
     client.errors = [Unavailable("first"), Unavailable("second")]
     client.states["a"] = JobState.SUCCEEDED
     async with asyncio.timeout(10):
@@ -168,8 +170,8 @@ async def test_failures_are_reported_and_borne(client):
 
 
 @in_virtual_time
-async def test_a_job_that_the_service_does_not_know_is_a_failure_and_no_busy_loop(client):
-    async def knows_nothing(ids, patience):
+async def test_a_job_that_the_service_does_not_know_is_a_failure_and_no_busy_loop(client: Client) -> None:
+    async def knows_nothing(ids: list[str], patience: Patience) -> dict[str, Any]:
         client.polled.append(ids)
         return {}
 
@@ -181,7 +183,7 @@ async def test_a_job_that_the_service_does_not_know_is_a_failure_and_no_busy_loo
 
 
 @in_virtual_time
-async def test_the_loop_ends_after_the_last_wait_and_starts_again_for_the_next(client):
+async def test_the_loop_ends_after_the_last_wait_and_starts_again_for_the_next(client: Client) -> None:
     watcher = a_watcher(client.open)
     client.states["a"] = JobState.SUCCEEDED
     async with asyncio.timeout(10):
@@ -194,7 +196,7 @@ async def test_the_loop_ends_after_the_last_wait_and_starts_again_for_the_next(c
 
 
 @in_virtual_time
-async def test_a_wait_that_comes_while_the_loop_ends_is_served(client):
+async def test_a_wait_that_comes_while_the_loop_ends_is_served(client: Client) -> None:
     watcher = a_watcher(client.open)
     client.states["a"] = JobState.SUCCEEDED
     closing = asyncio.Event()
@@ -211,13 +213,13 @@ async def test_a_wait_that_comes_while_the_loop_ends_is_served(client):
 
 
 @in_virtual_time
-async def test_triggers_of_one_connection_share_a_watcher_and_others_do_not(client):
+async def test_triggers_of_one_connection_share_a_watcher_and_others_do_not(client: Client) -> None:
     one = watcher_for(("mediax", "a", None, None), client.open, "a")
     assert watcher_for(("mediax", "a", None, None), client.open, "a") is one
     assert watcher_for(("mediax", "b", None, None), client.open, "b") is not one
 
 
-async def test_the_log_names_the_connection_of_a_watcher(client, caplog):
+async def test_the_log_names_the_connection_of_a_watcher(client: Client, caplog: pytest.LogCaptureFixture) -> None:
     client.errors = [ZeroDivisionError("x")]
     watcher = watcher_for(("mediax", "a", None, None), client.open, "mediax at a")
     wait = Wait(job_ids=["a"], deadline=steady() + 3600, poll_interval=0.02, started=steady())
@@ -227,7 +229,7 @@ async def test_the_log_names_the_connection_of_a_watcher(client, caplog):
 
 
 @in_virtual_time
-async def test_a_cancel_is_never_lost_to_a_change_that_it_meets(client):
+async def test_a_cancel_is_never_lost_to_a_change_that_it_meets(client: Client) -> None:
     """A triggerer that shuts down cancels the loop and the triggers at once, and each trigger that leaves wakes it."""
     watcher = a_watcher(client.open)
     wait = asyncio.create_task(outcome(watcher.watch(a_wait("a", poll_interval=60.0, rng=lambda: 0.0))))

@@ -38,14 +38,14 @@ class CountedWait(Wait):
     @poll_interval.setter
     def poll_interval(self, seconds: float) -> None: ...
 
-    def ended(self, at: float):
+    def ended(self, at: float) -> None:
         self.looks["wait"] += 1
         return super().ended(at)
 
 
 @pytest.mark.parametrize("rate", [10.0, 1000.0])
 @in_virtual_time
-async def test_the_watcher_looks_at_a_wait_when_it_comes_when_it_is_asked_for_and_no_more(rate):
+async def test_the_watcher_looks_at_a_wait_when_it_comes_when_it_is_asked_for_and_no_more(rate: float) -> None:
     cloud = Cloud(rate=rate)
     watcher = Watcher(cloud.open, "test", clock=now)
     waits = [
@@ -63,7 +63,7 @@ async def test_the_watcher_looks_at_a_wait_when_it_comes_when_it_is_asked_for_an
 
 
 @in_virtual_time
-async def test_deadlines_of_ten_thousand_waits_are_served_while_the_limiter_is_behind():
+async def test_deadlines_of_ten_thousand_waits_are_served_while_the_limiter_is_behind() -> None:
     cloud = Cloud(rate=10.0)
     watcher = Watcher(cloud.open, "test", clock=now)
 
@@ -88,7 +88,7 @@ class Hopeless(Evenly):
 
 @pytest.mark.parametrize("rate", [2.0, 10.0])
 @in_virtual_time
-async def test_no_wait_is_starved_by_those_that_have_more_likely_ended(rate):
+async def test_no_wait_is_starved_by_those_that_have_more_likely_ended(rate: float) -> None:
     cloud = Cloud(rate=rate)
     watcher = Watcher(cloud.open, "test", clock=now)
     schedules = {f"j{number}": Hopeless() if number % 4 == 0 else Evenly() for number in range(200)}
@@ -108,7 +108,7 @@ async def test_no_wait_is_starved_by_those_that_have_more_likely_ended(rate):
 
 
 @in_virtual_time
-async def test_no_poll_waits_in_a_task_for_its_place_within_the_limit():
+async def test_no_poll_waits_in_a_task_for_its_place_within_the_limit() -> None:
     cloud = Cloud(rate=10.0)
     watcher = Watcher(cloud.open, "test", clock=now)
     terms = {"deadline": now() + 86400, "poll_interval": 5.0, "started": now()}
@@ -124,7 +124,7 @@ async def test_no_poll_waits_in_a_task_for_its_place_within_the_limit():
 
 
 @in_virtual_time
-async def test_waits_that_have_left_are_not_kept_until_their_deadline():
+async def test_waits_that_have_left_are_not_kept_until_their_deadline() -> None:
     cloud = Cloud(rate=1000.0)
     watcher = Watcher(cloud.open, "test", clock=now)
     cloud.states = {f"j{number}": JobState.SUCCEEDED for number in range(600)}
@@ -138,7 +138,7 @@ async def test_waits_that_have_left_are_not_kept_until_their_deadline():
     assert len(watcher._deadlines) <= 65
 
 
-async def test_one_signature_serves_every_call_of_its_second(monkeypatch):
+async def test_one_signature_serves_every_call_of_its_second(monkeypatch: pytest.MonkeyPatch) -> None:
     keys = gateway.GatewayKeys(source="s", secret_id="id", secret_key="a key of this test")
     signed = []
     monkeypatch.setattr(gateway.hmac, "new", lambda *given, own=hmac.new: (signed.append(given), own(*given))[1])
@@ -147,7 +147,7 @@ async def test_one_signature_serves_every_call_of_its_second(monkeypatch):
     assert len(signed) == 5
 
 
-async def test_an_answer_about_ten_jobs_is_parsed_once(monkeypatch):
+async def test_an_answer_about_ten_jobs_is_parsed_once(monkeypatch: pytest.MonkeyPatch) -> None:
     parsed = []
     monkeypatch.setattr(
         xml.ET, "fromstring", lambda text, own=ElementTree.fromstring: (parsed.append(text), own(text))[1]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -18,9 +20,10 @@ from airflow_provider_mediax.exceptions import (
 from airflow_provider_mediax.jobs import lookup
 from airflow_provider_mediax.jobs import watcher as watcher_module
 from airflow_provider_mediax.jobs.places import MOST
+from airflow_provider_mediax.jobs.waiter import Shared
 from airflow_provider_mediax.jobs.waiting import FAILURE_BUDGET, Outcome, Wait
 from airflow_provider_mediax.jobs.watcher import FRESH_SECONDS, Watcher
-from airflow_provider_mediax.protocol.job import JobState
+from airflow_provider_mediax.protocol.job import Job, JobState
 from tests.unit.jobs.cloud import Cloud, a_job, throttled, too_large, unreachable
 from tests.unit.jobs.virtual_time import in_virtual_time, now
 
@@ -34,7 +37,13 @@ class Waits:
         self.news: dict[str, list] = {}
         self.tasks: dict[str, asyncio.Task[Outcome]] = {}
 
-    def begin(self, *names: str, seconds: float = 86400.0, poll_interval: float = 5.0, **more) -> None:
+    def begin(
+        self,
+        *names: str,
+        seconds: float = 86400.0,
+        poll_interval: float = 5.0,
+        **more: Callable[..., Any] | int | list[str],
+    ) -> None:
         for name in names:
             terms = {"job_ids": [name], "deadline": now() + seconds, "poll_interval": poll_interval, "started": now()}
             self.news[name] = []
@@ -67,7 +76,7 @@ def many(count: int) -> list[str]:
 
 
 @in_virtual_time
-async def test_keys_exchanged_while_polls_queue_end_no_wait_and_are_used_no_more():
+async def test_keys_exchanged_while_polls_queue_end_no_wait_and_are_used_no_more() -> None:
     cloud = Cloud()
     waits = Waits(cloud)
     waits.begin("early")
@@ -85,7 +94,7 @@ async def test_keys_exchanged_while_polls_queue_end_no_wait_and_are_used_no_more
 
 
 @in_virtual_time
-async def test_keys_refused_before_the_connection_is_edited_are_looked_up_again_and_again():
+async def test_keys_refused_before_the_connection_is_edited_are_looked_up_again_and_again() -> None:
     cloud = Cloud(key="new")
     waits = Waits(cloud)
     waits.begin(*many(20))
@@ -97,7 +106,7 @@ async def test_keys_refused_before_the_connection_is_edited_are_looked_up_again_
 
 
 @in_virtual_time
-async def test_only_keys_that_stay_refused_end_a_wait_and_only_by_its_budget():
+async def test_only_keys_that_stay_refused_end_a_wait_and_only_by_its_budget() -> None:
     cloud = Cloud(key="another")
     waits = Waits(cloud)
     waits.begin("a")
@@ -109,11 +118,11 @@ async def test_only_keys_that_stay_refused_end_a_wait_and_only_by_its_budget():
 
 
 @in_virtual_time
-async def test_keys_refused_for_one_job_do_not_disturb_the_others():
+async def test_keys_refused_for_one_job_do_not_disturb_the_others() -> None:
     cloud = Cloud()
     waits = Waits(cloud)
 
-    async def refuse(request):
+    async def refuse(request: pytest.FixtureRequest) -> None:
         if request.ids == ("bad",):
             raise AuthenticationFailed("not yours")
 
@@ -125,7 +134,7 @@ async def test_keys_refused_for_one_job_do_not_disturb_the_others():
 
 
 @in_virtual_time
-async def test_polls_of_waits_that_have_left_are_not_sent():
+async def test_polls_of_waits_that_have_left_are_not_sent() -> None:
     cloud = Cloud()
     waits = Waits(cloud)
     waits.begin(*many(200), poll_interval=1.0)
@@ -139,7 +148,7 @@ async def test_polls_of_waits_that_have_left_are_not_sent():
 
 
 @in_virtual_time
-async def test_a_connection_that_is_missing_for_seconds_ends_no_wait():
+async def test_a_connection_that_is_missing_for_seconds_ends_no_wait() -> None:
     cloud = Cloud(connection=None)
     waits = Waits(cloud)
     waits.begin(*many(50))
@@ -151,7 +160,7 @@ async def test_a_connection_that_is_missing_for_seconds_ends_no_wait():
 
 
 @in_virtual_time
-async def test_a_connection_that_stays_missing_ends_waits_by_their_budget_without_its_text():
+async def test_a_connection_that_stays_missing_ends_waits_by_their_budget_without_its_text() -> None:
     waits = Waits(Cloud(connection=None))
     waits.begin("a")
     (ended,) = await waits.outcomes()
@@ -162,7 +171,7 @@ async def test_a_connection_that_stays_missing_ends_waits_by_their_budget_withou
 
 
 @in_virtual_time
-async def test_deadlines_are_served_while_a_look_up_hangs_and_each_half_minute_is_a_failure():
+async def test_deadlines_are_served_while_a_look_up_hangs_and_each_half_minute_is_a_failure() -> None:
     cloud = Cloud(look_up_hangs=asyncio.Event())
     waits = Waits(cloud)
     waits.begin("short", seconds=10.0)
@@ -177,7 +186,7 @@ async def test_deadlines_are_served_while_a_look_up_hangs_and_each_half_minute_i
 
 
 @in_virtual_time
-async def test_a_look_up_is_canceled_after_three_minutes_and_the_next_one_serves():
+async def test_a_look_up_is_canceled_after_three_minutes_and_the_next_one_serves() -> None:
     cloud = Cloud(look_up_hangs=asyncio.Event())
     waits = Waits(cloud)
     waits.begin("a")
@@ -189,7 +198,7 @@ async def test_a_look_up_is_canceled_after_three_minutes_and_the_next_one_serves
 
 
 @in_virtual_time
-async def test_a_look_up_goes_on_when_those_who_waited_for_it_leave(monkeypatch):
+async def test_a_look_up_goes_on_when_those_who_waited_for_it_leave(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watcher_module, "LINGER", 1.0)
     cloud = Cloud(look_up_hangs=asyncio.Event())
     waits = Waits(cloud)
@@ -206,12 +215,12 @@ async def test_a_look_up_goes_on_when_those_who_waited_for_it_leave(monkeypatch)
 
 
 @in_virtual_time
-async def test_one_connect_timeout_breaks_no_poll_in_flight_and_leaves_no_session_open():
+async def test_one_connect_timeout_breaks_no_poll_in_flight_and_leaves_no_session_open() -> None:
     cloud = Cloud(rate=1000.0, latency=3.0)
     waits = Waits(cloud)
     waits.begin("unlucky", *many(100))
 
-    async def lose_one(request):
+    async def lose_one(request: pytest.FixtureRequest) -> None:
         if request.ids == ("unlucky",) and len(cloud.look_ups) == 1 and now() > 20:
             raise unreachable()
 
@@ -227,13 +236,13 @@ async def test_one_connect_timeout_breaks_no_poll_in_flight_and_leaves_no_sessio
 
 
 @in_virtual_time
-async def test_a_session_that_breaks_is_a_failure_and_ends_no_wait():
+async def test_a_session_that_breaks_is_a_failure_and_ends_no_wait() -> None:
     cloud = Cloud()
     waits = Waits(cloud)
     waits.begin(*many(20))
     await asyncio.sleep(10)
 
-    async def fail_once(request):
+    async def fail_once(request: pytest.FixtureRequest) -> None:
         cloud.answering = None
         raise RuntimeError("Session is closed, s3cret")
 
@@ -246,11 +255,11 @@ async def test_a_session_that_breaks_is_a_failure_and_ends_no_wait():
 
 
 @in_virtual_time
-async def test_a_rate_limit_holds_all_polls_and_is_no_failure():
+async def test_a_rate_limit_holds_all_polls_and_is_no_failure() -> None:
     cloud = Cloud()
     waits = Waits(cloud)
 
-    async def refuse(request):
+    async def refuse(request: pytest.FixtureRequest) -> None:
         raise throttled(10.0)
 
     cloud.answering = refuse
@@ -263,11 +272,11 @@ async def test_a_rate_limit_holds_all_polls_and_is_no_failure():
 
 
 @in_virtual_time
-async def test_a_hold_beyond_the_deadline_ends_that_wait_at_once_with_its_reason():
+async def test_a_hold_beyond_the_deadline_ends_that_wait_at_once_with_its_reason() -> None:
     cloud = Cloud()
     waits = Waits(cloud)
 
-    async def refuse(request):
+    async def refuse(request: pytest.FixtureRequest) -> None:
         raise throttled(100.0)
 
     cloud.answering = refuse
@@ -282,9 +291,9 @@ async def test_a_hold_beyond_the_deadline_ends_that_wait_at_once_with_its_reason
 
 
 @pytest.mark.parametrize("limit", [1, 10])
-def test_a_slow_service_cannot_pile_up_polls_and_every_wait_gets_its_turn(limit):
+def test_a_slow_service_cannot_pile_up_polls_and_every_wait_gets_its_turn(limit: int) -> None:
     @in_virtual_time
-    async def scenario():
+    async def scenario() -> None:
         cloud = Cloud(rate=1000.0, latency=30.0, describe_limit=limit)
         waits = Waits(cloud)
         waits.begin(*many(500), poll_interval=1.0)
@@ -297,13 +306,13 @@ def test_a_slow_service_cannot_pile_up_polls_and_every_wait_gets_its_turn(limit)
 
 
 @in_virtual_time
-async def test_one_outage_is_one_failure_of_a_wait_for_many_jobs():
+async def test_one_outage_is_one_failure_of_a_wait_for_many_jobs() -> None:
     cloud = Cloud(rate=1000.0)
     waits = Waits(cloud)
     jobs = many(200)
     waits.begin("batch", job_ids=jobs, finish_at=200)
 
-    async def fail(request):
+    async def fail(request: pytest.FixtureRequest) -> None:
         raise Unavailable("down")
 
     await asyncio.sleep(20)
@@ -318,11 +327,11 @@ async def test_one_outage_is_one_failure_of_a_wait_for_many_jobs():
 
 
 @in_virtual_time
-async def test_an_answer_that_is_too_large_ends_only_the_wait_whose_job_is_large():
+async def test_an_answer_that_is_too_large_ends_only_the_wait_whose_job_is_large() -> None:
     cloud = Cloud(describe_limit=10)
     waits = Waits(cloud)
 
-    async def refuse(request):
+    async def refuse(request: pytest.FixtureRequest) -> None:
         if "large" in request.ids:
             raise too_large()
 
@@ -336,11 +345,11 @@ async def test_an_answer_that_is_too_large_ends_only_the_wait_whose_job_is_large
 
 
 @in_virtual_time
-async def test_a_job_that_the_service_does_not_know_is_named_alone():
+async def test_a_job_that_the_service_does_not_know_is_named_alone() -> None:
     cloud = Cloud(describe_limit=10)
     waits = Waits(cloud)
 
-    async def forget(request):
+    async def forget(request: pytest.FixtureRequest) -> dict[str, Job]:
         return {job_id: a_job(job_id, JobState.OPEN) for job_id in request.ids if job_id != "gone"}
 
     cloud.answering = forget
@@ -352,11 +361,13 @@ async def test_a_job_that_the_service_does_not_know_is_named_alone():
 
 
 @in_virtual_time
-async def test_a_fault_of_the_loop_is_borne_and_stays_out_of_the_waits_error(monkeypatch, caplog):
+async def test_a_fault_of_the_loop_is_borne_and_stays_out_of_the_waits_error(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     cloud = Cloud()
     waits = Waits(cloud)
 
-    def fail(*_):
+    def fail(*_: Shared | float) -> None:
         raise ZeroDivisionError("s3cret")
 
     with monkeypatch.context() as broken:
@@ -369,7 +380,7 @@ async def test_a_fault_of_the_loop_is_borne_and_stays_out_of_the_waits_error(mon
 
 
 @in_virtual_time
-async def test_kills_without_polls_share_a_look_up_and_leave_no_session_open():
+async def test_kills_without_polls_share_a_look_up_and_leave_no_session_open() -> None:
     cloud = Cloud()
     watcher = Watcher(cloud.open, "test", clock=now)
     answers = await asyncio.gather(
@@ -383,7 +394,7 @@ async def test_kills_without_polls_share_a_look_up_and_leave_no_session_open():
 
 
 @in_virtual_time
-async def test_a_kill_that_is_under_way_keeps_its_session_when_the_polls_end(monkeypatch):
+async def test_a_kill_that_is_under_way_keeps_its_session_when_the_polls_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watcher_module, "LINGER", 1.0)
     cloud = Cloud()
     waits = Waits(cloud)
@@ -399,7 +410,7 @@ async def test_a_kill_that_is_under_way_keeps_its_session_when_the_polls_end(mon
 
 
 @in_virtual_time
-async def test_a_triggerer_that_shuts_down_leaves_nothing_behind():
+async def test_a_triggerer_that_shuts_down_leaves_nothing_behind() -> None:
     cloud = Cloud(latency=3.0)
     waits = Waits(cloud)
     waits.begin(*many(20))
@@ -413,14 +424,14 @@ async def test_a_triggerer_that_shuts_down_leaves_nothing_behind():
 
 
 @in_virtual_time
-async def test_an_error_of_a_client_that_has_been_replaced_counts_for_nobody():
+async def test_an_error_of_a_client_that_has_been_replaced_counts_for_nobody() -> None:
     cloud = Cloud(rate=1000.0)
     waits = Waits(cloud)
     waits.begin("lost", "late", rng=lambda: 0.0)
     await asyncio.sleep(20)
     first = cloud.look_ups.copy()
 
-    async def fail(request):
+    async def fail(request: pytest.FixtureRequest) -> None:
         if cloud.look_ups == first and request.ids == ("lost",):
             raise unreachable()
         if cloud.look_ups == first:
@@ -436,13 +447,13 @@ async def test_an_error_of_a_client_that_has_been_replaced_counts_for_nobody():
 
 
 @in_virtual_time
-async def test_a_look_up_that_fails_while_the_old_client_serves_is_nobodys_failure():
+async def test_a_look_up_that_fails_while_the_old_client_serves_is_nobodys_failure() -> None:
     cloud = Cloud(rate=1000.0, latency=3.0)
     waits = Waits(cloud)
     waits.begin("unlucky", *many(50))
     await asyncio.sleep(20)
 
-    async def lose_one(request):
+    async def lose_one(request: pytest.FixtureRequest) -> None:
         if request.ids == ("unlucky",):
             cloud.answering = None
             raise unreachable()
@@ -455,7 +466,7 @@ async def test_a_look_up_that_fails_while_the_old_client_serves_is_nobodys_failu
 
 
 @in_virtual_time
-async def test_polls_that_end_one_after_the_other_do_not_cost_a_turn_each(monkeypatch):
+async def test_polls_that_end_one_after_the_other_do_not_cost_a_turn_each(monkeypatch: pytest.MonkeyPatch) -> None:
     cloud = Cloud(rate=1000.0)
     waits = Waits(cloud)
     turns, take_turn = [], waits.watcher._take_turn
@@ -468,7 +479,7 @@ async def test_polls_that_end_one_after_the_other_do_not_cost_a_turn_each(monkey
 
 
 @in_virtual_time
-async def test_a_kill_beside_polls_uses_their_session_and_leaves_it_to_them():
+async def test_a_kill_beside_polls_uses_their_session_and_leaves_it_to_them() -> None:
     cloud = Cloud()
     waits = Waits(cloud)
     waits.begin("a")
@@ -482,7 +493,7 @@ async def test_a_kill_beside_polls_uses_their_session_and_leaves_it_to_them():
 
 @pytest.mark.parametrize("interval", [5e-324, 1e-305])
 @in_virtual_time
-async def test_the_smallest_poll_interval_of_one_wait_harms_no_other(interval):
+async def test_the_smallest_poll_interval_of_one_wait_harms_no_other(interval: float) -> None:
     cloud = Cloud(describe_limit=10, rate=1000.0)
     waits = Waits(cloud)
     waits.begin("tiny", poll_interval=interval)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -79,7 +79,7 @@ class Service:
 
 
 @pytest.fixture
-def server():
+def server() -> Iterator[Server]:
     server = Server()
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
@@ -91,7 +91,7 @@ def server():
 
 
 @pytest.mark.filterwarnings("error::ResourceWarning")
-async def test_a_replaced_session_serves_the_calls_in_flight_and_is_closed_after_them(server):
+async def test_a_replaced_session_serves_the_calls_in_flight_and_is_closed_after_them(server: Server) -> None:
     url = f"http://127.0.0.1:{server.server_port}"
     keys, clients = iter(["old", "new"]), []
 

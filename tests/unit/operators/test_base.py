@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, TaskDeferred
 
+from airflow_provider_mediax.exceptions import AuthenticationFailed, BadRequest
+
 try:
     from airflow.sdk.exceptions import TaskDeferralTimeout
 except ImportError:  # Airflow 3.1
@@ -110,21 +112,21 @@ def errors(operator: Operator) -> list[str]:
 
 
 class TestExecute:
-    def test_it_returns_the_manifest_with_the_tasks_own_names(self, context):
+    def test_it_returns_the_manifest_with_the_tasks_own_names(self, context: dict[str, Any]) -> None:
         manifest = ended(made()).execute(context)
         assert manifest["owner"] == {"dag_id": "dag", "run_id": "run", "task_id": "task", "map_index": 3}
 
-    def test_it_records_in_airflows_store_and_notes_in_xcom(self, context):
+    def test_it_records_in_airflows_store_and_notes_in_xcom(self, context: dict[str, Any]) -> None:
         ended(made()).execute(context)
         record = Record.read(context["task_state_store"].get("mediax_job"))
         assert (record.job_id, record.generation) == ("job-1", 2)
         assert context["ti"].xcoms[JOB_ID_KEY] == "job-1"
 
-    def test_it_works_where_airflow_has_no_store(self, context):
+    def test_it_works_where_airflow_has_no_store(self, context: dict[str, Any]) -> None:
         del context["task_state_store"]
         assert ended(made()).execute(context)["job_id"] == "job-1"
 
-    def test_a_later_try_looks_for_jobs_as_old_as_the_run(self, context):
+    def test_a_later_try_looks_for_jobs_as_old_as_the_run(self, context: dict[str, Any]) -> None:
         del context["task_state_store"]
         context["ti"].try_number = 2
         operator = made(retry_failed_jobs=True)
@@ -133,7 +135,9 @@ class TestExecute:
         assert operator.hook.service.finds[0].since == STARTED.timestamp() - 3600.0
 
     @pytest.mark.parametrize(("generation", "key"), [(2, None), (3, None), (2, "song")])
-    def test_namespace_generation_and_key_make_the_marker(self, context, generation, key):
+    def test_namespace_generation_and_key_make_the_marker(
+        self, context: dict[str, Any], generation: int, key: str | None
+    ) -> None:
         context["ti"].max_tries = generation
         first, other = made(idempotency_key=key), made(idempotency_key=key)
         other.hook.connection = SimpleNamespace(namespace="staging")
@@ -162,7 +166,7 @@ class TestExecute:
             ({"idempotency_key": "song"}, {"idempotency_key": "song"}),
         ],
     )
-    def test_rendered_arguments_get_their_type(self, options, said):
+    def test_rendered_arguments_get_their_type(self, options: dict[str, Any], said: dict[str, Any]) -> None:
         terms = made(**options)._terms()
         assert {name: getattr(terms, name) for name in said} == said
 
@@ -181,14 +185,16 @@ class TestExecute:
             ({"idempotency_key": "None"}, "idempotency_key"),
         ],
     )
-    def test_an_argument_that_makes_no_sense_is_refused_before_anything_is_sent(self, context, options, field):
+    def test_an_argument_that_makes_no_sense_is_refused_before_anything_is_sent(
+        self, context: dict[str, Any], options: dict[str, Any], field: str
+    ) -> None:
         operator = made(**options)
         with pytest.raises(failures.BadRequest) as caught:
             operator.execute(context)
         assert caught.value.what.startswith(f"{field}=")
         assert operator.hook.service.calls == []
 
-    def test_the_hook_is_closed_whatever_happens(self, context):
+    def test_the_hook_is_closed_whatever_happens(self, context: dict[str, Any]) -> None:
         operator = made()
         operator.hook.service.failing["submit"] = exceptions.BadRequest("no")
         with pytest.raises(failures.BadRequest):
@@ -196,7 +202,7 @@ class TestExecute:
         deferred(good := made(), context)
         assert operator.hook.closed == good.hook.closed == 1
 
-    def test_the_documented_defaults(self):
+    def test_the_documented_defaults(self) -> None:
         operator, terms = made(), made()._terms()
         assert (operator.mediax_conn_id, operator.on_clear) == ("mediax_default", "rerun")
         assert (terms.poll_interval, terms.wait_timeout, terms.idempotency_key) == (5.0, 86400.0, None)
@@ -204,17 +210,19 @@ class TestExecute:
         assert (terms.deferrable, terms.retry_failed_jobs, terms.reuse) == (False, False, False)
 
     @pytest.mark.skipif(RETRY_POLICY is None, reason="Airflow 3.1 and 3.2 know no retry policies")
-    def test_a_retry_policy_reaches_airflow(self):
+    def test_a_retry_policy_reaches_airflow(self) -> None:
         assert made(retry_policy=RETRY_POLICY).retry_policy is RETRY_POLICY
 
     @pytest.mark.parametrize(("index", "owned"), [(None, -1), (-1, -1), (0, 0)])
-    def test_a_task_that_is_not_mapped_has_the_index_minus_one(self, context, index, owned):
+    def test_a_task_that_is_not_mapped_has_the_index_minus_one(
+        self, context: dict[str, Any], index: int | None, owned: int
+    ) -> None:
         context["ti"].map_index = index
         assert ended(made()).execute(context)["owner"]["map_index"] == owned
 
 
 class TestTrigger:
-    def test_it_stores_what_the_wait_needs_and_no_more(self, context):
+    def test_it_stores_what_the_wait_needs_and_no_more(self, context: dict[str, Any]) -> None:
         operator = made(wait_timeout=500.0, poll_interval="9")
         before = time.time()
         trigger = deferred(operator, context).trigger
@@ -237,27 +245,31 @@ class TestTrigger:
         assert trigger.damage() is None
 
     @pytest.mark.parametrize("options", [{"cancel_on_kill": False}, {"idempotency_key": "song"}])
-    def test_it_does_not_cancel_what_the_operator_must_not(self, context, options):
+    def test_it_does_not_cancel_what_the_operator_must_not(
+        self, context: dict[str, Any], options: dict[str, Any]
+    ) -> None:
         assert deferred(made(**options), context).trigger.cancel_on_kill is False
 
-    def test_its_deadline_is_lowered_to_the_execution_timeout_from_the_start_of_the_task(self, context):
+    def test_its_deadline_is_lowered_to_the_execution_timeout_from_the_start_of_the_task(
+        self, context: dict[str, Any]
+    ) -> None:
         context["ti"].start_date = datetime.now(UTC) - timedelta(seconds=100)
         operator = made(execution_timeout=timedelta(seconds=300))
         trigger = deferred(operator, context).trigger
         assert trigger.deadline == context["ti"].start_date.timestamp() + 300.0
 
-    def test_airflows_own_timeout_is_only_a_net_below_it(self, context):
+    def test_airflows_own_timeout_is_only_a_net_below_it(self, context: dict[str, Any]) -> None:
         left = deferred(made(wait_timeout=500.0), context).timeout.total_seconds()
         assert 490.0 + NET_SECONDS <= left <= 500.0 + NET_SECONDS
 
-    def test_the_wait_is_noted_before_the_task_defers(self, context):
+    def test_the_wait_is_noted_before_the_task_defers(self, context: dict[str, Any]) -> None:
         deferral = deferred(made(), context)
         assert context["ti"].xcoms[WAIT_KEY]["deadline"] == deferral.trigger.deadline
         assert deferral.method_name == "resume"
 
 
 class TestResume:
-    def test_it_goes_on_with_the_job_that_the_notes_name(self, context):
+    def test_it_goes_on_with_the_job_that_the_notes_name(self, context: dict[str, Any]) -> None:
         operator = made()
         deferred(operator, context)
         operator.hook.service.turn("job-1", JobState.SUCCEEDED, "Success")
@@ -265,7 +277,7 @@ class TestResume:
         assert operator.resume_execution("resume", {"event": event}, context)["state"] == "Success"
         assert operator.hook.service.count("submit") == 1
 
-    def test_it_is_given_the_event(self, context):
+    def test_it_is_given_the_event(self, context: dict[str, Any]) -> None:
         operator = made()
         deferred(operator, context)
         operator.hook.service.start("job-1")
@@ -273,7 +285,7 @@ class TestResume:
         with pytest.raises(exceptions.WaitTimeout):
             operator.resume_execution("resume", {"event": event}, context)
 
-    def test_it_defers_again_with_the_same_deadline_if_the_job_goes_on(self, context):
+    def test_it_defers_again_with_the_same_deadline_if_the_job_goes_on(self, context: dict[str, Any]) -> None:
         operator = made()
         deadline = deferred(operator, context).trigger.deadline
         with pytest.raises(TaskDeferred) as again:
@@ -281,7 +293,9 @@ class TestResume:
         assert again.value.trigger.deadline == deadline
 
     @pytest.mark.parametrize("kwargs", [{"event": None}, {}])
-    def test_airflows_timeout_of_the_deferral_is_a_timeout_of_the_wait(self, context, monkeypatch, kwargs):
+    def test_airflows_timeout_of_the_deferral_is_a_timeout_of_the_wait(
+        self, context: dict[str, Any], monkeypatch: pytest.MonkeyPatch, kwargs: dict[str, None]
+    ) -> None:
         operator = made()
         deferred(operator, context)
         operator.hook.service.start("job-1")
@@ -290,7 +304,9 @@ class TestResume:
             operator.resume_execution("resume", kwargs, context)
         assert caught.value.job_id == "job-1"
 
-    def test_a_job_that_has_ended_when_airflows_timeout_strikes_is_collected(self, context, monkeypatch):
+    def test_a_job_that_has_ended_when_airflows_timeout_strikes_is_collected(
+        self, context: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         operator = made()
         deferred(operator, context)
         operator.hook.service.turn("job-1", JobState.SUCCEEDED, "Success")
@@ -306,7 +322,9 @@ class TestFailures:
             (exceptions.AuthenticationFailed("401", status=401), failures.AuthenticationFailed),
         ],
     )
-    def test_a_permanent_one_leaves_as_one_that_airflow_does_not_retry(self, context, error, leaves):
+    def test_a_permanent_one_leaves_as_one_that_airflow_does_not_retry(
+        self, context: dict[str, Any], error: AuthenticationFailed | BadRequest, leaves: type[Any]
+    ) -> None:
         operator = made()
         error.__cause__ = OSError("the socket")
         operator.hook.service.failing["submit"] = error
@@ -322,30 +340,32 @@ class TestFailures:
     @pytest.mark.parametrize(
         ("state", "leaves"), [(JobState.FAILED, failures.JobFailed), (JobState.CANCELED, failures.JobCanceled)]
     )
-    def test_the_end_of_a_job_is_permanent(self, context, state, leaves):
+    def test_the_end_of_a_job_is_permanent(self, context: dict[str, Any], state: JobState, leaves: type[Any]) -> None:
         with pytest.raises(leaves) as caught:
             ended(made(), state).execute(context)
         assert caught.value.job_id == "job-1"
 
     @pytest.mark.parametrize("said", [False, "False", "false", None, 0])
-    def test_also_if_a_template_says_that_they_may_not(self, context, said):
+    def test_also_if_a_template_says_that_they_may_not(
+        self, context: dict[str, Any], said: bool | int | str | None
+    ) -> None:
         with pytest.raises(failures.JobFailed):
             ended(made(retry_failed_jobs=said), JobState.FAILED).execute(context)
 
     @pytest.mark.parametrize("said", [True, "True", "true", " True ", 1])
-    def test_unless_retries_may_pay_for_a_new_one(self, context, said):
+    def test_unless_retries_may_pay_for_a_new_one(self, context: dict[str, Any], said: bool | int | str) -> None:
         with pytest.raises(exceptions.JobFailed) as caught:
             ended(made(retry_failed_jobs=said), JobState.FAILED).execute(context)
         assert not isinstance(caught.value, AirflowFailException)
 
-    def test_a_retryable_one_leaves_as_it_is(self, context):
+    def test_a_retryable_one_leaves_as_it_is(self, context: dict[str, Any]) -> None:
         operator = made()
         operator.hook.service.failing["submit"] = exceptions.Throttled("429")
         with pytest.raises(exceptions.Throttled) as caught:
             operator.execute(context)
         assert caught.value is operator.hook.service.failing["submit"]
 
-    def test_it_is_explained_in_three_lines_once(self, context):
+    def test_it_is_explained_in_three_lines_once(self, context: dict[str, Any]) -> None:
         operator = made()
         operator.hook.service.failing["submit"] = exceptions.BadRequest("no such parameter")
         with pytest.raises(failures.BadRequest):
@@ -355,7 +375,7 @@ class TestFailures:
         assert then.startswith("What happens next: The task fails and is not retried")
         assert remedy.startswith("What you can do: Correct the argument")
 
-    def test_so_it_is_after_a_resume(self, context):
+    def test_so_it_is_after_a_resume(self, context: dict[str, Any]) -> None:
         operator = made()
         deferred(operator, context)
         operator.hook.service.turn("job-1", JobState.FAILED, "Failed")
@@ -363,21 +383,21 @@ class TestFailures:
             operator.resume_execution("resume", {"event": {}}, context)
         assert len(errors(operator)) == 3
 
-    def test_a_job_that_may_have_a_result_can_still_be_collected(self, context):
+    def test_a_job_that_may_have_a_result_can_still_be_collected(self, context: dict[str, Any]) -> None:
         operator = made()
         operator.hook.missing = True
         with pytest.raises(failures.ResultMissing):
             ended(operator).execute(context)
         assert errors(operator)[2].endswith(COLLECT)
 
-    def test_a_deferral_is_no_failure(self, context):
+    def test_a_deferral_is_no_failure(self, context: dict[str, Any]) -> None:
         operator = made()
         deferred(operator, context)
         assert errors(operator) == []
 
 
 class TestKill:
-    def test_it_stops_the_hook_and_cancels_the_job(self, context):
+    def test_it_stops_the_hook_and_cancels_the_job(self, context: dict[str, Any]) -> None:
         operator = made()
         stops = []
 
@@ -393,7 +413,7 @@ class TestKill:
             operator.execute(context)
         assert operator.hook.service.jobs["job-1"].state is JobState.CANCELED
 
-    def test_after_airflows_own_timeout_the_job_is_still_held(self, context):
+    def test_after_airflows_own_timeout_the_job_is_still_held(self, context: dict[str, Any]) -> None:
         """Airflow raises in the middle of ``execute`` and calls ``on_kill`` afterwards."""
         operator = made()
 
@@ -408,7 +428,7 @@ class TestKill:
         operator.on_kill()
         assert operator.hook.service.jobs["job-1"].state is JobState.CANCELED
 
-    def test_after_an_error_of_ours_it_cancels_nothing(self, context):
+    def test_after_an_error_of_ours_it_cancels_nothing(self, context: dict[str, Any]) -> None:
         operator = made()
         operator.hook.before = lambda number: number == 1 and _raise(exceptions.Stopped("x"))
         with pytest.raises(exceptions.Stopped):
@@ -416,17 +436,17 @@ class TestKill:
         operator.on_kill()
         assert operator.hook.service.count("cancel") == 0
 
-    def test_after_a_deferral_it_cancels_nothing(self, context):
+    def test_after_a_deferral_it_cancels_nothing(self, context: dict[str, Any]) -> None:
         operator = made()
         deferred(operator, context)
         operator.on_kill()
         assert operator.hook.service.count("cancel") == 0
 
-    def test_before_the_first_step_it_does_nothing(self):
+    def test_before_the_first_step_it_does_nothing(self) -> None:
         made().on_kill()
 
 
-def test_a_request_that_cannot_be_built_sends_nothing(context):
+def test_a_request_that_cannot_be_built_sends_nothing(context: dict[str, Any]) -> None:
     operator = made()
     operator.build_request = lambda: _raise(exceptions.BadRequest("url, path: give one"))
     with pytest.raises(failures.BadRequest, match="give one"):

@@ -48,18 +48,18 @@ def made(operator: type[MediaxOperator], **options: Any) -> MediaxOperator:
 
 
 @pytest.mark.parametrize("operator", OPERATORS)
-def test_every_argument_is_templated_unless_the_design_says_not(operator):
+def test_every_argument_is_templated_unless_the_design_says_not(operator: type[Any]) -> None:
     assert arguments(operator) - {"task_id"} - NOT_TEMPLATED == set(operator.template_fields)
 
 
 @pytest.mark.parametrize("operator", OPERATORS)
-def test_a_constructor_looks_at_no_templated_value(operator):
+def test_a_constructor_looks_at_no_templated_value(operator: type[Any]) -> None:
     templates = dict.fromkeys(operator.template_fields, "{{ nothing.that.exists }}")
     assert operator(task_id="t", **templates).build_request.__name__ == "build_request"
 
 
 @pytest.mark.parametrize("operator", OPERATORS)
-def test_only_the_task_id_is_positional(operator):
+def test_only_the_task_id_is_positional(operator: type[Any]) -> None:
     with pytest.raises(TypeError):
         operator("t", "a.mp3")
 
@@ -98,14 +98,14 @@ def test_only_the_task_id_is_positional(operator):
         (MediaxJobOperator, {"outputs": [{"smartContentDescriptor": {"a": {}}}]}, "path"),
     ],
 )
-def test_bad_input_is_refused_by_field(operator, options, field):
+def test_bad_input_is_refused_by_field(operator: type[Any], options: dict[str, Any], field: str) -> None:
     with pytest.raises(BadRequest) as caught:
         prepared(made(operator, **options))
     assert caught.value.what.startswith(f"{field}=")
     assert "is refused: " in caught.value.what
 
 
-def prepared(operator):
+def prepared(operator: Any) -> None:
     """Take an operator as far as it goes before anything is sent."""
     platform = MediaxService(Gateway(base_url="http://x", platform_keys=PlatformKeys("id", "key")), REPOSITORY)
     return replace(platform, cos_bucket=operator._cos_bucket()).prepare(operator.build_request())
@@ -134,7 +134,9 @@ BOTH = {"url": "https://x/y", "path": "z"}
         ),
     ],
 )
-def test_of_arguments_that_exclude_each_other_one_must_be_given(operator, options, said):
+def test_of_arguments_that_exclude_each_other_one_must_be_given(
+    operator: type[Any], options: dict[str, Any], said: str
+) -> None:
     with pytest.raises(BadRequest) as caught:
         made(operator, **options).build_request()
     assert caught.value.what == said
@@ -159,18 +161,20 @@ def test_of_arguments_that_exclude_each_other_one_must_be_given(operator, option
         (MediaxJobOperator, {"descriptor": {"vocalScore": {"x": 1}}}, {"vocalScore": {"x": 1}}),
     ],
 )
-def test_rendered_arguments_become_the_documented_request(operator, options, descriptor):
+def test_rendered_arguments_become_the_documented_request(
+    operator: type[Any], options: dict[str, Any], descriptor: dict[str, Any]
+) -> None:
     body = wired(made(operator, **options).build_request(), REPOSITORY)
     assert body["outputs"][0]["smartContentDescriptor"] == descriptor
     assert body["inputs"] == [{"source": {"contentId": "repository", "path": "a.mp3"}}]
 
 
-def test_cos_addresses_in_the_registered_bucket_are_paths():
+def test_cos_addresses_in_the_registered_bucket_are_paths() -> None:
     body = wired(made(MusicTagOperator, path=None, url="cos://music-1/in/a b.mp3").build_request(), REPOSITORY)
     assert body["inputs"] == [{"source": {"contentId": "repository", "path": "in/a b.mp3"}}]
 
 
-def test_timeout_and_callback_are_sent_only_if_given():
+def test_timeout_and_callback_are_sent_only_if_given() -> None:
     plain = wired(made(MusicTagOperator).build_request(), REPOSITORY)
     assert set(plain) == {"inputs", "outputs"}
     full = wired(made(MusicTagOperator, job_timeout=60, callback="https://x").build_request(), REPOSITORY)
@@ -178,7 +182,7 @@ def test_timeout_and_callback_are_sent_only_if_given():
 
 
 @pytest.mark.parametrize("content_id", ["other", "{{ 'other' }}"])
-def test_the_bucket_of_another_repository_reaches_the_manifest(content_id):
+def test_the_bucket_of_another_repository_reaches_the_manifest(content_id: str) -> None:
     operator = made(MusicSeparationOperator, content_id=content_id, cos_bucket="other-1")
     operator._stop = None
     assert operator.make_hook()._cos_bucket == "other-1"

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from types import SimpleNamespace
+from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from qcloud_cos.cos_client import CosS3Client
 
 from airflow_provider_mediax.exceptions import BadRequest
 from airflow_provider_mediax.protocol.cos_signature import CosKeys, authorization, presigned_query
@@ -28,7 +31,7 @@ def distinct(pairs: dict[str, str]) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: vector["name"])
-def test_a_vector_is_reproduced(vector):
+def test_a_vector_is_reproduced(vector: dict[str, Any]) -> None:
     keys = CosKeys(secret_id=vector["secret_id"], secret_key=vector["secret_key"])
     made = authorization(
         keys,
@@ -43,7 +46,7 @@ def test_a_vector_is_reproduced(vector):
 
 
 @pytest.fixture(scope="module")
-def sdk():
+def sdk() -> Iterator[CosS3Client]:
     """Return the SDK's signer with its clock stopped."""
     with pytest.MonkeyPatch.context() as patch:
         import qcloud_cos
@@ -64,7 +67,9 @@ HOST = "music-1250000000.ci.ap-guangzhou.myqcloud.com"
     headers=st.dictionaries(signed_headers, text, max_size=4),
     ahead=st.integers(1, 100_000),
 )
-def test_the_sdk_signs_the_same(sdk, method, path, query, headers, ahead):
+def test_the_sdk_signs_the_same(
+    sdk: CosS3Client, method: str, path: str, query: dict[str, str], headers: dict[str, str], ahead: int
+) -> None:
     query, headers = distinct(query), distinct(headers)
     from qcloud_cos.cos_auth import CosS3Auth
 
@@ -75,7 +80,7 @@ def test_the_sdk_signs_the_same(sdk, method, path, query, headers, ahead):
 
 
 @given(path=text.filter(lambda path: path.strip("/.")), query=st.dictionaries(names, text, max_size=3))
-def test_a_presigned_query_is_the_sdks(sdk, path, query):
+def test_a_presigned_query_is_the_sdks(sdk: CosS3Client, path: str, query: dict[str, str]) -> None:
     query = distinct(query)
     url = sdk.get_presigned_url("music-1250000000", path, "GET", Expired=300, Params=query, UseCiEndPoint=True)
     theirs = parse_qsl(urlsplit(url).query, keep_blank_values=True)
@@ -84,14 +89,14 @@ def test_a_presigned_query_is_the_sdks(sdk, path, query):
     assert sorted(parse_qsl(ours, keep_blank_values=True)) == sorted(theirs)
 
 
-def test_a_presigned_query_signs_the_token_it_carries():
+def test_a_presigned_query_signs_the_token_it_carries() -> None:
     made = dict(parse_qsl(presigned_query(TEMPORARY, "GET", "/a", now=NOW, ahead=60), keep_blank_values=True))
     assert made["x-cos-security-token"] == TEMPORARY.token
     assert made["q-url-param-list"] == "x-cos-security-token"
     assert made["q-sign-time"] == f"{NOW - 60};{NOW + 60}"
 
 
-def test_no_secret_shows():
+def test_no_secret_shows() -> None:
     assert "of-a-user" not in repr(TEMPORARY)
 
 
@@ -99,7 +104,7 @@ def test_no_secret_shows():
     ("field", "value"),
     [("secret_id", ""), ("secret_key", ""), ("secret_id", "AKID\nexample"), ("token", "tökenexample")],
 )
-def test_keys_that_no_header_can_carry_are_refused_without_being_shown(field, value):
+def test_keys_that_no_header_can_carry_are_refused_without_being_shown(field: str, value: str) -> None:
     given = {"secret_id": "AKIDexample", "secret_key": "keyexample", "token": "tokenexample", field: value}
     with pytest.raises(BadRequest, match=rf"^cos_{field}=.* is refused: ") as refused:
         CosKeys(**given)

@@ -85,7 +85,7 @@ CI_FLOWS: list[Callable[[], Flow[Any]]] = [
 ]
 
 
-def test_there_are_documents_of_both_services_to_damage():
+def test_there_are_documents_of_both_services_to_damage() -> None:
     assert len(MEDIAX_DOCUMENTS) > 20
     assert len(CI_XML) > 10
     assert CI_JSON

@@ -49,7 +49,7 @@ SIGNED = "https://cdn.example.com/a.mp3?X-Amz-Signature={}&X-Amz-Date=20261126T0
         ({"a": 1}, {}),
     ],
 )
-def test_what_is_echoed_in_another_way_is_no_contradiction(sent: object, echoed: object):
+def test_what_is_echoed_in_another_way_is_no_contradiction(sent: object, echoed: object) -> None:
     assert not contradicts(sent, echoed)
 
 
@@ -78,11 +78,11 @@ def test_what_is_echoed_in_another_way_is_no_contradiction(sent: object, echoed:
         ("0", "4"),
     ],
 )
-def test_what_is_echoed_as_something_else_is_a_contradiction(sent: object, echoed: object):
+def test_what_is_echoed_as_something_else_is_a_contradiction(sent: object, echoed: object) -> None:
     assert contradicts(sent, echoed)
 
 
-def test_of_what_has_one_of_several_members_another_member_is_another_thing():
+def test_of_what_has_one_of_several_members_another_member_is_another_thing() -> None:
     assert names_another({"url": "x"}, {"source": {}})
     assert not names_another({"url": "x"}, {"url": "y", "source": None})
     assert not names_another({"url": "x"}, {})
@@ -118,11 +118,11 @@ def bought(request: CapabilityRequest, **echo: Any) -> Any:
         tags(input=MediaxInput(url=f"cos://{BUCKET}/in/a b.mp3")),
     ],
 )
-def test_a_job_of_the_platform_matches_the_request_that_made_it(request_of: CapabilityRequest):
+def test_a_job_of_the_platform_matches_the_request_that_made_it(request_of: CapabilityRequest) -> None:
     assert PLATFORM.matches(bought(request_of), PLATFORM.prepare(request_of))
 
 
-def test_a_job_of_the_platform_that_echoes_nothing_is_not_contradicted():
+def test_a_job_of_the_platform_that_echoes_nothing_is_not_contradicted() -> None:
     assert PLATFORM.matches(bought(tags(), inputs=None, outputs=[]), PLATFORM.prepare(tags()))
 
 
@@ -137,7 +137,7 @@ def test_a_job_of_the_platform_that_echoes_nothing_is_not_contradicted():
         tags(capability=MusicTag(tag_types=["mood"])),
     ],
 )
-def test_a_job_of_the_platform_does_not_match_another_request(other: CapabilityRequest):
+def test_a_job_of_the_platform_does_not_match_another_request(other: CapabilityRequest) -> None:
     mine = tags(capability=MusicAsr(confidence=0.4)) if isinstance(other.capability, MusicAsr) else tags()
     assert not PLATFORM.matches(bought(other), PLATFORM.prepare(mine))
 
@@ -171,11 +171,11 @@ def separated(request: VoiceSeparationRequest, **echo: Any) -> Any:
         separation(outputs={"voice": "out/${jobid}.mp3", "background": "out/b.mp3"}),
     ],
 )
-def test_a_separation_matches_the_request_that_made_it(request_of: VoiceSeparationRequest):
+def test_a_separation_matches_the_request_that_made_it(request_of: VoiceSeparationRequest) -> None:
     assert CI.matches(separated(request_of), CI.prepare(request_of))
 
 
-def test_a_separation_that_echoes_nothing_is_not_contradicted():
+def test_a_separation_that_echoes_nothing_is_not_contradicted() -> None:
     assert CI.matches(separated(separation(), Input={}, Operation={"UserData": "m"}), CI.prepare(separation()))
 
 
@@ -189,15 +189,15 @@ def test_a_separation_that_echoes_nothing_is_not_contradicted():
         separation(output_bucket="other-1250000000"),
     ],
 )
-def test_a_separation_does_not_match_another_request(other: VoiceSeparationRequest):
+def test_a_separation_does_not_match_another_request(other: VoiceSeparationRequest) -> None:
     assert not CI.matches(separated(other), CI.prepare(separation()))
 
 
-def test_a_separation_that_makes_fewer_stems_does_not_match_although_a_template_holds_its_mode():
+def test_a_separation_that_makes_fewer_stems_does_not_match_although_a_template_holds_its_mode() -> None:
     few = separation(mode=None, template_id="t1", outputs={"voice": "out/v.mp3"})
     assert not CI.matches(separated(few), CI.prepare(separation(mode=None, template_id="t1")))
 
 
-def test_a_stem_that_the_mode_does_not_make_need_not_be_echoed():
+def test_a_stem_that_the_mode_does_not_make_need_not_be_echoed() -> None:
     asked = separation(mode="IsAudio")
     assert CI.matches(separated(separation(mode="IsAudio", outputs={"voice": "out/v.mp3"})), CI.prepare(asked))

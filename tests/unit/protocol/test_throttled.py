@@ -4,35 +4,47 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_mediax.client.retry import ONE_TRY, PATIENT, Again, Decision, Fail, Progress, Use, decide
+from airflow_provider_mediax.client.retry import (
+    ONE_TRY,
+    PATIENT,
+    Again,
+    Decision,
+    Fail,
+    Patience,
+    Progress,
+    Use,
+    decide,
+)
 from airflow_provider_mediax.exceptions import Throttled
 from airflow_provider_mediax.protocol.ci.answers import slowed_down
 from airflow_provider_mediax.protocol.exchange import Call, Repeat, Reply
 from tests.unit.protocol.helpers import error, xml
 
 
-def decided(reply: Reply, *, repeat: Repeat = Repeat.NEVER, patience=PATIENT, ci: bool = True, **used) -> Decision:
+def decided(
+    reply: Reply, *, repeat: Repeat = Repeat.NEVER, patience: Patience = PATIENT, ci: bool = True, **used: int
+) -> Decision:
     hook = {"throttled": slowed_down} if ci else {}
     call = Call(action="SubmitJob", method="POST", url="https://h/jobs", repeat=repeat, **hook)
     return decide(call, reply, Progress(attempts=1, **used), patience, now=1.8e9, jitter=0.0)
 
 
 @pytest.mark.parametrize("reply", [error("SlowDown", 503), error("SlowDown", 400), error("x", 429), xml("", 429)])
-def test_a_proven_refusal_lets_even_a_submit_be_repeated(reply):
+def test_a_proven_refusal_lets_even_a_submit_be_repeated(reply: Reply) -> None:
     decision = decided(reply)
     assert isinstance(decision, Again)
     assert decision.throttled
     assert decision.delay == 1.0
 
 
-def test_retry_after_is_honoured():
+def test_retry_after_is_honoured() -> None:
     reply = Reply(503, {"retry-after": "7"}, error("SlowDown").body)
     decision = decided(reply)
     assert isinstance(decision, Again)
     assert decision.delay == 7.0
 
 
-def test_the_pauses_grow():
+def test_the_pauses_grow() -> None:
     delays = [decided(error("SlowDown", 503), throttled=count).delay for count in range(8)]
     assert delays == [1, 2, 4, 8, 16, 32, 60, 60]
 
@@ -50,16 +62,16 @@ def test_the_pauses_grow():
         xml("<Response><Code>SlowDown</Code></Response>", 200),
     ],
 )
-def test_everything_else_is_no_proof(reply):
+def test_everything_else_is_no_proof(reply: Reply) -> None:
     assert decided(reply) == Use(reply)
 
 
-def test_without_the_hook_only_the_status_counts():
+def test_without_the_hook_only_the_status_counts() -> None:
     assert decided(error("SlowDown", 503), ci=False) == Use(error("SlowDown", 503))
     assert isinstance(decided(error("SlowDown", 429), ci=False), Again)
 
 
-def test_out_of_patience_the_error_names_the_status():
+def test_out_of_patience_the_error_names_the_status() -> None:
     decision = decided(error("SlowDown", 503), patience=ONE_TRY)
     assert isinstance(decision, Fail)
     assert isinstance(decision.error, Throttled)

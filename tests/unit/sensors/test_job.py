@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -23,7 +24,7 @@ SEPARATION = {
 
 
 @pytest.fixture(autouse=True)
-def _connection(monkeypatch):
+def _connection(monkeypatch: pytest.MonkeyPatch) -> None:
     extra = {
         "content_id": "own",
         "cos_bucket": "near-1250000000",
@@ -35,7 +36,7 @@ def _connection(monkeypatch):
     monkeypatch.setenv("AIRFLOW_CONN_MEDIAX_DEFAULT", json.dumps(connection))
 
 
-def test_a_sensor_describes_a_job_in_another_repository_as_its_operator_did():
+def test_a_sensor_describes_a_job_in_another_repository_as_its_operator_did() -> None:
     operator = MusicBeatOperator(task_id="o", path="a.wav", content_id="another", cos_bucket="far-1250000000")
     manifest = operator.make_hook().manifest(JOB, None, reattached=True)
     assert manifest["files"] == ["cos://far-1250000000/out/a.wav"]
@@ -44,7 +45,7 @@ def test_a_sensor_describes_a_job_in_another_repository_as_its_operator_did():
         assert sensor.make_hook().manifest(JOB, None, reattached=True) == manifest
 
 
-def test_a_sensor_that_has_only_the_id_does_not_guess_another_repositorys_bucket():
+def test_a_sensor_that_has_only_the_id_does_not_guess_another_repositorys_bucket() -> None:
     manifest = MediaxJobSensor(task_id="s", job_id="1").make_hook().manifest(JOB, None, reattached=True)
     assert manifest["files"] == []
     assert manifest["place"] == {"content_id": "another", "bucket": None, "region": "ap-guangzhou"}
@@ -61,7 +62,9 @@ def test_a_sensor_that_has_only_the_id_does_not_guess_another_repositorys_bucket
         ({**SEPARATION, "place": None}, {}, ("near-1250000000", "ap-guangzhou")),
     ],
 )
-def test_a_separation_is_looked_for_as_given_then_as_in_the_manifest_then_as_connected(job_id, own, place):
+def test_a_separation_is_looked_for_as_given_then_as_in_the_manifest_then_as_connected(
+    job_id: dict[str, Any] | str, own: dict[str, str], place: tuple[str, str]
+) -> None:
     sensor = CloudInfiniteJobSensor(task_id="s", job_id=job_id, **own)
     manifest = sensor.make_hook().manifest(finished(output("musicBeat", CONTENT)), None, reattached=True)
     assert (manifest["place"]["bucket"], manifest["place"]["region"]) == place

@@ -43,7 +43,7 @@ class OpenJobsSensor(JobSensor):
 
 
 @pytest.fixture
-def sensor(monkeypatch) -> JobSensor:
+def sensor(monkeypatch: pytest.MonkeyPatch) -> JobSensor:
     monkeypatch.setitem(HOOKS, "open", f"{__name__}.OpenJobsHook")
     return OpenJobsSensor(task_id="wait", job_id="job-1", deferrable=True)
 
@@ -53,7 +53,7 @@ def context() -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("kind", [AuthenticationFailed, BadRequest, Unavailable])
-def test_what_a_triggerer_gives_up_for_can_be_retried(sensor, kind):
+def test_what_a_triggerer_gives_up_for_can_be_retried(sensor: OpenJobsSensor, kind: type[Any]) -> None:
     """Keys that a triggerer had cached are refused, and the worker has just read the job with the new ones."""
     event = JobEvent("error", {}, kind("refused", status=403)).payload()
     with pytest.raises(MediaxError) as caught:
@@ -62,7 +62,7 @@ def test_what_a_triggerer_gives_up_for_can_be_retried(sensor, kind):
     assert (caught.value.job_id, caught.value.status) == ("job-1", 403)
 
 
-def test_an_event_about_another_job_waits_on(sensor):
+def test_an_event_about_another_job_waits_on(sensor: OpenJobsSensor) -> None:
     event = JobEvent("final", {"job-2": "COMPLETED"}).payload()
     with pytest.raises(TaskDeferred):
         sensor.resume(context(), event)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from typing import ClassVar
+from collections.abc import Iterator
+from typing import Any, ClassVar
 
 import pytest
 
@@ -29,25 +30,25 @@ class Waiting(OneEventTrigger):
         super().__init__()
         self.error = error
 
-    async def wait(self):
+    async def wait(self) -> dict[str, str] | None:
         if self.error is not None:
             raise self.error
         return {"status": "final"}
 
-    def silence(self):
+    def silence(self) -> None:
         raise AssertionError("these arguments can be read")
 
-    def failure(self, error):
+    def failure(self, error: ValueError) -> dict[str, str]:
         return {"status": "error", "class": type(error).__name__}
 
 
-async def event_of(trigger):
+async def event_of(trigger: JobTrigger | Waiting) -> dict[str, Any] | None:
     (event,) = [event.payload async for event in trigger.run()]
     return event
 
 
 @pytest.fixture(autouse=True)
-def settings_are_read_anew():
+def settings_are_read_anew() -> Iterator[None]:
     """They are read once per process."""
     hold_back.cache_clear()
     yield
@@ -56,12 +57,14 @@ def settings_are_read_anew():
 
 @pytest.mark.parametrize("interval", ["5", "30"])
 @pytest.mark.parametrize("error", [None, ValueError("s3cret")])
-def test_no_event_leaves_before_twice_the_heartbeat_interval_and_a_second(monkeypatch, interval, error):
+def test_no_event_leaves_before_twice_the_heartbeat_interval_and_a_second(
+    monkeypatch: pytest.MonkeyPatch, interval: str, error: ValueError | None
+) -> None:
     monkeypatch.setenv("AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL", interval)
     hold_back.cache_clear()
 
     @in_virtual_time
-    async def scenario():
+    async def scenario() -> None:
         event = await event_of(Waiting(error))
         assert now() == 2 * float(interval) + 1
         assert event == ({"status": "final"} if error is None else {"status": "error", "class": "ValueError"})
@@ -70,7 +73,7 @@ def test_no_event_leaves_before_twice_the_heartbeat_interval_and_a_second(monkey
 
 
 @pytest.fixture
-def cloud(monkeypatch) -> Cloud:
+def cloud(monkeypatch: pytest.MonkeyPatch) -> Cloud:
     """A service behind the job trigger, on the virtual clock."""
     cloud = Cloud()
     monkeypatch.setattr(clock, "steady", lambda: now())
@@ -86,12 +89,14 @@ def a_job_trigger(seconds: float) -> JobTrigger:
 
 
 @pytest.mark.parametrize("jump", [-3600.0, 3600.0, 0.0])
-def test_a_wall_clock_that_jumps_moves_no_deadline_of_a_job_trigger(cloud, monkeypatch, jump):
+def test_a_wall_clock_that_jumps_moves_no_deadline_of_a_job_trigger(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, jump: float
+) -> None:
     trigger = a_job_trigger(600.0)
     real = time.time
 
     @in_virtual_time
-    async def scenario():
+    async def scenario() -> None:
         # The moment of the start counts; from there on the wall clock may say what it likes.
         monkeypatch.setattr(clock.time, "time", lambda: real() + (jump if now() > 1 else 0.0))
         event = await event_of(trigger)
@@ -102,11 +107,11 @@ def test_a_wall_clock_that_jumps_moves_no_deadline_of_a_job_trigger(cloud, monke
     scenario()
 
 
-def test_a_job_trigger_tells_states_and_never_the_job_itself(cloud):
+def test_a_job_trigger_tells_states_and_never_the_job_itself(cloud: Cloud) -> None:
     cloud.states["a"] = JobState.SUCCEEDED
 
     @in_virtual_time
-    async def scenario():
+    async def scenario() -> None:
         event = await event_of(a_job_trigger(600.0))
         states = {"a": JobState.SUCCEEDED.value}
         assert event == {"schema": 1, "status": "final", "states": states, "error": None, "polls": 1}

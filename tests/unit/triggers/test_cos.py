@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Executor, Future
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import pytest
@@ -23,10 +25,10 @@ FOUND = ["cos://music-1250000000/a"]
 class AtOnce(Executor):
     """Carries everything out where it is handed in, so that no thread is waited for in virtual time."""
 
-    def __init__(self, *_, **__) -> None:
+    def __init__(self, *_: int, **__: str) -> None:
         pass
 
-    def submit(self, work, /, *args):
+    def submit(self, work: Callable[..., Any], /, *args: object) -> Future:
         future = Future()
         try:
             future.set_result(work(*args))
@@ -45,18 +47,18 @@ class Bucket:
         self.look_ups: list[float] = []
         self.hangs: asyncio.Event | None = None
 
-    def look(self, *_):
+    def look(self, *_: object) -> list[str] | None:
         self.looked.append(now())
         return _next(self.answers)
 
-    async def look_up(self, conn_id):
+    async def look_up(self, conn_id: str) -> object:
         self.look_ups.append(now())
         if self.hangs is not None:
             await self.hangs.wait()
         return _next(self.connections)
 
 
-def _next(answers):
+def _next(answers: list[Any]) -> object:
     answer = answers.pop(0) if len(answers) > 1 else answers[0]
     if isinstance(answer, Exception):
         raise answer
@@ -64,7 +66,7 @@ def _next(answers):
 
 
 @pytest.fixture
-def bucket(monkeypatch) -> Bucket:
+def bucket(monkeypatch: pytest.MonkeyPatch) -> Bucket:
     bucket = Bucket()
     monkeypatch.setattr(clock, "steady", lambda: now())
     monkeypatch.setattr(cos, "steady", lambda: now())
@@ -75,7 +77,7 @@ def bucket(monkeypatch) -> Bucket:
     return bucket
 
 
-def a_wait(seconds: float = 86400.0, poll_interval: float = 10.0):
+def a_wait(seconds: float = 86400.0, poll_interval: float = 10.0) -> Coroutine[Any, Any, Any]:
     deadline = time.time() + seconds
     return CosKeyTrigger(conn_id="c", addresses=FOUND, deadline=deadline, poll_interval=poll_interval).wait()
 
@@ -86,9 +88,9 @@ def a_wait(seconds: float = 86400.0, poll_interval: float = 10.0):
     ids=lambda fault: type(fault).__name__,
 )
 @pytest.mark.parametrize("where", ["answers", "connections"])
-def test_no_single_fault_of_a_question_or_a_look_up_ends_a_wait(bucket, where, fault):
+def test_no_single_fault_of_a_question_or_a_look_up_ends_a_wait(bucket: Bucket, where: str, fault: Any) -> None:
     @in_virtual_time
-    async def scenario():
+    async def scenario() -> None:
         bucket.answers = [FOUND]
         setattr(bucket, where, [fault, *getattr(bucket, where)])
         event = await a_wait()
@@ -98,7 +100,7 @@ def test_no_single_fault_of_a_question_or_a_look_up_ends_a_wait(bucket, where, f
 
 
 @in_virtual_time
-async def test_faults_that_stay_end_a_wait_by_its_budget_without_their_text(bucket):
+async def test_faults_that_stay_end_a_wait_by_its_budget_without_their_text(bucket: Bucket) -> None:
     bucket.answers = [RuntimeError("s3cret")]
     event = await a_wait()
     assert event["status"] == "error"
@@ -108,7 +110,7 @@ async def test_faults_that_stay_end_a_wait_by_its_budget_without_their_text(buck
 
 
 @in_virtual_time
-async def test_the_deadline_is_served_while_a_look_up_hangs_and_one_look_up_serves_all(bucket):
+async def test_the_deadline_is_served_while_a_look_up_hangs_and_one_look_up_serves_all(bucket: Bucket) -> None:
     bucket.hangs = asyncio.Event()
     bucket.answers = [FOUND]
     waits = [asyncio.create_task(a_wait()) for _ in range(20)]
@@ -121,14 +123,14 @@ async def test_the_deadline_is_served_while_a_look_up_hangs_and_one_look_up_serv
 
 
 @in_virtual_time
-async def test_a_refused_key_is_looked_up_anew_before_the_next_question(bucket):
+async def test_a_refused_key_is_looked_up_anew_before_the_next_question(bucket: Bucket) -> None:
     bucket.answers = [AuthenticationFailed("old"), FOUND]
     assert (await a_wait())["status"] == "found"
     assert len(bucket.look_ups) == 2
 
 
 @in_virtual_time
-async def test_keys_that_worked_before_are_exchanged_at_no_cost_to_the_budget(bucket):
+async def test_keys_that_worked_before_are_exchanged_at_no_cost_to_the_budget(bucket: Any) -> None:
     """As the engine has it for jobs: a failure is what the connection's present keys are refused for."""
     bucket.answers = [None]
     wait = asyncio.create_task(a_wait())
@@ -146,7 +148,7 @@ async def test_keys_that_worked_before_are_exchanged_at_no_cost_to_the_budget(bu
 
 
 @in_virtual_time
-async def test_a_connection_that_is_out_of_date_serves_while_there_is_no_newer_one(bucket):
+async def test_a_connection_that_is_out_of_date_serves_while_there_is_no_newer_one(bucket: Bucket) -> None:
     bucket.connections = [object(), RuntimeError("no such connection")]
     wait = asyncio.create_task(a_wait())
     await asyncio.sleep(2 * cos.CONNECTION_SECONDS)
@@ -156,11 +158,13 @@ async def test_a_connection_that_is_out_of_date_serves_while_there_is_no_newer_o
 
 
 @pytest.mark.parametrize("jump", [-3600.0, 3600.0])
-def test_a_wall_clock_that_jumps_stops_no_question_and_moves_no_deadline(bucket, monkeypatch, jump):
+def test_a_wall_clock_that_jumps_stops_no_question_and_moves_no_deadline(
+    bucket: Bucket, monkeypatch: pytest.MonkeyPatch, jump: float
+) -> None:
     real = time.time
 
     @in_virtual_time
-    async def scenario():
+    async def scenario() -> None:
         wait = a_wait(seconds=600.0)
         monkeypatch.setattr(clock.time, "time", lambda: real() + (jump if now() > 1 else 0.0))
         assert (await wait)["status"] == "timeout"
@@ -171,7 +175,7 @@ def test_a_wall_clock_that_jumps_stops_no_question_and_moves_no_deadline(bucket,
 
 
 @in_virtual_time
-async def test_waits_that_begin_together_do_not_ask_together(bucket):
+async def test_waits_that_begin_together_do_not_ask_together(bucket: Bucket) -> None:
     waits = [asyncio.create_task(a_wait()) for _ in range(20)]
     await asyncio.sleep(11)
     assert max(bucket.looked) - min(bucket.looked) > 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
@@ -41,7 +42,7 @@ class Client:
 
 
 @pytest.fixture
-async def client(monkeypatch, request) -> Client:
+async def client(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Client:
     """The client of the service in memory, which every trigger of this test opens."""
     client = Client(FakeService())
 
@@ -64,7 +65,7 @@ async def client(monkeypatch, request) -> Client:
 
 
 @pytest.fixture
-def made(client, request):
+def made(client: Client, request: pytest.FixtureRequest) -> Callable[..., Any]:
     def make(**options: Any) -> JobTrigger:
         ids = options.pop("job_ids", None) or [client.service.add("mx1-a")]
         trigger = JobTrigger(
@@ -88,12 +89,12 @@ def made(client, request):
 
 
 @pytest.fixture(autouse=True)
-def kept_log(monkeypatch):
+def kept_log(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(JobTrigger, "log", property(lambda self: self.kept), raising=False)
 
 
 class TestStores:
-    def test_what_it_was_given_as_plain_json(self, made):
+    def test_what_it_was_given_as_plain_json(self, made: Callable[..., Any]) -> None:
         trigger = made(deadline=1.5, finish_at=1, cancel_on_kill=False)
         classpath, arguments = trigger.serialize()
         assert classpath == "airflow_provider_mediax.triggers.job.JobTrigger"
@@ -102,16 +103,18 @@ class TestStores:
 
 
 class TestReports:
-    async def test_the_end_of_the_job_by_its_id_and_the_services_word(self, client, made):
+    async def test_the_end_of_the_job_by_its_id_and_the_services_word(
+        self, client: Client, made: Callable[..., Any]
+    ) -> None:
         trigger = made()
         client.service.turn("job-1", JobState.FAILED, "Failed")
         assert await trigger.wait() == JobEvent("final", {"job-1": "Failed"}, polls=1).payload()
 
-    async def test_the_deadline(self, made):
+    async def test_the_deadline(self, made: Callable[..., Any]) -> None:
         said = await made(deadline=time.time() + 0.2).wait()
         assert (said["status"], said["error"]) == ("timeout", None)
 
-    async def test_every_change_in_the_log(self, client, made):
+    async def test_every_change_in_the_log(self, client: Client, made: Callable[..., Any]) -> None:
         trigger = made()
         waiting = asyncio.create_task(trigger.wait())
         await client.carried_out.wait()
@@ -120,7 +123,7 @@ class TestReports:
         assert "Job job-1 is Submitted" in trigger.kept.text
         assert "Job job-1 is Success" in trigger.kept.text
 
-    async def test_what_asking_failed_with_and_goes_on(self, client, made):
+    async def test_what_asking_failed_with_and_goes_on(self, client: Client, made: Callable[..., Any]) -> None:
         trigger = made()
         client.service.failing["describe"] = Unavailable("503")
         waiting = asyncio.create_task(trigger.wait())
@@ -130,14 +133,16 @@ class TestReports:
         assert (await waiting)["status"] == "final"
         assert "503" in trigger.kept.text
 
-    async def test_what_it_gave_up_for(self, client, made):
+    async def test_what_it_gave_up_for(self, client: Client, made: Callable[..., Any]) -> None:
         client.service.failing["describe"] = AnswerTooLarge("the answer is longer than 9 bytes", request_id="r-1")
         said = JobEvent.read(await made().wait(), "job-1")
         assert said.status == "error"
         assert isinstance(said.error, AnswerTooLarge)
         assert said.error.request_id == "r-1"
 
-    async def test_an_error_of_its_own_as_an_event_without_its_words(self, made, monkeypatch):
+    async def test_an_error_of_its_own_as_an_event_without_its_words(
+        self, made: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         trigger = made()
         monkeypatch.setattr(module, "watcher_for", lambda *args: _raise(RuntimeError("secret")))
         trigger.kept.exception = lambda *args: None
@@ -146,12 +151,16 @@ class TestReports:
         assert event.payload["error"]["job_id"] == "job-1"
         assert "secret" not in str(event.payload)
 
-    async def test_the_end_of_several_jobs_as_soon_as_enough_have_ended(self, client, made):
+    async def test_the_end_of_several_jobs_as_soon_as_enough_have_ended(
+        self, client: Client, made: Callable[..., Any]
+    ) -> None:
         ids = [client.service.add("m") for _ in range(2)]
         client.service.turn(ids[1], JobState.SUCCEEDED, "Success")
         assert (await made(job_ids=ids).wait())["states"][ids[1]] == "Success"
 
-    async def test_nothing_before_as_many_have_ended_as_it_waits_for(self, client, made):
+    async def test_nothing_before_as_many_have_ended_as_it_waits_for(
+        self, client: Client, made: Callable[..., Any]
+    ) -> None:
         ids = [client.service.add("m") for _ in range(3)]
         client.service.turn(ids[0], JobState.SUCCEEDED, "Success")
         waiting = asyncio.create_task(made(job_ids=ids, finish_at=2, deadline=time.time() + 3600).wait())
@@ -160,7 +169,7 @@ class TestReports:
         states = (await waiting)["states"]
         assert [states[job_id] for job_id in (ids[0], ids[2])] == ["Success", "Failed"]
 
-    async def test_where_it_looks(self, client, made):
+    async def test_where_it_looks(self, client: Client, made: Callable[..., Any]) -> None:
         trigger = made()
         client.service.turn("job-1", JobState.SUCCEEDED, "Success")
         await trigger.wait()
@@ -171,13 +180,15 @@ class TestReports:
 
 class TestCancels:
     @pytest.fixture(autouse=True)
-    def states(self, monkeypatch) -> dict[str, str | None]:
+    def states(self, monkeypatch: pytest.MonkeyPatch) -> dict[str, str | None]:
         """What Airflow says of the task."""
         answer: dict[str, str | None] = {}
         monkeypatch.setattr(kill, "_states", lambda task: answer)
         return answer
 
-    async def test_the_job_of_a_task_that_is_over(self, client, made, states):
+    async def test_the_job_of_a_task_that_is_over(
+        self, client: Client, made: Callable[..., Any], states: dict[str, Any]
+    ) -> None:
         states["task"] = "failed"
         trigger = made()
         await trigger.on_kill()
@@ -185,39 +196,45 @@ class TestCancels:
         assert "Job job-1 is Cancel" in trigger.kept.text
 
     @pytest.mark.parametrize("state", [None, "deferred", "scheduled", "queued", "running", "up_for_retry"])
-    async def test_nothing_of_a_task_that_goes_on(self, client, made, states, state):
+    async def test_nothing_of_a_task_that_goes_on(
+        self, client: Client, made: Callable[..., Any], states: dict[str, Any], state: str | None
+    ) -> None:
         states["task"] = state
         await made().on_kill()
         assert client.service.count("cancel") == 0
 
-    async def test_nothing_if_airflow_knows_of_no_task(self, client, made):
+    async def test_nothing_if_airflow_knows_of_no_task(self, client: Client, made: Callable[..., Any]) -> None:
         trigger = made()
         trigger.task_instance = None
         await trigger.on_kill()
         assert client.service.count("cancel") == 0
 
     @pytest.mark.parametrize("options", [{"cancel_on_kill": False}, {"schema": 99}])
-    async def test_nothing_that_it_must_not(self, client, made, options):
+    async def test_nothing_that_it_must_not(
+        self, client: Client, made: Callable[..., Any], options: dict[str, Any]
+    ) -> None:
         trigger = made(**options)
         await trigger.on_kill()
         assert client.service.calls == []
         assert trigger.kept.lines[0][0] == "warning"
 
     @pytest.mark.parametrize("options", [{"cancel_on_kill": False}, {}])
-    async def test_nothing_without_naming_the_jobs_that_it_leaves(self, made, states, options):
+    async def test_nothing_without_naming_the_jobs_that_it_leaves(
+        self, made: Callable[..., Any], states: dict[str, Any], options: dict[str, bool]
+    ) -> None:
         states["task"] = "deferred"
         trigger = made(job_ids=["job-1", "job-2"], **options)
         await trigger.on_kill()
         assert "job-1, job-2" in trigger.kept.text
 
-    async def test_what_has_started_goes_on_and_the_log_says_so(self, client, made):
+    async def test_what_has_started_goes_on_and_the_log_says_so(self, client: Client, made: Callable[..., Any]) -> None:
         trigger = made()
         client.service.start("job-1")
         await trigger.on_kill()
         assert "a job has started" in trigger.kept.text
         assert "goes on and costs money" in trigger.kept.text
 
-    async def test_a_service_that_fails_breaks_nothing(self, client, made):
+    async def test_a_service_that_fails_breaks_nothing(self, client: Client, made: Callable[..., Any]) -> None:
         trigger = made()
         client.service.failing = {"cancel": BadRequest("no"), "describe": Unavailable("503")}
         await trigger.on_kill()

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from airflow_provider_mediax.emulator.process import EmulatorError
-from tests.unit.emulator.helpers import wait_for
+from airflow_provider_mediax.emulator.process import EmulatorError, MediaxEmulator
+from tests.unit.emulator.ci_helpers import Ci
+from tests.unit.emulator.helpers import Platform, wait_for
 
 
 @pytest.fixture(params=["VoiceSeparate", "musicBeat"])
-def finish_job(request, ci, platform):
+def finish_job(request: pytest.FixtureRequest, ci: Ci, platform: Platform) -> tuple[Any, ...]:
     """Return a function that has a job of either service done, and the names of its first and second file."""
 
     def separated() -> tuple[str, str]:
@@ -30,7 +33,9 @@ def finish_job(request, ci, platform):
 
 
 @pytest.mark.parametrize("how", ["missing", "empty"])
-def test_the_first_file_of_the_next_job_is_spoiled_and_named(mediax_emulator, finish_job, how):
+def test_the_first_file_of_the_next_job_is_spoiled_and_named(
+    mediax_emulator: MediaxEmulator, finish_job: tuple[Any, ...], how: str
+) -> None:
     capability, finish = finish_job
     mediax_emulator.spoil_file(capability, how)
     files = finish()
@@ -41,7 +46,9 @@ def test_the_first_file_of_the_next_job_is_spoiled_and_named(mediax_emulator, fi
     assert all(mediax_emulator.get_object(file) for file in again)
 
 
-def test_a_late_file_comes_after_the_end_of_its_job(mediax_emulator, finish_job):
+def test_a_late_file_comes_after_the_end_of_its_job(
+    mediax_emulator: MediaxEmulator, finish_job: tuple[Any, ...]
+) -> None:
     capability, finish = finish_job
     mediax_emulator.spoil_file("*", "late", seconds=3600)
     late = [file for file in finish() if file not in mediax_emulator.object_keys()]
@@ -52,7 +59,7 @@ def test_a_late_file_comes_after_the_end_of_its_job(mediax_emulator, finish_job)
     wait_for(lambda: all(file in mediax_emulator.object_keys() for file in files))
 
 
-def test_a_reset_forgets_what_was_to_be_spoiled(mediax_emulator, platform):
+def test_a_reset_forgets_what_was_to_be_spoiled(mediax_emulator: MediaxEmulator, platform: Platform) -> None:
     mediax_emulator.spoil_file("musicBeat", "missing")
     track = mediax_emulator.get_object("in/track.wav")
     mediax_emulator.reset()
@@ -64,6 +71,6 @@ def test_a_reset_forgets_what_was_to_be_spoiled(mediax_emulator, platform):
 @pytest.mark.parametrize(
     ("how", "details"), [("torn", {}), ("late", {"seconds": -1}), ("missing", {"times": 0})], ids=str
 )
-def test_what_cannot_be_spoiled_is_refused(mediax_emulator, how, details):
+def test_what_cannot_be_spoiled_is_refused(mediax_emulator: MediaxEmulator, how: str, details: dict[str, int]) -> None:
     with pytest.raises(EmulatorError):
         mediax_emulator.spoil_file("VoiceSeparate", how, **details)

@@ -46,7 +46,7 @@ def texts(root: ET.Element) -> dict[str, str | None]:
 
 
 class TestSent:
-    def test_all_four_stems_as_the_reference_has_them(self):
+    def test_all_four_stems_as_the_reference_has_them(self) -> None:
         made = request(
             source="input/demo.mp3",
             mode="MusicMode",
@@ -60,7 +60,7 @@ class TestSent:
         expected = texts(ET.fromstring(published("constructed_musicmode_request.xml")))
         assert texts(sent(made, "This-is")) == {**expected, "Operation/UserData": "This-is my data."}
 
-    def test_parameters_as_the_reference_has_them(self):
+    def test_parameters_as_the_reference_has_them(self) -> None:
         made = request(
             source="input/demo.mp4",
             mode="AudioAndBackground",
@@ -76,7 +76,7 @@ class TestSent:
         expected = texts(ET.fromstring(published("submit_params_request.xml")))
         assert texts(sent(made, "This")) == expected
 
-    def test_a_template_as_the_reference_has_it(self):
+    def test_a_template_as_the_reference_has_it(self) -> None:
         made = request(
             source="input/demo.mp4",
             mode=None,
@@ -92,7 +92,7 @@ class TestSent:
         )
         assert texts(sent(made, "This")) == texts(ET.fromstring(published("submit_2024_queueid_request.xml")))
 
-    def test_what_is_not_set_is_left_out(self):
+    def test_what_is_not_set_is_left_out(self) -> None:
         assert texts(sent(request())) == {
             "Tag": "VoiceSeparate",
             "Input/Object": "in/a.mp3",
@@ -104,15 +104,15 @@ class TestSent:
             "Operation/UserData": MARKER,
         }
 
-    def test_every_submit_carries_its_marker_first(self):
+    def test_every_submit_carries_its_marker_first(self) -> None:
         assert texts(sent(request(user_data="and more")))["Operation/UserData"] == f"{MARKER} and more"
 
-    def test_markup_in_values_stays_text(self):
+    def test_markup_in_values_stays_text(self) -> None:
         key = "in/</Object><Object>&lt;\"'.mp3"
         assert texts(sent(request(source=key)))["Input/Object"] == key
 
     @given(st.text(max_size=30), st.text(max_size=30))
-    def test_any_key_arrives_as_it_is_or_is_refused(self, source, voice):
+    def test_any_key_arrives_as_it_is_or_is_refused(self, source: str, voice: str) -> None:
         try:
             root = sent(request(source=source, outputs={"voice": voice}))
         except BadRequest:
@@ -120,11 +120,11 @@ class TestSent:
         assert root.findtext("Input/Object") == source
         assert root.findtext("Operation/Output/AuObject") == voice
 
-    def test_a_message_queue_always_says_its_mode(self):
+    def test_a_message_queue_always_says_its_mode(self) -> None:
         made = request(callback_type="TDMQ", callback_mq={"MqRegion": "sh", "MqName": "q"})
         assert texts(sent(made))["CallBackMqConfig/MqMode"] == "Queue"
 
-    def test_the_queues_callback_can_be_switched_off(self):
+    def test_the_queues_callback_can_be_switched_off(self) -> None:
         assert texts(sent(request(callback="no")))["CallBack"] == "no"
 
 
@@ -181,14 +181,14 @@ REFUSED: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_refused_before_it_is_sent(case):
+def test_refused_before_it_is_sent(case: str) -> None:
     with pytest.raises(BadRequest) as refused:
         marked(request(**REFUSED[case]), MARKER, bucket="music-1250000000", region="ap-guangzhou")
     assert re.search("is refused: |^Give exactly one of", refused.value.what)
     assert "secret" not in refused.value.what
 
 
-def test_user_data_may_fill_what_the_marker_leaves():
+def test_user_data_may_fill_what_the_marker_leaves() -> None:
     assert len(texts(sent(request(user_data="a" * (1023 - len(MARKER)))))["Operation/UserData"] or "") == 1024
 
 
@@ -222,49 +222,49 @@ AUDIO_ACCEPTED = [
 
 
 @pytest.mark.parametrize("fields", AUDIO_REFUSED, ids=str)
-def test_an_encoding_outside_the_tables_is_refused(fields):
+def test_an_encoding_outside_the_tables_is_refused(fields: dict[str, Any]) -> None:
     with pytest.raises(BadRequest):
         AudioConfig(**fields)
 
 
 @pytest.mark.parametrize("fields", AUDIO_ACCEPTED, ids=str)
-def test_an_encoding_of_the_tables_passes(fields):
+def test_an_encoding_of_the_tables_passes(fields: dict[str, Any]) -> None:
     check_audio("AudioAndBackground", AudioConfig(**fields))
 
 
 @pytest.mark.parametrize("codec", ["mp3", "wav", "aac"])
-def test_music_mode_takes_three_codecs(codec):
+def test_music_mode_takes_three_codecs(codec: str) -> None:
     check_audio("MusicMode", AudioConfig(codec=codec))
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_a_mode_passes_with_the_stems_it_makes(mode):
+def test_a_mode_passes_with_the_stems_it_makes(mode: str) -> None:
     check_outputs(mode, {role: ALL[role] for role in MODES[mode]})
 
 
-def test_a_stem_more_than_needed_is_the_callers_affair():
+def test_a_stem_more_than_needed_is_the_callers_affair() -> None:
     check_outputs("IsAudio", {"voice": "a", "background": "b"})
 
 
-def test_outputs_of_a_template_can_be_checked_once_its_mode_is_known():
+def test_outputs_of_a_template_can_be_checked_once_its_mode_is_known() -> None:
     made = request(**TEMPLATE, outputs={"voice": "a"})
     with pytest.raises(BadRequest, match="background"):
         check_outputs("AudioAndBackground", made.outputs)
 
 
-def test_a_voice_mode_with_only_the_background_name_is_refused_although_a_sample_shows_it():
+def test_a_voice_mode_with_only_the_background_name_is_refused_although_a_sample_shows_it() -> None:
     with pytest.raises(BadRequest, match="voice"):
         check_outputs("IsAudio", {"background": "test-trans.mp3"})
 
 
-def test_no_name_at_all_is_refused_although_a_sample_shows_it():
+def test_no_name_at_all_is_refused_although_a_sample_shows_it() -> None:
     with pytest.raises(BadRequest, match="voice or background"):
         check_outputs(None, {})
 
 
 @pytest.mark.parametrize("holder", [{"mode": "IsAudio"}, TEMPLATE])
 @pytest.mark.parametrize("stem", ["in/a.mp3", "in/a.${ext}"])
-def test_a_stem_in_the_place_of_its_source_is_refused(holder, stem):
+def test_a_stem_in_the_place_of_its_source_is_refused(holder: dict[str, Any], stem: str) -> None:
     made = request(source="in/a.mp3", outputs={"voice": stem}, **holder)
     with pytest.raises(BadRequest, match="would overwrite the source"):
         sent(made)
@@ -273,7 +273,7 @@ def test_a_stem_in_the_place_of_its_source_is_refused(holder, stem):
 
 
 class TestIdentity:
-    def test_what_only_accompanies_the_job_is_no_part_of_it(self):
+    def test_what_only_accompanies_the_job_is_no_part_of_it(self) -> None:
         plain = request().identity()
         passing = request(
             queue_id="p1",
@@ -302,8 +302,8 @@ class TestIdentity:
         ],
         ids=str,
     )
-    def test_what_makes_another_job_is_part_of_it(self, change):
+    def test_what_makes_another_job_is_part_of_it(self, change: dict[str, Any]) -> None:
         assert request(**change).identity() != request().identity()
 
-    def test_a_default_spelt_out_is_the_same_job(self):
+    def test_a_default_spelt_out_is_the_same_job(self) -> None:
         assert request(audio=AudioConfig(codec="mp3")).identity() == request().identity()

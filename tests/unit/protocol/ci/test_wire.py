@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -72,10 +72,10 @@ def server() -> Iterator[Server]:
 
 
 @pytest.fixture(params=["requests", "aiohttp"])
-def run(request):
+def run(request: pytest.FixtureRequest) -> Callable[..., Any]:
     """Return a coroutine function that carries a flow out with one of the drivers."""
 
-    async def carry_out(flow):
+    async def carry_out(flow: Generator[Any, Any, Any]) -> Any:
         if request.param == "requests":
             with SyncClient(Transport(), Pacing(1e9)) as client:
                 return client.run(flow)
@@ -128,7 +128,7 @@ def calls(on: CloudInfinite) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", list(calls(ci())))
-async def test_what_is_signed_is_what_arrives(server, run, name):
+async def test_what_is_signed_is_what_arrives(server: Server, run: Callable[..., Any], name: str) -> None:
     on = ci(endpoint=server.endpoint, keys=TEMPORARY)
     flow, status, body = calls(on)[name]
     server.answers.append((status, body))
@@ -143,7 +143,7 @@ async def test_what_is_signed_is_what_arrives(server, run, name):
         assert received.header("content-length") in ([], ["0"])
 
 
-async def test_the_source_key_arrives_as_it_is(server, run):
+async def test_the_source_key_arrives_as_it_is(server: Server, run: Callable[..., Any]) -> None:
     on = ci(endpoint=server.endpoint, keys=TEMPORARY)
     flow, status, body = calls(on)["list"]
     server.answers.append((status, body))
@@ -154,7 +154,9 @@ async def test_the_source_key_arrives_as_it_is(server, run):
     assert asked["nextToken"] == "a+/=;&x"
 
 
-async def test_a_submit_is_repeated_after_slow_down_and_signed_anew(server, run, monkeypatch):
+async def test_a_submit_is_repeated_after_slow_down_and_signed_anew(
+    server: Server, run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     from airflow_provider_mediax.client import retry
 
     monkeypatch.setattr(retry, "retry_after", lambda reply, now: 0.0)
@@ -167,7 +169,7 @@ async def test_a_submit_is_repeated_after_slow_down_and_signed_anew(server, run,
         assert_signed(received)
 
 
-async def test_a_submit_is_sent_once_whatever_else_happens(server, run):
+async def test_a_submit_is_sent_once_whatever_else_happens(server: Server, run: Callable[..., Any]) -> None:
     from airflow_provider_mediax.exceptions import MediaxError
 
     for status, body in [(503, b""), (500, b"<Error><Code>InternalError</Code></Error>"), (200, b"<Resp"), (200, b"")]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -12,6 +14,7 @@ from airflow_provider_mediax.exceptions import BadRequest, MediaxError, Protocol
 from airflow_provider_mediax.protocol.callbacks import read_ci_callback
 from airflow_provider_mediax.protocol.ci import xml
 from airflow_provider_mediax.protocol.ci.answers import read_separation, slowed_down
+from airflow_provider_mediax.protocol.ci.requests import AudioConfig, VoiceSeparationRequest
 from airflow_provider_mediax.protocol.ci.xml import read_posted, read_xml, write_xml
 from airflow_provider_mediax.protocol.exchange import Reply
 from tests.unit.protocol.helpers import BODIES, MARKER, ci, drive, published, submitted
@@ -24,7 +27,7 @@ def read(body: str) -> object:
     return read_xml(body.encode(), "The answer")[1]
 
 
-def test_what_can_repeat_is_a_list_however_often_it_occurs():
+def test_what_can_repeat_is_a_list_however_often_it_occurs() -> None:
     assert read("<Response><JobsDetail><JobId>a</JobId></JobsDetail></Response>") == {"JobsDetail": [{"JobId": "a"}]}
     assert read("<Response><JobsDetail/><NonExistJobIds>a</NonExistJobIds></Response>") == {
         "JobsDetail": [],
@@ -35,15 +38,15 @@ def test_what_can_repeat_is_a_list_however_often_it_occurs():
     )["OutputFile"] == {"ObjectName": ["a"], "Md5Info": [{"ObjectName": "a"}]}
 
 
-def test_what_repeats_without_being_known_to_is_a_list_too():
+def test_what_repeats_without_being_known_to_is_a_list_too() -> None:
     assert read("<R><A>1</A><A>2</A></R>") == {"A": ["1", "2"]}
 
 
-def test_xml_and_json_of_one_callback_read_the_same():
+def test_xml_and_json_of_one_callback_read_the_same() -> None:
     from_xml = read_posted(published("callback_workflow_job.xml"), "The callback")
     from_json = read_posted(published("callback_workflow_job.json"), "The callback")
 
-    def without_empty(value):
+    def without_empty(value: dict[str, Any] | list[Any] | str) -> dict[str, Any] | list[Any] | str:
         if isinstance(value, dict):
             kept = {name: without_empty(inner) for name, inner in value.items()}
             return {name: inner for name, inner in kept.items() if inner not in ("", [], {})}
@@ -52,11 +55,11 @@ def test_xml_and_json_of_one_callback_read_the_same():
     assert without_empty(from_xml) == without_empty(from_json)
 
 
-def test_namespaces_and_attributes_are_ignored():
+def test_namespaces_and_attributes_are_ignored() -> None:
     assert read('<a:Response xmlns:a="urn:x"><a:JobId b="c">1</a:JobId></a:Response>') == {"JobId": "1"}
 
 
-def test_what_is_read_can_be_stored_as_json():
+def test_what_is_read_can_be_stored_as_json() -> None:
     for name in PUBLISHED:
         json.dumps(read_posted(published(name), name), allow_nan=False).encode()
 
@@ -87,21 +90,21 @@ LAUGHS = '<!DOCTYPE r [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;&a;">]><r>&b;</r>'
     ],
     ids=lambda body: body[:30],
 )
-def test_what_is_no_harmless_xml_is_refused(body):
+def test_what_is_no_harmless_xml_is_refused(body: str) -> None:
     with pytest.raises(ProtocolError):
         read(body)
 
 
-def test_an_entity_in_another_encoding_is_refused():
+def test_an_entity_in_another_encoding_is_refused() -> None:
     with pytest.raises(ProtocolError):
         read_xml(LAUGHS.encode("utf-16"), "The answer")
 
 
-def test_an_address_of_a_document_type_inside_a_text_is_only_text():
+def test_an_address_of_a_document_type_inside_a_text_is_only_text() -> None:
     assert read("<r><a><![CDATA[<!DOCTYPE x>]]></a></r>") == {"a": "<!DOCTYPE x>"}
 
 
-def test_a_body_above_the_limit_is_refused(monkeypatch):
+def test_a_body_above_the_limit_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(xml, "MAX_TEXT", 20)
     with pytest.raises(ProtocolError, match="longer than 20 bytes"):
         read("<r>" + "a" * 20 + "</r>")
@@ -109,18 +112,18 @@ def test_a_body_above_the_limit_is_refused(monkeypatch):
         read_posted(b'{"a": "' + b"a" * 20 + b'"}', "The callback")
 
 
-def test_a_prolog_of_any_length_takes_linear_time():
+def test_a_prolog_of_any_length_takes_linear_time() -> None:
     assert read("<!-- -->" * 100_000 + " " * 100_000 + "<r><a>1</a></r>") == {"a": "1"}
 
 
-def test_an_error_repeats_nothing_of_the_body():
+def test_an_error_repeats_nothing_of_the_body() -> None:
     with pytest.raises(ProtocolError) as refused:
         read("<r>my secret")
     assert "secret" not in str(refused.value)
 
 
 @given(st.text(max_size=20))
-def test_a_text_written_is_the_text_read_or_refused(said):
+def test_a_text_written_is_the_text_read_or_refused(said: str) -> None:
     try:
         body = write_xml("R", {"A": {"B": said, "C": None}})
     except BadRequest:
@@ -140,20 +143,20 @@ flows = {
 }
 
 
-def _request():
+def _request() -> VoiceSeparationRequest:
     from tests.unit.protocol.helpers import request
 
     return request()
 
 
-def _audio():
+def _audio() -> AudioConfig:
     from airflow_provider_mediax.protocol.ci.requests import AudioConfig
 
     return AudioConfig()
 
 
 @st.composite
-def damaged(draw):
+def damaged(draw: Callable[..., Any]) -> bytes | None:
     """A published body in which some pieces are cut, doubled, swapped or overwritten."""
     body = bytearray(published(draw(st.sampled_from(PUBLISHED))))
     for _ in range(draw(st.integers(0, 4))):
@@ -174,7 +177,7 @@ def damaged(draw):
 
 
 @given(damaged() | st.binary(max_size=40), st.sampled_from([200, 204, 301, 400, 401, 404, 429, 500, 503]))
-def test_a_damaged_answer_gives_a_typed_error_or_a_result(body, status):
+def test_a_damaged_answer_gives_a_typed_error_or_a_result(body: bytes, status: int) -> None:
     reply = Reply(status, {}, body)
     slowed_down(reply)
     for start in flows.values():
@@ -185,7 +188,7 @@ def test_a_damaged_answer_gives_a_typed_error_or_a_result(body, status):
 
 
 @given(damaged() | st.binary(max_size=40))
-def test_a_damaged_callback_gives_a_typed_error_or_jobs(body):
+def test_a_damaged_callback_gives_a_typed_error_or_jobs(body: bytes) -> None:
     try:
         jobs = read_ci_callback(body)
     except ProtocolError:
@@ -204,7 +207,7 @@ json_values = st.recursive(
 
 
 @given(st.dictionaries(st.just("JobsDetail"), json_values))
-def test_any_json_gives_a_typed_error_or_jobs(posted):
+def test_any_json_gives_a_typed_error_or_jobs(posted: dict[str, Any]) -> None:
     try:
         jobs = read_ci_callback(json.dumps(posted).encode())
     except ProtocolError:
