@@ -16,7 +16,7 @@ VENV_NEXT := .venv-3.4
 VENV_LOWEST := .venv-lowest
 
 .DEFAULT_GOAL := help
-.PHONY: help venv venv-3.1 venv-3.4 test test-full lint types unit unit-pythons unit-lowest integration integration-3.1 \
+.PHONY: help venv venv-3.1 venv-3.4 test test-full lint types browser unit unit-pythons unit-lowest integration integration-3.1 \
 	integration-3.4 test-system mutants demo bench constraints build clean
 
 help:  ## list the targets
@@ -61,7 +61,7 @@ $(VENV_LOWEST)/.installed: pyproject.toml
 	$(call compile,$(@D))
 
 test-full: FULL := --full
-test-full: test integration-3.4 unit-pythons unit-lowest  ## the same with every case of each kind, all Pythons, and the oldest libraries
+test-full: browser test integration-3.4 unit-pythons unit-lowest  ## the same with every case of each kind, all Pythons, and the oldest libraries
 
 test: lint types unit integration integration-3.1 demo test-system  ## everything that CI runs
 
@@ -79,6 +79,9 @@ types: venv  ## types of the package, strictly
 
 unit: venv  ## tests without a running DAG
 	$(VENV)/bin/python $(PYTEST) --cov --cov-report=term:skip-covered tests/unit tests/model
+
+browser:  ## Chromium from Debian's packages, where there is none: the tests with a real browser need it
+	scripts/install_chromium.sh
 
 unit-pythons: venv  ## unit tests on every other Python from 3.11 to 3.13 that this machine has
 	@for found in $$($(VENV)/bin/python scripts/find_pythons.py); do \

@@ -22,7 +22,7 @@ CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", 
 
 pytestmark = [
     pytest.mark.full,
-    pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium; Debian has it as the package chromium"),
+    pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium; `make browser` installs it"),
 ]
 
 # Each attempt ends in what the page has learned by it. "sent" says that there is an answer that it may not read.
