@@ -14,7 +14,7 @@ from numbers import Integral, Real
 from typing import Any, TypeVar
 
 from airflow_provider_mediax.protocol.mediax.capabilities import Capability
-from airflow_provider_mediax.protocol.names import MOST_SECONDS, accident, check_choice, own_address, refused
+from airflow_provider_mediax.protocol.names import MOST_SECONDS, accident, check, check_choice, own_address, refused
 
 C = TypeVar("C", bound=Capability)
 
@@ -106,6 +106,14 @@ def as_text(name: str, value: object) -> str | None:
     if isinstance(value, int) and abs(value) >= 2**63:
         raise refused(name, value, "it must be text.")
     return str(value)
+
+
+def as_name(name: str, value: object) -> str | None:
+    """Return text as :func:`as_text` does, if it is what a field of this name allows."""
+    text = as_text(name, value)
+    if text is not None:
+        check(name, text)
+    return text
 
 
 def as_address(name: str, value: object, conn_id: str) -> str | None:

@@ -13,6 +13,7 @@ from airflow_provider_mediax.protocol.ci.operations import PAGE_SIZE, CloudInfin
 from airflow_provider_mediax.protocol.ci.requests import AudioConfig, VoiceSeparationRequest
 from airflow_provider_mediax.protocol.ci.service import CloudInfiniteService
 from airflow_provider_mediax.protocol.job import Job
+from airflow_provider_mediax.protocol.names import check
 
 
 class CloudInfiniteHook(JobHook[CloudInfiniteService]):
@@ -32,6 +33,9 @@ class CloudInfiniteHook(JobHook[CloudInfiniteService]):
     @classmethod
     def service_of(cls, connection: MediaxConnection, bucket: str | None, region: str | None) -> CloudInfiniteService:
         """Return the bucket's jobs with a connection's keys."""
+        for name, given in (("bucket", bucket), ("region", region)):
+            if given:
+                check(name, given)
         cos = connection.cos
         bucket = bucket or cos.bucket
         place = {"cos_bucket": bucket or "", "cos_region": region or cos.region_of(bucket) or ""}

@@ -107,7 +107,9 @@ class CosHook(BaseHook):
 
         :raises BadRequest: neither the hook nor the connection names one, or it is no bucket's name.
         """
-        return self._named("cos_bucket", self._bucket or self._client.connection.cos.bucket)
+        if self._bucket:
+            return self._named("bucket", self._bucket)
+        return self._named("cos_bucket", self._client.connection.cos.bucket)
 
     @property
     def region(self) -> str:
@@ -225,7 +227,7 @@ class CosHook(BaseHook):
         :raises AuthenticationFailed: the keys are refused, or lack the right ``HeadBucket``.
         :raises ProtocolError: something other than COS answered.
         """
-        name = bucket or self.bucket
+        name = self._named("bucket", bucket) if bucket else self.bucket
         self._client.ask("look at", Target(name, self._region_of(name)), "head_bucket")
 
     def iter_keys(self, prefix: str = "") -> Iterator[str]:
@@ -441,8 +443,9 @@ class CosHook(BaseHook):
 
     def _region_of(self, bucket: str) -> str:
         cos = self._client.connection.cos
-        own = self._region and bucket == (self._bucket or bucket)
-        return self._named("cos_region", self._region if own else cos.region_of(bucket))
+        if self._region and bucket == (self._bucket or bucket):
+            return self._named("region", self._region)
+        return self._named("cos_region", cos.region_of(bucket))
 
     def _below(self, key: object) -> Target:
         """Return what a key, a prefix, a pattern or an address is about; a key is taken as it stands."""

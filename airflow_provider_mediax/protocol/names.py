@@ -148,7 +148,7 @@ def _input_address(text: str) -> Broken:
 _WORD = Allowed()
 _KEY = Allowed(_key, most=KEY_LIMIT)
 _BUCKETS = Allowed(_like(_BUCKET.pattern, "it must read like music-1250000000, the APPID included."))
-_REGION = Allowed(_like(r"[a-z0-9]+(-[a-z0-9]+)*", "it must read like ap-guangzhou."))
+_REGION = Allowed(_like(r"[a-z][a-z0-9]+(-[a-z0-9]+)*", "it must read like ap-guangzhou."))
 _ID = Allowed(_like(r"[A-Za-z0-9_-]{1,128}", "it must consist of letters, digits, - and _."))
 
 FIELDS: Mapping[str, Allowed] = MappingProxyType(

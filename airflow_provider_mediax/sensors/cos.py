@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_mediax.arguments import as_addresses, as_bool, as_int, as_text
+from airflow_provider_mediax.arguments import as_addresses, as_bool, as_int, as_name
 from airflow_provider_mediax.exceptions import BadRequest
 from airflow_provider_mediax.sensors.base import WaitingSensor
 
@@ -80,7 +80,7 @@ class CosKeySensor(WaitingSensor):
         return CosKeyTrigger(
             conn_id=self.mediax_conn_id,
             addresses=[str(address) for address in search.addresses],
-            region=as_text("region", self.region),
+            region=as_name("region", self.region),
             wildcard=search.wildcard,
             min_size=search.min_size,
             deadline=deadline,
@@ -97,7 +97,7 @@ class CosKeySensor(WaitingSensor):
     def _hook(self) -> CosHook:
         from airflow_provider_mediax.hooks.cos import CosHook
 
-        return CosHook(self.mediax_conn_id, region=as_text("region", self.region))
+        return CosHook(self.mediax_conn_id, region=as_name("region", self.region))
 
     def _search(self) -> Search:
         """Return what the rendered arguments ask for."""
@@ -113,7 +113,7 @@ class CosKeySensor(WaitingSensor):
         for key in keys:
             address = cos_address(key)
             if address is None:
-                bucket = as_text("bucket", self.bucket) or self._hook().bucket
+                bucket = as_name("bucket", self.bucket) or self._hook().bucket
                 address = CosAddress(bucket, key.lstrip("/"))
             addresses.append(address)
         return Search(tuple(addresses), wildcard, min_size)

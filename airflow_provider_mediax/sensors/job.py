@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow_provider_mediax.arguments import as_text, parsed_literal
+from airflow_provider_mediax.arguments import as_name, as_text, parsed_literal
 from airflow_provider_mediax.exceptions import BadRequest
+from airflow_provider_mediax.protocol.names import check
 from airflow_provider_mediax.sensors.base import WaitingSensor
 
 if TYPE_CHECKING:
@@ -115,9 +116,10 @@ class JobSensor(WaitingSensor):
         if isinstance(given, Mapping):
             manifest = read_manifest("job_id", given)
             return manifest["job_id"], owner_in(manifest)
-        job_id = str(self.job_id or "").strip()
-        if not job_id or job_id == "None":
+        job_id = (as_text("job_id", given) or "").strip()
+        if not job_id:
             raise BadRequest.field("job_id", self.job_id, "it must be a job's id or a manifest.")
+        check("job_id", job_id, "content_id")  # what an id of each service consists of, the service knows
         return job_id, None
 
 
@@ -150,5 +152,5 @@ class CloudInfiniteJobSensor(JobSensor):
     def place(self) -> tuple[str | None, str | None]:
         """Return bucket and region as they were given, else those of the manifest."""
         known = super().place()
-        bucket, region = (as_text(name, getattr(self, name)) for name in ("bucket", "region"))
+        bucket, region = (as_name(name, getattr(self, name)) for name in ("bucket", "region"))
         return bucket or known[0], region or known[1]

@@ -463,6 +463,12 @@ def test_a_wrong_field_of_cos_is_refused_by_its_name(wrong: Any) -> None:
     assert "SECRET" not in refused.value.what
 
 
+@pytest.mark.parametrize("place", [{"bucket": "music"}, {"region": "cos.ap-guangzhou"}])
+def test_a_place_that_is_given_is_refused_by_its_own_name(place: dict[str, str]) -> None:
+    with pytest.raises(BadRequest, match=rf"^{next(iter(place))}="):
+        CloudInfiniteHook.service_of(read(EVERY_FIELD), place.get("bucket"), place.get("region"))
+
+
 @pytest.mark.parametrize("name", ["cos_secret_id", "cos_token"])
 def test_a_line_break_in_a_key_is_refused_without_showing_it(name: Any) -> None:
     with pytest.raises(BadRequest, match=rf"^{name}='\*\*\*' is refused") as refused:

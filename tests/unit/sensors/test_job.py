@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_mediax.exceptions import BadRequest
 from airflow_provider_mediax.operators.music import MusicBeatOperator
+from airflow_provider_mediax.sensors.cos import CosKeySensor
 from airflow_provider_mediax.sensors.job import CloudInfiniteJobSensor, MediaxJobSensor
 from tests.unit.protocol.examples import finished, output
 
@@ -71,3 +73,26 @@ def test_a_separation_is_looked_for_as_given_then_as_in_the_manifest_then_as_con
     trigger = sensor.make_trigger(0.0)
     connected = place == ("near-1250000000", "ap-guangzhou")  # which the triggerer looks up by itself
     assert (trigger.bucket, trigger.region) == ((None, None) if connected else place)
+
+
+@pytest.mark.parametrize("sensor", [CloudInfiniteJobSensor, CosKeySensor])
+@pytest.mark.parametrize(
+    ("field", "wrong"),
+    [
+        *(("bucket", value) for value in ("cos://b-1250000000", "b-1250000000/", "music", "nan", True)),
+        *(("region", value) for value in ("cos.ap-guangzhou.myqcloud.com", "AP-Guangzhou", "5", True)),
+    ],
+)
+def test_a_place_that_is_none_is_refused_by_the_arguments_name(
+    sensor: type[CloudInfiniteJobSensor | CosKeySensor], field: str, wrong: object
+) -> None:
+    what = {"key": "a"} if sensor is CosKeySensor else {"job_id": "j1"}
+    arguments: dict[str, Any] = {field: wrong, **what}
+    with pytest.raises(BadRequest, match=rf"^{field}="):
+        sensor(task_id="s", **arguments).poke({})
+
+
+@pytest.mark.parametrize("wrong", ["", " ", "None", "nan", "[]", "j\n1", None, True, [], float("nan"), 2**70, {}])
+def test_an_id_that_is_none_is_refused(wrong: Any) -> None:
+    with pytest.raises(BadRequest, match=r"^job_id="):
+        MediaxJobSensor(task_id="s", job_id=wrong).poke({})

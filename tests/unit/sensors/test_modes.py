@@ -128,7 +128,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setattr(ScriptedHook, "world", world, raising=False)
     monkeypatch.setattr(Search, "check_buckets", lambda *_: None)
     monkeypatch.setattr(Search, "look", lambda *_: ["cos://b-1250000000/a"] if world.next() == THERE else None)
-    extra = {"cos_bucket": "b-1250000000", "cos_region": "r", "cos_secret_id": "i", "cos_secret_key": "k"}
+    extra = {"cos_bucket": "b-1250000000", "cos_region": "ap-guangzhou", "cos_secret_id": "i", "cos_secret_key": "k"}
     monkeypatch.setenv("AIRFLOW_CONN_MEDIAX_DEFAULT", json.dumps({"conn_type": "mediax", "extra": extra}))
     monkeypatch.setattr(base, "FIRST_PAUSE", 0.01)
     monkeypatch.setattr(base, "LAST_LOOK_SECONDS", 0.0)
