@@ -27,7 +27,7 @@ METRICS: Mapping[str, str] = MappingProxyType(
         "mediax.jobs.canceled": "jobs that a task has seen end as canceled",
         "mediax.polls": "answers of the service about a job that a task waits for",
         "mediax.throttled": "times that the service asked a worker for a pause",
-        "mediax.waited": "time from the start of a try to the end of its job",
+        "mediax.waited": "time that a try waited for its job, up to its end",
     }
 )
 """The metrics and what they count; all are counters but ``mediax.waited``, a timer."""

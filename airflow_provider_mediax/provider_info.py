@@ -43,6 +43,7 @@ def get_provider_info() -> dict[str, Any]:
                 "python-modules": [
                     "airflow_provider_mediax.operators.music",
                     "airflow_provider_mediax.operators.voice_separation",
+                    "airflow_provider_mediax.operators.report",
                 ],
             },
         ],

@@ -164,10 +164,27 @@ def get_commands() -> list[CLICommand]:
             ),
         ],
     )
+    report = ActionCommand(
+        name="report",
+        help="Write what jobs have found as one HTML page to look at and to listen to",
+        description=(
+            "Write manifests as one self-contained HTML page: of one track what can be seen and heard, of many an "
+            "overview. `airflow-mediax jobs get ID -o json` prints a manifest. Exit codes: 0 written, 2 refused or "
+            "used wrongly, 3 a result that lies in COS could not be read."
+        ),
+        func=lazy_load_command("airflow_provider_mediax.cli.report.run"),
+        args=(
+            option("files", nargs="+", metavar="FILE", help="JSON of a manifest, a list, or one a line; - reads input"),
+            option("--out", default="report.html", help="the page (default: %(default)s)"),
+            option("--audio", help="the sound of a single track: a file or an address (default: its input in COS)"),
+            option("--title", help="title of the page"),
+            conn_id,
+        ),
+    )
     return [
         GroupCommand(
             name=GROUP,
             help="Jobs of the music platform and of voice separation",
-            subcommands=[connect, check, orphans, jobs, register],
+            subcommands=[connect, check, orphans, jobs, report, register],
         )
     ]

@@ -358,7 +358,7 @@ class Attempt(Generic[R]):
     def _collect(self, pending: Pending, job: Job) -> Manifest:
         capability = self._hook.service.capability(job)
         self._meter.count(f"jobs.{job.state.value}", capability)
-        self._meter.time("waited", capability, max(0.0, self._clock() - self._task.started))
+        self._meter.time("waited", capability, max(0.0, self._clock() - self._begun(pending)))
         try:
             if job.state is JobState.CANCELED and self._given_up:
                 raise WaitTimeout("This attempt canceled the job, which had not started, when it had to end")
@@ -461,6 +461,11 @@ class Attempt(Generic[R]):
             what = f"The job is still {job.state_name} at the deadline of this attempt"
             raise WaitTimeout(what, job_id=pending.job_id, marker=pending.marker)
         return job
+
+    def _begun(self, pending: Pending) -> float:
+        """Return when the wait began, in epoch seconds; a resume may know its own start alone (Airflow 3.1)."""
+        limits = (self._terms.wait_timeout, self._task.execution_timeout)
+        return pending.deadline - min(limit for limit in limits if limit is not None)
 
     def _count_polls(self, polls: int, job: Job | None) -> None:
         self._meter.count("polls", self._hook.service.capability(job) if job is not None else "", polls)

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from structlog.typing import EventDict, WrappedLogger
 from airflow_provider_mediax import metrics
 from airflow_provider_mediax.emulator.process import MediaxEmulator
 from airflow_provider_mediax.operators.music import MusicBeatOperator, MusicTagOperator
+from airflow_provider_mediax.operators.report import MusicReportOperator
 from airflow_provider_mediax.operators.voice_separation import VoiceSeparationOperator
 from airflow_provider_mediax.sensors.job import MediaxJobSensor
 from airflow_provider_mediax.triggers.job import JobTrigger
@@ -149,7 +151,7 @@ def test_a_sensor_says_what_its_job_has_found(run_dag: RunDag, emulator: MediaxE
     emulator.durations("*", 0.1)
     with DAG(dag_id="story_of_a_sensor") as dag:
         tags = MusicTagOperator(task_id="tags", path=TRACK, wait_for_completion=False)
-        MediaxJobSensor(task_id="wait", job_id=tags.output, deferrable=True, poke_interval=1)
+        MediaxJobSensor(task_id="wait", job_id=tags.output, deferrable=True, poke_interval=1)  # type: ignore[arg-type]
     with ours() as lines:
         run_dag(dag, connection=emulator.connection_json())
     assert lines[-1][1].endswith("has found: Exciting, Zhuang; 5 dimensions")
@@ -224,7 +226,7 @@ def test_a_deferred_task_links_to_its_input_and_a_finished_one_to_its_files(
 
     monkeypatch.setattr(JobTrigger, "wait", look_first)
     with DAG(dag_id=f"links_{mapped}") as dag:
-        common = {"task_id": "job", "deferrable": True, "poll_interval": 0.3}
+        common: dict[str, Any] = {"task_id": "job", "deferrable": True, "poll_interval": 0.3}
         if mapped:
             MusicBeatOperator.partial(**common).expand(path=[TRACK])
         else:
@@ -267,3 +269,32 @@ def test_what_was_bought_and_asked_is_counted_by_workers(
         "mediax.jobs.succeeded musicTagV2": 1,
         "mediax.throttled other": 1,
     }
+
+
+def test_a_report_of_a_track_lies_in_the_bucket(run_dag: RunDag, emulator: MediaxEmulator) -> None:
+    emulator.durations("*", 0.1)
+    with DAG(dag_id="report_of_a_track") as dag:
+        common: dict[str, Any] = {"path": TRACK, "wait_timeout": 60.0, "poll_interval": 0.3}
+        jobs = [MusicTagOperator(task_id="tags", **common), MusicBeatOperator(task_id="beats", **common)]
+        MusicReportOperator(
+            task_id="report",
+            manifests=[job.output for job in jobs],
+            output="cos://music-1250000000/{{ dag.dag_id }}.html",
+        )
+    run = run_dag(dag, connection=emulator.connection_json())
+    assert run.values["report"] == "cos://music-1250000000/report_of_a_track.html"
+    written = emulator.get_object("report_of_a_track.html").decode()
+    assert written.count("data:audio/wav") == 2
+    assert "beats per minute" in written
+    assert '<path class="wave" d="M0' in written
+
+
+def test_a_report_of_mapped_tasks_is_an_overview(run_dag: RunDag, emulator: MediaxEmulator, tmp_path: Path) -> None:
+    emulator.durations("*", 0.1)
+    emulator.put_object("in/other.wav", click_track(seconds=3))
+    with DAG(dag_id="report_of_many") as dag:
+        tags = MusicTagOperator.partial(task_id="job", poll_interval=0.3).expand(path=[TRACK, "in/other.wav"])
+        MusicReportOperator(task_id="report", manifests=tags.output, output=f"file://{tmp_path}/page.html")
+    run = run_dag(dag, connection=emulator.connection_json())
+    assert set(run.states.values()) == {"success"}
+    assert "2 tracks" in (tmp_path / "page.html").read_text(encoding="utf-8")

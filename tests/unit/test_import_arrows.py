@@ -23,7 +23,7 @@ CHAIN = ("triggers", "hooks", "jobs", "client", "protocol")
 
 #: What each package may import besides itself and ``exceptions``. The last ones stand beside the chain.
 MAY_IMPORT: dict[str, set[str]] = {
-    "operators": {*CHAIN, "links", "arguments", "metrics", "results"},
+    "operators": {*CHAIN, "links", "arguments", "metrics", "report", "results"},
     "sensors": {*CHAIN, "links", "arguments"},
     "transfers": {*CHAIN, "links", "arguments", "results"},
     **{name: set(CHAIN[place + 1 :]) for place, name in enumerate(CHAIN)},
@@ -32,8 +32,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "assets": {"protocol"},
     "arguments": {"protocol"},
     "metrics": {"protocol"},
+    "report": {"hooks", "jobs", "protocol", "results"},
     "results": {"hooks", "jobs", "protocol"},
-    "cli": {"arguments", "operators", "transfers", "fs", "provider_info", *CHAIN},
+    "cli": {"arguments", "operators", "transfers", "fs", "provider_info", "report", *CHAIN},
 }
 
 #: What each room of the emulator may import besides itself; the files above the rooms may import all of them.

@@ -23,6 +23,7 @@ MODULES = (
     "operators.batch",
     "operators.music",
     "operators.music_base",
+    "operators.report",
     "operators.voice_separation",
     "sensors.cos",
     "sensors.job",
