@@ -151,16 +151,19 @@ class Parts(Source):
 
     def replaced(self) -> Iterator[Key]:
         """Yield the key of each item of the files."""
-        before: Key | None = None
-        for row in self.rows():
-            key = Key(row["item_key"], row["load_id"])
-            if key != before:
-                yield key
-            before = key
+        before: tuple[Any, ...] | None = None
+        for row in self._read():
+            identity = tuple(map(row.get, _IDENTITY))
+            if identity != before:
+                yield self._keys.of(row)
+            before = identity
 
     def rows(self) -> Iterator[Row]:
         """Yield the rows of the files."""
-        return self._keys.complete(chain.from_iterable(read_rows(address, path) for address, path in self._files))
+        return self._keys.complete(self._read())
+
+    def _read(self) -> Iterator[Row]:
+        return chain.from_iterable(read_rows(address, path) for address, path in self._files)
 
 
 class Batch(Parts):
@@ -227,9 +230,9 @@ def read_rows(address: str, path: ObjectStoragePath) -> Iterator[Row]:
 
 def read_lines(path: ObjectStoragePath) -> Iterator[Any]:
     """Yield the JSON values of a file's lines; of a line that is none, its text."""
-    with path.open("rb") as file:
+    with path.open("r", encoding="utf-8", errors="replace") as file:
         for line in file:
-            if line.strip():
+            if not line.isspace():
                 try:
                     yield json.loads(line)
                 except ValueError:
@@ -270,23 +273,29 @@ def cells(row: Row, names: Sequence[str]) -> tuple[Any, ...]:
 
     :raises BadRequest: a whole number is too large for 64 bits.
     """
-    return tuple([_cell(row, name) for name in names])
+    # Nearly every value is one of these two kinds, and there are millions.
+    return tuple(
+        [
+            value
+            if value is None or (value.__class__ is str and value.isascii() and "\0" not in value)
+            else _cell(row, name, value)
+            for name, value in zip(names, map(row.get, names), strict=True)
+        ]
+    )
 
 
-def _cell(row: Row, name: str) -> str | int | float | None:
-    value = row.get(name)
-    if value is None:
-        return None
-    if isinstance(value, str):
-        return value if value.isascii() and "\0" not in value else _text(value)
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, int):
-        if not -(2**63) <= value < 2**63:
-            item = row.get("item_id") or row.get("input") or row.get("job_id")
-            raise BadRequest.field(name, value, f"a whole number must fit into 64 bits (item {item}).")
-        return int(value)
-    return _text(json.dumps(value, ensure_ascii=False))
+def _cell(row: Row, name: str, value: object) -> str | int | float | None:
+    kind = value.__class__
+    if kind is float:
+        return value if math.isfinite(value) else None  # type: ignore[arg-type, return-value]
+    if kind is str:
+        return _text(value)  # type: ignore[arg-type]
+    if not isinstance(value, int):
+        return _text(json.dumps(value, ensure_ascii=False))
+    if not -(2**63) <= value < 2**63:
+        item = row.get("item_id") or row.get("input") or row.get("job_id")
+        raise BadRequest.field(name, value, f"a whole number must fit into 64 bits (item {item}).")
+    return int(value)
 
 
 def _text(value: str) -> str:
