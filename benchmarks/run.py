@@ -23,8 +23,9 @@ TITLES = {
     "cpu_per_poll": "What one question costs",
     "requests_per_wait": "Requests per wait against the emulator",
     "imports": "What a DAG file pays for importing the operators",
+    "warehouse_load": "What loading rows into a table costs",
 }
-SIZED = ("simulation", "waiting")
+SIZED = ("simulation", "waiting", "warehouse_load")
 """Those that know ``--quick`` and ``--full``."""
 
 INTRODUCTION = """# Performance

@@ -1,38 +1,26 @@
 """
-Analyze one track: tags, lyrics and beats, and land the findings as rows.
+Analyze one track: tags, lyrics and beats, and load the findings into a warehouse.
 
-Needs a connection ``mediax_default`` and a track in the registered repository. ``make demo`` runs this file as it
-stands against an emulator; with the keys of an account in the connection it runs against the real service.
+Needs a connection ``mediax_default``, a track in the registered repository, and a connection ``warehouse`` to any SQL
+database. ``make demo`` runs this file as it stands against an emulator and an SQLite file; with the keys of an account
+in the connection it runs against the real service.
 """
 
 from __future__ import annotations
 
 import json
-import sqlite3
-from contextlib import closing
-from pathlib import Path
 from typing import Any
 
 from airflow.sdk import ObjectStoragePath, Param, dag, task
 
 from airflow_provider_mediax.operators.music import MusicAsrOperator, MusicBeatOperator, MusicTagOperator
-from airflow_provider_mediax.results import Manifest, rows
-
-# One table per capability, in the columns of docs/results.md.
-OWNER = ("dag_id", "run_id", "task_id", "map_index")
-TABLES = {
-    "musicTagV2": ("job_id", "input", "dimension", "label", "probability"),
-    "musicASR": ("job_id", "input", "line", "text", "start_s", "end_s", "confidence"),
-    "musicBeat": ("job_id", "input", "kind", "file"),
-}
+from airflow_provider_mediax.results import Manifest
+from airflow_provider_mediax.transfers.results_to_sql import MediaxResultsToSqlOperator
 
 
 @dag(
     schedule=None,
-    params={
-        "path": Param("in/track.wav", type="string", description="Path of the track in the repository."),
-        "database": Param("~/music.sqlite", type="string", description="SQLite file that the rows go to."),
-    },
+    params={"path": Param("in/track.wav", type="string", description="Path of the track in the repository.")},
 )
 def analyze_track() -> None:
     """Three paid jobs side by side, none of which holds a worker slot while it is waited for."""
@@ -42,7 +30,15 @@ def analyze_track() -> None:
     beats = MusicBeatOperator(task_id="beats", **track)
 
     read_beats(beats.output)
-    land_rows([tags.output, lyrics.output, beats.output], "{{ params.database }}")
+    for found in (tags, lyrics, beats):
+        MediaxResultsToSqlOperator(
+            task_id=f"load_{found.task_id}",
+            manifests=found.output,
+            sql_conn_id="warehouse",
+            table=found.task_id,
+            create_table=True,
+            retries=3,  # a retry replaces what it finds, so it doubles no row
+        )
 
 
 @task
@@ -54,24 +50,6 @@ def read_beats(manifest: Manifest) -> dict[str, Any]:
         return {"files": manifest["files"]}
     found = json.loads(ObjectStoragePath(address, conn_id="mediax_default").read_text())
     return {"files": manifest["files"], "tempo": found["tempo"], "beats": found["beats"]}
-
-
-@task
-def land_rows(manifests: list[Manifest], database: str) -> dict[str, int]:
-    """Write each job's rows in place of those that this task instance has written before."""
-    landed = {}
-    # One transaction for all: a retry finds everything or nothing, and a clear (a new job) never doubles rows.
-    with closing(sqlite3.connect(Path(database).expanduser())) as connection, connection:
-        for manifest in manifests:
-            table, found = manifest["capability"], rows(manifest)
-            columns = (*OWNER, *TABLES[table])
-            connection.execute(f"CREATE TABLE IF NOT EXISTS {table} ({', '.join(columns)})")
-            mine = " AND ".join(f"{column} = :{column}" for column in OWNER)
-            connection.execute(f"DELETE FROM {table} WHERE {mine}", manifest["owner"])  # noqa: S608 - names from above
-            values = ", ".join(f":{column}" for column in columns)
-            connection.executemany(f"INSERT INTO {table} VALUES ({values})", found)  # noqa: S608
-            landed[table] = len(found)
-    return landed
 
 
 track_analysis = analyze_track()

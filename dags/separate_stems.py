@@ -1,24 +1,24 @@
 """
-Separate every new track under a prefix into voice and background, tag the voices, and land the findings as rows.
+Separate every track under a prefix into voice and background, tag the voices, and load both into a warehouse.
 
 Needs a connection ``mediax_default`` with the ``cos_*`` fields, a bucket with Smart Audio (docs/voice-separation.md),
-and ``landing.py`` beside this file. ``make demo`` runs both as they stand against an emulator; with the keys of an
-account in the connection they run against the real services.
+and a connection ``warehouse`` to any SQL database. ``make demo`` runs this file as it stands against an emulator and an
+SQLite file; with the keys of an account in the connection it runs against the real services.
+
+Every run looks at every track, and pays for none twice: ``idempotency_key`` names the work, so a later run, a clear and
+a retry take the job that was bought. To do a track again, change the keys.
 """
 
 from __future__ import annotations
 
-from airflow.sdk import Param, dag, task, task_group
-from landing import database, make_table, replace_rows
+from typing import Any
+
+from airflow.sdk import Param, dag, task_group
 
 from airflow_provider_mediax.operators.music import MusicTagOperator
 from airflow_provider_mediax.operators.voice_separation import VoiceSeparationOperator
-from airflow_provider_mediax.results import Manifest, rows
 from airflow_provider_mediax.sensors.cos import CosKeySensor
-
-# A row per stem and a row per tag, in the columns of docs/results.md. The input of a tag is the file of a stem.
-STEMS = ("job_id", "input", "stem", "file")
-TAGS = ("job_id", "input", "dimension", "label", "probability")
+from airflow_provider_mediax.transfers.results_to_sql import MediaxResultsToSqlOperator
 
 
 @dag(
@@ -27,7 +27,6 @@ TAGS = ("job_id", "input", "dimension", "label", "probability")
         "tracks": Param("incoming/*", type="string", description="Keys in the bucket; * stands for any characters."),
         # Not under the pattern above, or the stems would be the next run's tracks.
         "destination": Param("stems", type="string", description="Key prefix that the stems are written under."),
-        "database": Param("~/music.sqlite", type="string", description="SQLite file that the rows go to."),
     },
 )
 def separate_stems() -> None:
@@ -41,50 +40,36 @@ def separate_stems() -> None:
         poke_interval=30,
         timeout=3600,
     )
-    one_track.expand(source=new_tracks(arrived.output, "{{ params.database }}", "{{ run_id }}"))
-
-
-@task
-def new_tracks(addresses: list[str], file: str, run: str) -> list[str]:
-    """Leave out what an earlier run has paid for; a track of this run stays, so that a clear finds the same list."""
-    with database(file) as connection:
-        make_table(connection, "stems", STEMS)
-        done = {row[0] for row in connection.execute("SELECT input FROM stems WHERE run_id <> ?", (run,))}
-    return [address for address in addresses if address not in done]
+    one_track.expand(source=arrived.output)
 
 
 # A mapped group, not mapped tasks in a row: a track that fails holds up no other.
 @task_group
 def one_track(source: str) -> None:
-    """Separate one track, tag its voice, land both."""
-    stems = VoiceSeparationOperator(
+    """Separate one track, tag its voice, load both."""
+    waiting: dict[str, Any] = {"deferrable": True, "poll_interval": 2}
+    separation = VoiceSeparationOperator(
         task_id="separate",
         source=source,
         mode="AudioAndBackground",
         codec="wav",  # lossless: the tagger is to hear the voice, not an encoder
         destination="{{ params.destination }}",
-        deferrable=True,
-        poll_interval=2,
+        idempotency_key=source,
+        **waiting,
     )
-    tags = MusicTagOperator(
-        task_id="tags",
-        # An address as it stands in the manifest: the operator signs it for the platform when it submits.
-        url="{{ ti.xcom_pull('one_track.separate', map_indexes=ti.map_index)['result']['stems']['voice'] }}",
-        deferrable=True,
-        poll_interval=2,
-    )
-    stems >> tags
-    land_rows(stems.output, tags.output, "{{ params.database }}")
-
-
-@task
-def land_rows(stems: Manifest, tags: Manifest, file: str) -> dict[str, int]:
-    """Write the rows of one track in place of those that these task instances have written before."""
-    with database(file) as connection:
-        return {
-            "stems": replace_rows(connection, "stems", STEMS, stems["owner"], rows(stems)),
-            "musicTagV2": replace_rows(connection, "musicTagV2", TAGS, tags["owner"], rows(tags)),
-        }
+    # An address as it stands in the manifest: the operator signs it for the platform when it submits.
+    voice = "{{ ti.xcom_pull('one_track.separate', map_indexes=ti.map_index)['result']['stems']['voice'] }}"
+    tags = MusicTagOperator(task_id="tags", url=voice, idempotency_key=f"tags of {voice}", **waiting)
+    separation >> tags
+    for found, table in ((separation, "stems"), (tags, "tags")):
+        MediaxResultsToSqlOperator(
+            task_id=f"load_{table}",
+            manifests=found.output,
+            sql_conn_id="warehouse",
+            table=table,
+            create_table=True,
+            retries=3,  # a retry replaces what it finds, so it doubles no row
+        )
 
 
 stem_separation = separate_stems()

@@ -72,27 +72,25 @@ def analyze(audio: str | None, home: Path) -> None:
     say(f"Track      {track} ({seconds:.0f} s)")
     log = home / "airflow.log"
     log.unlink(missing_ok=True)
-    database = home / "music.sqlite"
+    database = home / "warehouse.sqlite"
     try:
         with MediaxEmulator.start() as emulator:
             say(f"Emulator   listens at {emulator.url}; nothing leaves this machine")
             key = f"in/{track.name}"
             emulator.put_object(key, track.read_bytes())
-            first = "" if (airflow_home / "migrated").exists() else "; the first start makes its database"
-            say(f"Airflow    {version('apache-airflow')} runs {ANALYZE.relative_to(ROOT)}{first}")
-            say(f"           its log: {log}")
-            found = run_dag(emulator, airflow_home, log, ANALYZE, {"path": key, "database": str(database)})
-            arriving = {track.name: track.read_bytes(), "demo-variation.wav": variation(home)}
-            for name, content in arriving.items():
+            for name, content in {track.name: track.read_bytes(), "demo-variation.wav": variation(home)}.items():
                 emulator.put_object(f"incoming/{name}", content)
-            say(f"Airflow    runs {SEPARATE.relative_to(ROOT)} on incoming/*: {', '.join(arriving)}")
-            separated = run_dag(emulator, airflow_home, log, SEPARATE, {"database": str(database)})
-            stems = fetch_stems(emulator, separated, home / "stems")
+            first = "" if (airflow_home / "migrated").exists() else "; the first start makes its database"
+            say(f"Airflow    {version('apache-airflow')} starts{first}")
+            say(f"           its log: {log}")
+            plan: list[tuple[Path, dict[str, str]]] = [(ANALYZE, {"path": key}), (SEPARATE, {})]
+            tasks = run_dags(environment(emulator, airflow_home, database), log, plan, emulator)
+            stems = fetch_stems(emulator, tasks["separate_stems"], home / "stems")
     except EmulatorError as error:
         raise DemoFailed(str(error)) from None
     say(f"Done       in {time.monotonic() - started:.0f} s")
-    show_findings(found, database, None if audio else TEMPO)
-    show_stems(stems, separated, database)
+    show_findings(tasks["analyze_track"], database, None if audio else TEMPO)
+    show_stems(stems, tasks["separate_stems"], database)
     screen.print(f"       {home / 'stems'} has the stems to listen to", markup=False)
     show_next_steps(database)
 
@@ -130,40 +128,45 @@ def variation(home: Path) -> bytes:
     return file.read_bytes()
 
 
-def run_dag(
-    emulator: MediaxEmulator, airflow_home: Path, log: Path, dag_file: Path, conf: dict[str, str]
-) -> dict[str, Any]:
+def run_dags(
+    settings: dict[str, str], log: Path, plan: Sequence[tuple[Path, dict[str, str]]], emulator: MediaxEmulator
+) -> dict[str, dict[str, Any]]:
     """
-    Run a DAG in a process of its own and return what became of each task; mapped ones are named ``task_id[0]``.
+    Run DAGs in one process and return what became of each one's tasks; mapped ones are named ``task_id[0]``.
 
+    :param settings: the environment of the process.
+    :param plan: DAG files, each with the ``conf`` of its run.
     :raises DemoFailed: a task or Airflow itself failed.
     """
-    result = airflow_home / "result.json"
+    result = Path(settings["AIRFLOW_HOME"]) / "result.json"
     result.unlink(missing_ok=True)
+    steps = json.dumps([(str(file), conf) for file, conf in plan])
     with log.open("ab") as output:
         process = subprocess.Popen(  # noqa: S603 - this interpreter and files of ours
-            [sys.executable, str(RUNNER), str(dag_file), json.dumps(conf), str(result)],
-            env=environment(emulator, airflow_home),
+            [sys.executable, str(RUNNER), steps, str(result)],
+            env=settings,
             stdout=output,
             stderr=subprocess.STDOUT,
         )
         try:
-            for line in progress(emulator, process):
-                say(f"           {line}")
+            started = time.monotonic()
+            for line in progress(emulator, process, result):
+                say(f"{time.monotonic() - started:6.1f} s   {line}")
         finally:
             if process.poll() is None:
                 process.terminate()
                 process.wait()
-    tasks: dict[str, Any] = json.loads(result.read_text(encoding="utf-8")) if result.exists() else {}
-    failed = [name for name, task in tasks.items() if task["state"] != "success"]
-    if process.returncode or failed or not tasks:
+    dags = written(result)
+    states = {name: task["state"] for tasks in dags.values() for name, task in tasks.items()}
+    failed = [name for name, state in states.items() if state != "success"]
+    if process.returncode or failed or len(dags) < len(plan):
         reason = f"not all tasks succeeded ({', '.join(failed)})" if failed else "Airflow ended before the DAG did"
         tail = "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-25:])
         raise DemoFailed(f"{reason}. The end of {log}:\n\n{tail}")
-    return tasks
+    return dags
 
 
-def environment(emulator: MediaxEmulator, airflow_home: Path) -> dict[str, str]:
+def environment(emulator: MediaxEmulator, airflow_home: Path, database: Path) -> dict[str, str]:
     """Return the environment of a private Airflow: nothing in it comes from, or leads to, a deployment of the user."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW_", "_AIRFLOW_"))}
     return kept | {
@@ -174,16 +177,21 @@ def environment(emulator: MediaxEmulator, airflow_home: Path) -> dict[str, str]:
         # The trigger keeps its event back for this interval and a second, which a demo need not wait for.
         "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
         "AIRFLOW_CONN_MEDIAX_DEFAULT": emulator.connection_json(),
+        "AIRFLOW_CONN_WAREHOUSE": json.dumps({"conn_type": "sqlite", "host": str(database)}),
         # The emulator is on loopback, and no proxy of the shell's is to stand in between.
         "NO_PROXY": "127.0.0.1,localhost",
         "no_proxy": "127.0.0.1,localhost",
     }
 
 
-def progress(emulator: MediaxEmulator, process: subprocess.Popen[bytes]) -> Iterator[str]:
-    """Yield a line for every job that the emulator gets or ends, until the process has ended."""
-    # The jobs of an earlier DAG have had their lines.
-    shown = {(job["id"], state) for job in emulator.ledger()["jobs"] for state in ("submitted", job["state"])}
+def written(result: Path) -> dict[str, dict[str, Any]]:
+    """Return what the runner has written so far."""
+    return json.loads(result.read_text(encoding="utf-8")) if result.exists() else {}
+
+
+def progress(emulator: MediaxEmulator, process: subprocess.Popen[bytes], result: Path) -> Iterator[str]:
+    """Yield a line for every DAG that begins, and every job that the emulator gets or ends, until the process ends."""
+    shown: set[tuple[str, str]] = set()
     running = True
     while running:
         try:
@@ -191,11 +199,14 @@ def progress(emulator: MediaxEmulator, process: subprocess.Popen[bytes]) -> Iter
             running = False
         except subprocess.TimeoutExpired:
             pass
+        seen = [(dag, "runs", f"DAG {dag}") for dag in written(result)]
         for job in emulator.ledger()["jobs"]:
-            ended = job["state"] if job["finished_at"] else "submitted"
-            if (job["id"], ended) not in shown:
-                shown.add((job["id"], ended))
-                yield f"job {job['id'][:8]}  {job['capability']:<13} {ended}"
+            state = job["state"] if job["finished_at"] else "submitted"
+            seen.append((job["id"], state, f"job {job['id'][:8]}  {job['capability']:<13} {state}"))
+        for name, state, line in seen:
+            if (name, state) not in shown:
+                shown.add((name, state))
+                yield line
 
 
 def fetch_stems(emulator: MediaxEmulator, tasks: dict[str, Any], folder: Path) -> list[tuple[str, str, str, float]]:
@@ -224,13 +235,13 @@ def show_findings(tasks: dict[str, Any], database: Path, true_tempo: float | Non
         tags.add_column(column)
     for column in ("from (s)", "to (s)", "line", "confidence"):
         lyrics.add_column(column)
-    owner = ("analyze_track", tasks["land_rows"]["run_id"])
+    track = (tasks["tags"]["returned"]["input"],)
     with closing(sqlite3.connect(database)) as rows:
-        found = "SELECT dimension, label, probability FROM musicTagV2 WHERE dag_id = ? AND run_id = ?"
-        for row in rows.execute(found, owner):
+        found = "SELECT dimension, label, probability FROM tags WHERE input = ? ORDER BY row_no"
+        for row in rows.execute(found, track):
             tags.add_row(*map(str, row))
-        lines = "SELECT start_s, end_s, text, confidence FROM musicASR WHERE dag_id = ? AND run_id = ? ORDER BY line"
-        for row in rows.execute(lines, owner):
+        lines = "SELECT start_s, end_s, text, confidence FROM lyrics WHERE input = ? ORDER BY line"
+        for row in rows.execute(lines, track):
             lyrics.add_row(*map(str, row))
     for table in (tags, lyrics):
         screen.print()
@@ -238,34 +249,33 @@ def show_findings(tasks: dict[str, Any], database: Path, true_tempo: float | Non
     beats = tasks["read_beats"]["returned"]
     made = f" (the piece was made at {true_tempo:g})" if true_tempo else ""
     screen.print(f"\nTempo  {beats['tempo']:.1f} beats per minute{made}\nBeats  {len(beats['beats'])}")
-    screen.print(f"Rows   {landed_rows([tasks['land_rows']['returned']])}\n", markup=False)
+    screen.print(f"Rows   {loaded_rows(returned_by(tasks, 'load_'))}\n", markup=False)
 
 
 def show_stems(stems: list[tuple[str, str, str, float]], tasks: dict[str, Any], database: Path) -> None:
     """Print the second DAG's stems with their true lengths, and the tags of each voice."""
-    run = tasks["new_tracks"]["run_id"]
     tables: dict[str, Table] = {}
     with closing(sqlite3.connect(database)) as rows:
         # The tag's input is the stem's file.
-        found = "SELECT label FROM musicTagV2 WHERE input = ? AND dag_id = 'separate_stems' AND run_id = ?"
+        found = "SELECT label FROM tags WHERE input = ? ORDER BY row_no"
         for track, role, address, seconds in stems:
             table = tables.setdefault(track, Table(title_justify="left"))
             if not table.columns:
                 for column in ("stem", "seconds", "address"):
                     table.add_column(column, overflow="fold", no_wrap=column != "address")
-            if labels := [label for (label,) in rows.execute(found, (address, run))]:
+            if labels := [label for (label,) in rows.execute(found, (address,))]:
                 table.title = escape(f"{track.rpartition('/')[2]}, its {role} tagged * {', '.join(labels)}")
             table.add_row(role, f"{seconds:.1f}", escape(address))
     for table in tables.values():
         screen.print(table)
-    screen.print(f"Rows   {landed_rows(returned_by(tasks, 'one_track.land_rows['))}", markup=False)
+    screen.print(f"Rows   {loaded_rows(returned_by(tasks, 'one_track.load_'))}", markup=False)
 
 
-def landed_rows(counts: list[dict[str, int]]) -> str:
-    """Return how many rows were written to which table."""
+def loaded_rows(loads: list[dict[str, Any]]) -> str:
+    """Return how many rows were loaded into which table."""
     total: Counter[str] = Counter()
-    for landed in counts:
-        total.update(landed)
+    for load in loads:
+        total[load["table"]] += load["rows"]
     return ", ".join(f"{count} in {table}" for table, count in total.items())
 
 
@@ -276,7 +286,7 @@ def titled(title: str) -> Table:
 
 def show_next_steps(database: Path) -> None:
     """Print how to read the rows, and the way to the real service."""
-    query = "SELECT stem, file, label FROM stems LEFT JOIN musicTagV2 ON musicTagV2.input = file"
+    query = "SELECT stem, stems.file, label FROM stems LEFT JOIN tags ON tags.input = stems.file"
     command = f"sqlite3 {shlex.quote(str(database))} {shlex.quote(query)}"
     screen.print(
         f"""       {database}

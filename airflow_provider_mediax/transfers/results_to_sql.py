@@ -43,8 +43,8 @@ class MediaxResultsToSqlOperator(BaseOperator):
     A retry, a clear, a backfill or a run by hand doubles no row, and an item that has fewer rows than before keeps none
     of its old ones. An error leaves the table as it was.
 
-    :param manifests: what job operators and job sensors have returned, or addresses of files of rows (``.jsonl``,
-        ``.parquet``) on any storage that Airflow knows; one or a list of them. None in a list is left out.
+    :param manifests: what job operators, job sensors and batches have returned, or addresses of files of rows
+        (``.jsonl``, ``.parquet``) on any storage that Airflow knows; one or a list of them. None in a list is left out.
     :param sql_conn_id: connection of the database.
     :param table: name of the table, with its schema if need be.
     :param mediax_conn_id: connection of type ``mediax``, which opens ``cos://`` addresses.
@@ -149,7 +149,7 @@ class MediaxResultsToSqlOperator(BaseOperator):
 
         :raises BadRequest: something is neither a manifest nor the address of rows.
         """
-        from airflow_provider_mediax.transfers.sources import Keys, Manifests, Parts
+        from airflow_provider_mediax.transfers.sources import Batch, Keys, Manifests, Parts
 
         load_key = as_text("load_key", self.load_key)
         if load_key is not None and not history:
@@ -161,14 +161,16 @@ class MediaxResultsToSqlOperator(BaseOperator):
             raise BadRequest.field("manifests", given, "it must be a manifest, an address of rows, or a list of them.")
         manifests: list[Mapping[str, Any]] = []
         addresses: list[str] = []
+        sources: list[Source] = []
         for one in several:
-            if isinstance(one, Mapping):
+            if isinstance(one, Mapping) and {"parts", "outcome"} <= set(one):
+                sources.append(Batch(one, keys, conn_id=conn_id))
+            elif isinstance(one, Mapping):
                 manifests.append(one)
             elif isinstance(one, str) and not is_absent(one):
                 addresses.append(one)
             elif one is not None:
-                raise BadRequest.field("manifests", one, "it must be a manifest or an address of rows.")
-        sources: list[Source] = []
+                raise BadRequest.field("manifests", one, "it must be a manifest, a batch or an address of rows.")
         if manifests:
             sources.append(Manifests(manifests, keys, conn_id=conn_id, log=self.log))
         if addresses:

@@ -1,4 +1,4 @@
-"""What a load is given, manifests of jobs or files of rows, as keys to replace and rows to write."""
+"""What a load is given, manifests of jobs, batches or files of rows, as keys to replace and rows to write."""
 
 from __future__ import annotations
 
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 ROWS_OF_PARQUET = 1000
 """Rows of a Parquet file that are held at once."""
+
+DONE = ("done", "duplicate")
+"""States of a batch's items that have a result; a duplicate shares the one of another item."""
 
 _OWNER = ("dag_id", "run_id", "task_id", "map_index")
 _IDENTITY = ("item_key", "capability", "item_id", "input", "job_id", *_OWNER)
@@ -142,21 +145,54 @@ class Parts(Source):
     def __init__(self, addresses: Sequence[str], keys: Keys, *, conn_id: str) -> None:
         self._files = [(address, open_address(address, conn_id)) for address in addresses]
         self._keys = keys
-        firsts = [next(read_rows(address, path), None) for address, path in self._files]
-        self.capabilities = frozenset(str(first["capability"]) for first in firsts if first is not None)
+        read = (next(read_rows(address, path), None) for address, path in self._files)
+        self._firsts = [first for first in read if first is not None]
+        self.capabilities = frozenset(str(first["capability"]) for first in self._firsts)
 
     def replaced(self) -> Iterator[Key]:
         """Yield the key of each item of the files."""
-        before: Key | None = None
-        for row in self.rows():
-            key = Key(row["item_key"], row["load_id"])
-            if key != before:
-                yield key
-            before = key
+        before: tuple[Any, ...] | None = None
+        for row in self._read():
+            identity = tuple(map(row.get, _IDENTITY))
+            if identity != before:
+                yield self._keys.of(row)
+            before = identity
 
     def rows(self) -> Iterator[Row]:
         """Yield the rows of the files."""
-        return self._keys.complete(chain.from_iterable(read_rows(address, path) for address, path in self._files))
+        return self._keys.complete(self._read())
+
+    def _read(self) -> Iterator[Row]:
+        return chain.from_iterable(read_rows(address, path) for address, path in self._files)
+
+
+class Batch(Parts):
+    """
+    What a batch has come to: its items that are done, whatever became of the others.
+
+    :param summary: what the batch's task has returned: ``parts`` are addresses of rows, ``outcome`` is the address of a
+        file with a line for each item, and ``owner`` the task instance.
+    :raises BadRequest: it is something else.
+    """
+
+    def __init__(self, summary: Mapping[str, Any], keys: Keys, *, conn_id: str) -> None:
+        parts, self._outcome = summary["parts"], str(summary["outcome"])
+        if not isinstance(parts, Sequence) or not all(isinstance(part, str) for part in parts):
+            raise BadRequest.field("manifests", parts, "the parts of a batch must be a list of addresses.")
+        super().__init__(parts, keys, conn_id=conn_id)
+        self._items = open_address(self._outcome, conn_id)
+        owner = next(iter(self._firsts), None) or summary.get("owner") or {}
+        self._owner = {name: owner.get(name) for name in _OWNER}
+
+    def replaced(self) -> Iterator[Key]:
+        """Yield the key of each item that is done, in the order of the outcome."""
+        for number, line in enumerate(read_lines(self._items), start=1):
+            if not isinstance(line, dict) or not {"id", "capability", "state"} <= set(line):
+                rule = f"line {number} must be an object that says id, capability and state of an item."
+                raise BadRequest.field("manifests", shown_url(self._outcome), rule)
+            if line["state"] in DONE and not line.get("error"):
+                item = {"capability": line["capability"], "item_id": line["id"], "job_id": line.get("job_id")}
+                yield self._keys.of({**self._owner, **item})
 
 
 def open_address(address: str, conn_id: str) -> ObjectStoragePath:
@@ -194,9 +230,9 @@ def read_rows(address: str, path: ObjectStoragePath) -> Iterator[Row]:
 
 def read_lines(path: ObjectStoragePath) -> Iterator[Any]:
     """Yield the JSON values of a file's lines; of a line that is none, its text."""
-    with path.open("rb") as file:
+    with path.open("r", encoding="utf-8", errors="replace") as file:
         for line in file:
-            if line.strip():
+            if not line.isspace():
                 try:
                     yield json.loads(line)
                 except ValueError:
@@ -237,23 +273,29 @@ def cells(row: Row, names: Sequence[str]) -> tuple[Any, ...]:
 
     :raises BadRequest: a whole number is too large for 64 bits.
     """
-    return tuple([_cell(row, name) for name in names])
+    # Nearly every value is one of these two kinds, and there are millions.
+    return tuple(
+        [
+            value
+            if value is None or (value.__class__ is str and value.isascii() and "\0" not in value)
+            else _cell(row, name, value)
+            for name, value in zip(names, map(row.get, names), strict=True)
+        ]
+    )
 
 
-def _cell(row: Row, name: str) -> str | int | float | None:
-    value = row.get(name)
-    if value is None:
-        return None
-    if isinstance(value, str):
-        return value if value.isascii() and "\0" not in value else _text(value)
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, int):
-        if not -(2**63) <= value < 2**63:
-            item = row.get("item_id") or row.get("input") or row.get("job_id")
-            raise BadRequest.field(name, value, f"a whole number must fit into 64 bits (item {item}).")
-        return int(value)
-    return _text(json.dumps(value, ensure_ascii=False))
+def _cell(row: Row, name: str, value: object) -> str | int | float | None:
+    kind = value.__class__
+    if kind is float:
+        return value if math.isfinite(value) else None  # type: ignore[arg-type, return-value]
+    if kind is str:
+        return _text(value)  # type: ignore[arg-type]
+    if not isinstance(value, int):
+        return _text(json.dumps(value, ensure_ascii=False))
+    if not -(2**63) <= value < 2**63:
+        item = row.get("item_id") or row.get("input") or row.get("job_id")
+        raise BadRequest.field(name, value, f"a whole number must fit into 64 bits (item {item}).")
+    return int(value)
 
 
 def _text(value: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import secrets
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,6 +22,9 @@ Cells: TypeAlias = Sequence[str | int | float | None]
 
 KEYS_PER_STATEMENT = 500
 """Keys that one DELETE names: Oracle takes 1,000, SQL Server 2,100."""
+
+LONG_ROW = 1 << 20
+"""Bytes of a row that DuckDB is made ready for, more only where there is a longer one: its buffer is a multiple."""
 
 KEY_COLUMNS = ("item_key", "load_id")
 """Columns that are as long as a key: a text of any length cannot have an index everywhere."""
@@ -159,32 +161,34 @@ class PostgresTable(Table):
     """A table in PostgreSQL, which takes rows by COPY in the same transaction."""
 
     def insert(self, cursor: Any, rows: Sequence[Cells]) -> None:
-        """Send the rows as CSV, in which a word that no text can hold stands for NULL."""
-        null = f"null-{secrets.token_hex(16)}"
-        lines = io.StringIO(newline="")
-        filled = ([null if cell is None else cell for cell in row] for row in rows)
-        csv.writer(lines, lineterminator="\n").writerows(filled)
+        """Send the rows as CSV."""
+        null, lines = _csv(rows)
         copy = f"COPY {self._sql_name} ({self._sql_columns}) FROM STDIN WITH (FORMAT csv, NULL '{null}')"
         if hasattr(cursor, "copy_expert"):  # psycopg2
-            lines.seek(0)
-            cursor.copy_expert(copy, lines)
+            cursor.copy_expert(copy, io.StringIO(lines))
         else:
             with cursor.copy(copy) as sent:
-                sent.write(lines.getvalue())
+                sent.write(lines)
 
 
 class DuckdbTable(Table):
-    """A table in DuckDB, which reads rows out of a file twenty times as fast as from statements."""
+    """A table in DuckDB, which reads rows out of a file much faster than from statements."""
 
     def insert(self, cursor: Any, rows: Sequence[Cells]) -> None:
-        """Write the rows into a file beside, and let the database take them by their names."""
-        names = [self._names[name] for name in self.written]
+        """Write the rows into a file beside as CSV, and let the database take them by their names."""
+        null, lines = _csv(rows)
         types = ", ".join(f"{_literal(self._names[name])}: '{self._type(name)}'" for name in self.written)
+        longest = LONG_ROW
+        if len(lines) > LONG_ROW:
+            longest = max(longest, *(4 * sum(len(str(cell)) for cell in row) for row in rows))
         with tempfile.TemporaryDirectory(prefix="mediax-") as folder:
-            file = Path(folder) / "rows.jsonl"
-            with file.open("w", encoding="utf-8") as lines:
-                lines.writelines(json.dumps(dict(zip(names, row, strict=True))) + "\n" for row in rows)
-            read = f"read_json({_literal(str(file))}, format = 'newline_delimited', columns = {{{types}}})"
+            file = Path(folder) / "rows.csv"
+            file.write_text(lines, encoding="utf-8", newline="")
+            read = (
+                f"read_csv({_literal(str(file))}, columns = {{{types}}}, header = false, auto_detect = false, "
+                f"""nullstr = '{null}', allow_quoted_nulls = false, delim = ',', quote = '"', escape = '"', """
+                f"new_line = '\\n', parallel = false, max_line_size = {longest}, buffer_size = {2 * longest})"
+            )
             cursor.execute(f"INSERT INTO {self._sql_name} BY NAME SELECT * FROM {read}")  # noqa: S608
 
     def _cursor(self, connection: Any) -> Any:
@@ -194,6 +198,14 @@ class DuckdbTable(Table):
 
 TABLES: Mapping[str, type[Table]] = {"sqlite": SqliteTable, "postgres": PostgresTable, "duckdb": DuckdbTable}
 """How tables are written, by the type of the connection; all others as :class:`Table` does it."""
+
+
+def _csv(rows: Sequence[Cells]) -> tuple[str, str]:
+    """Return rows as CSV, and the word in it that stands for NULL: one that no text can hold by chance."""
+    null = f"null-{secrets.token_hex(16)}"
+    lines = io.StringIO(newline="")
+    csv.writer(lines, lineterminator="\n").writerows([null if cell is None else cell for cell in row] for row in rows)
+    return null, lines.getvalue()
 
 
 def _literal(text: str) -> str:

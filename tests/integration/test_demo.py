@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import runpy
@@ -26,7 +27,7 @@ SNIPPETS = ROOT / "docs" / "snippets"
 # Task states by snippet; a new snippet has to be given a line here.
 EXPECTED = {
     "retry_policy": ["tags"],
-    "first_dag": {"tags", "beats"},
+    "first_dag": {"tags", "rows"},
     "list_voices": {"voices"},
     "listen_to_tracks": {
         *("lyrics", "choruses", "sections", "which_song", "intro", "notes", "stems", "singing_starts"),
@@ -58,10 +59,10 @@ def demo(home: Path, *arguments: str, **environment: str) -> subprocess.Complete
 
 
 def rows_in(home: Path) -> dict[str, int]:
-    with closing(sqlite3.connect(home / "demo" / "music.sqlite")) as database:
+    with closing(sqlite3.connect(home / "demo" / "warehouse.sqlite")) as database:
         return {
             table: database.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
-            for table in ("musicTagV2", "musicASR", "musicBeat", "stems")
+            for table in ("tags", "lyrics", "beats", "stems")
         }
 
 
@@ -73,8 +74,8 @@ def stems_shown(printed: str) -> list[tuple[str, float]]:
 
 def tagged_stems(home: Path) -> set[str]:
     """Return the stems that the rows of tags lead back to."""
-    with closing(sqlite3.connect(home / "demo" / "music.sqlite")) as database:
-        found = database.execute("SELECT DISTINCT file FROM stems JOIN musicTagV2 ON musicTagV2.input = stems.file")
+    with closing(sqlite3.connect(home / "demo" / "warehouse.sqlite")) as database:
+        found = database.execute("SELECT DISTINCT file FROM stems JOIN tags ON tags.input = stems.file")
         return {file.removeprefix("cos://music-1250000000/stems/incoming/") for (file,) in found}
 
 
@@ -87,8 +88,7 @@ def test_the_demo_shows_what_was_found_and_a_second_one_doubles_no_row(tmp_path:
     assert "还记得那年的夏天" in first.stdout
     assert "\nairflow-mediax connect\n" in first.stdout
     # Five tags of the track, and of each of two voices; two stems of each track.
-    all_rows = {"musicTagV2": 15, "musicASR": 4, "musicBeat": 2, "stems": 4}
-    assert rows_in(tmp_path) == all_rows
+    assert rows_in(tmp_path) == {"tags": 15, "lyrics": 4, "beats": 2, "stems": 4}
     assert stems_shown(first.stdout) == [
         (f"cos://music-1250000000/stems/incoming/{track}/{role}.wav", pytest.approx(seconds, abs=0.1))
         for track, seconds in (("demo-track", 26.2), ("demo-variation", 17.6))
@@ -105,8 +105,11 @@ def test_the_demo_shows_what_was_found_and_a_second_one_doubles_no_row(tmp_path:
     second = demo(tmp_path, "--audio", "~/Lied #1, 天空.wav")
     assert second.returncode == 0, second.stdout + second.stderr
     assert float(re.search(r"Tempo +([\d.]+)", second.stdout)[1]) == pytest.approx(90, rel=0.02)
-    assert rows_in(tmp_path) == all_rows
-    assert tagged_stems(tmp_path) == {"Lied #1, 天空/voice.wav", "demo-variation/voice.wav"}
+    # The new track's rows, beside those of the first; the variation's are replaced.
+    assert rows_in(tmp_path) == {"tags": 25, "lyrics": 8, "beats": 4, "stems": 6}
+    assert tagged_stems(tmp_path) == {
+        f"{track}/voice.wav" for track in ("Lied #1, 天空", "demo-track", "demo-variation")
+    }
     own = tmp_path / "demo" / "stems" / "Lied #1, 天空"
     assert {file.name for file in own.iterdir()} == {"voice.wav", "background.wav"}
     assert not (tmp_path / "airflow").exists(), "the user's own Airflow home was touched"
@@ -137,7 +140,7 @@ def broken_airflow(folder: Path) -> Path:
 
 @pytest.mark.parametrize("name", EXPECTED)
 def test_a_dag_of_the_docs_runs_as_it_stands(
-    run_dag: Callable[..., Any], mediax_emulator: MediaxEmulator, name: str
+    run_dag: Callable[..., Any], mediax_emulator: MediaxEmulator, tmp_path: Path, name: str
 ) -> None:
     for track in ("in/track.wav", "in/other.wav"):
         mediax_emulator.put_object(track, click_track(seconds=3))
@@ -145,19 +148,26 @@ def test_a_dag_of_the_docs_runs_as_it_stands(
         mediax_emulator.put_object(other, b"not looked at")
     mediax_emulator.durations("*", 0.2)
     dag = runpy.run_path(str(SNIPPETS / f"{name}.py"))["dag"]
-    run = run_dag(dag, connection=mediax_emulator.connection_json(), run_conf=CONF.get(name))
+    run = run_dag(
+        dag, connection=mediax_emulator.connection_json(), conn_env=warehouse_in(tmp_path), run_conf=CONF.get(name)
+    )
     assert run.states == dict.fromkeys(EXPECTED[name], "success")
+
+
+def warehouse_in(folder: Path) -> dict[str, str]:
+    """Return the connection to an SQLite file of this test."""
+    host = str(folder / "warehouse.sqlite")
+    return {"AIRFLOW_CONN_WAREHOUSE": json.dumps({"conn_type": "sqlite", "host": host})}
 
 
 def separate_stems(run_dag: Callable[..., Any], emulator: MediaxEmulator, home: Path) -> Run:
     """Run dags/separate_stems.py; every call is a run of its own."""
     dag = runpy.run_path(str(ROOT / "dags" / "separate_stems.py"))["stem_separation"]
-    return run_dag(dag, connection=emulator.connection_json(), run_conf={"database": str(home / "music.sqlite")})
+    return run_dag(dag, connection=emulator.connection_json(), conn_env=warehouse_in(home))
 
 
 @pytest.fixture
-def incoming(mediax_emulator: MediaxEmulator, monkeypatch: pytest.MonkeyPatch) -> MediaxEmulator:
-    monkeypatch.syspath_prepend(ROOT / "dags")
+def incoming(mediax_emulator: MediaxEmulator) -> MediaxEmulator:
     mediax_emulator.durations("*", 0.2)
     for name in ("a", "b"):
         mediax_emulator.put_object(f"incoming/{name}.wav", click_track(seconds=2))
@@ -168,7 +178,7 @@ def bought(emulator: MediaxEmulator) -> list[str]:
     return sorted(job["capability"] for job in emulator.ledger()["jobs"])
 
 
-def test_a_later_run_pays_for_new_tracks_only(
+def test_a_later_run_and_a_clear_pay_for_new_tracks_only(
     run_dag: Callable[..., Any], incoming: MediaxEmulator, tmp_path: Path
 ) -> None:
     incoming.put_object("incoming/", b"")  # what the console makes for a folder
@@ -178,17 +188,13 @@ def test_a_later_run_pays_for_new_tracks_only(
 
     first.clear()
     assert set(first.states.values()) == {"success"}
-    assert bought(incoming) == ["VoiceSeparate"] * 4 + ["musicTagV2"] * 4, "a clear asks for the work again"
+    assert bought(incoming) == ["VoiceSeparate"] * 2 + ["musicTagV2"] * 2, "the tracks are the work, not the run"
 
     incoming.put_object("incoming/c.wav", click_track(seconds=3))
     later = separate_stems(run_dag, incoming, tmp_path)
-    assert later.values["new_tracks"] == ["cos://music-1250000000/incoming/c.wav"]
-    assert bought(incoming) == ["VoiceSeparate"] * 5 + ["musicTagV2"] * 5
-
-    idle = separate_stems(run_dag, incoming, tmp_path)
-    assert set(idle.states.values()) == {"success", "skipped"}
-    assert bought(incoming) == ["VoiceSeparate"] * 5 + ["musicTagV2"] * 5
-    with closing(sqlite3.connect(tmp_path / "music.sqlite")) as database:
+    assert set(later.states.values()) == {"success"}
+    assert bought(incoming) == ["VoiceSeparate"] * 3 + ["musicTagV2"] * 3
+    with closing(sqlite3.connect(tmp_path / "warehouse.sqlite")) as database:
         count = "SELECT count(*), count(DISTINCT file) FROM stems"
         assert database.execute(count).fetchone() == (6, 6)
 
@@ -199,8 +205,25 @@ def test_a_track_that_fails_holds_up_no_other(
     incoming.put_object("incoming/a.wav", b"no audio at all")
     run = separate_stems(run_dag, incoming, tmp_path)
     assert run.states["one_track.separate[0]"] == "failed"
-    assert run.states["one_track.land_rows[0]"] == "upstream_failed"
-    assert run.states["one_track.land_rows[1]"] == "success"
+    assert run.states["one_track.load_tags[0]"] == "upstream_failed"
+    assert run.states["one_track.load_tags[1]"] == "success"
+
+
+@pytest.mark.parametrize("again", ["clear", "another run"])
+def test_a_clear_and_another_run_of_the_first_dag_double_no_row(
+    run_dag: Callable[..., Any], mediax_emulator: MediaxEmulator, tmp_path: Path, again: str
+) -> None:
+    mediax_emulator.put_object("in/track.wav", click_track(seconds=3))
+    mediax_emulator.durations("*", 0.2)
+    dag = runpy.run_path(str(SNIPPETS / "first_dag.py"))["dag"]
+    given: dict[str, Any] = {"connection": mediax_emulator.connection_json(), "conn_env": warehouse_in(tmp_path)}
+    first = run_dag(dag, **given)
+    second = first.clear() if again == "clear" else run_dag(dag, **given)
+    assert second.states == {"tags": "success", "rows": "success"}
+    assert bought(mediax_emulator) == ["musicTagV2"] * 2
+    with closing(sqlite3.connect(tmp_path / "warehouse.sqlite")) as database:
+        found = database.execute("SELECT count(*), count(DISTINCT dimension), min(run_id) FROM tags").fetchone()
+    assert found == (second.values["rows"]["rows"],) * 2 + (second.run_id,)
 
 
 def test_every_dag_of_the_docs_is_run() -> None:

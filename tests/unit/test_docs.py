@@ -34,10 +34,8 @@ ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
 SNIPPETS = sorted((DOCS / "snippets").glob("*.py"))
 PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]
-# What the example DAGs share; it makes no DAG.
-SHARED = {"landing.py"}
 DAG_FILES = [
-    *(file for file in sorted((ROOT / "dags").glob("*.py")) if file.name not in SHARED),
+    *sorted((ROOT / "dags").glob("*.py")),
     *(file for file in SNIPPETS if not file.name.startswith("test_")),
 ]
 ERRORS = [
@@ -115,9 +113,10 @@ def test_every_dag_file_makes_a_dag_of_its_own_name(file: Path, monkeypatch: pyt
     dag.validate()
 
 
-def test_the_first_dag_fits_into_ten_lines() -> None:
+def test_the_first_dag_fits_into_fifteen_lines_without_sql() -> None:
     (region,) = regions(DOCS / "snippets" / "first_dag.py")
-    assert len([line for line in region.splitlines() if line.strip()]) <= 10
+    assert len([line for line in region.splitlines() if line.strip()]) <= 15
+    assert not re.search(r"\b(?:SELECT|INSERT|CREATE|DELETE)\b", region)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
