@@ -141,6 +141,11 @@ def _connection_fields() -> dict[str, dict[str, Any]]:
             "Part of every job's identity; set it per deployment, or deployments that share an account adopt each "
             "other's jobs.",
         ),
+        "claims": _text(
+            "Claims",
+            "Folder in COS, as cos://bucket/folder/, where each submit first claims the exclusive right to be sent; "
+            "empty submits without claims.",
+        ),
         "requests_per_second": _number(
             "Requests per second",
             "Limit per service and process, so N worker processes together send N times as fast.",

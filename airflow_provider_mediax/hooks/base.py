@@ -20,16 +20,20 @@ from airflow_provider_mediax.client.sync import SyncClient
 from airflow_provider_mediax.hooks.connection import DEFAULT_CONN_ID, MediaxConnection
 from airflow_provider_mediax.hooks.cos import CosHook
 from airflow_provider_mediax.hooks.outputs import check_outputs
+from airflow_provider_mediax.jobs.claims import Claims
 from airflow_provider_mediax.jobs.manifest import Manifest
 from airflow_provider_mediax.jobs.stored import Owner, manifest, too_large
 from airflow_provider_mediax.jobs.watcher import Opened
 from airflow_provider_mediax.protocol.exchange import Flow, JsonObject
 from airflow_provider_mediax.protocol.job import Job, JobList
 from airflow_provider_mediax.protocol.service import JobService, R
-from airflow_provider_mediax.protocol.urls import cos_address
+from airflow_provider_mediax.protocol.urls import CosAddress, cos_address
 
 S = TypeVar("S", bound=JobService[Any])
 T = TypeVar("T")
+
+_PROVED: set[CosAddress] = set()
+"""Folders of claims whose bucket has refused to replace an object in this process."""
 
 
 def pacing_of(service: JobService[R], connection: MediaxConnection) -> Pacing:
@@ -145,6 +149,23 @@ class JobHook(BaseHook, Generic[S]):
     def longest_send(self) -> float:
         """Seconds from the begin of a submit after which the service has received it or never will."""
         return self.connection.transport.longest_send
+
+    @property
+    def claims(self) -> Claims | None:
+        """
+        Where the right to submit is claimed, None without the connection's ``claims``.
+
+        :raises BadRequest: the connection lacks what it takes to write there.
+        """
+        folder = self.connection.claims
+        if folder is None:
+            return None
+        return Claims(
+            store=self.connection.cos_objects(folder.bucket),
+            folder=folder,
+            longest_send=self.longest_send,
+            proved=_PROVED,
+        )
 
     def check_outputs(self, job: Job) -> None:
         """

@@ -8,7 +8,7 @@ GET Bucket.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from email.utils import parsedate_to_datetime
@@ -20,7 +20,7 @@ from airflow_provider_mediax.protocol.ci.xml import read_xml
 from airflow_provider_mediax.protocol.cos_answers import Target, refusal, slowed_down
 from airflow_provider_mediax.protocol.cos_host import CosHost
 from airflow_provider_mediax.protocol.cos_signature import NOTHING, CosKeys
-from airflow_provider_mediax.protocol.exchange import Call, Flow, JsonObject, Repeat, Reply, unnoticed
+from airflow_provider_mediax.protocol.exchange import Call, Flow, JsonObject, Repeat, Reply
 from airflow_provider_mediax.protocol.json_body import objects, text
 from airflow_provider_mediax.protocol.names import check
 
@@ -106,22 +106,17 @@ class CosObjects:
         if self.endpoint is not None:
             check("cos_endpoint", self.endpoint)
 
-    def create(
-        self, key: str, body: bytes, *, repeat: Repeat = Repeat.NEVER, about_to_send: Callable[[], object] = unnoticed
-    ) -> Flow[bool]:
+    def create(self, key: str, body: bytes, *, repeat: Repeat = Repeat.NEVER) -> Flow[bool]:
         """
         Write an object if there is none of that key.
 
         :param repeat: by default it is sent once: after a lost answer nobody knows whose object is there.
-        :param about_to_send: called before each sending.
         :return: whether this call has written it; False says that there is one.
         :raises BadRequest: the bucket has versioning, so that it replaces what it is asked to keep.
         :raises Unavailable: it is not known whether the object was written.
         """
         headers = {FORBID_OVERWRITE: "true", "Content-Type": "application/octet-stream"}
-        reply = yield self._call(
-            "PutObject", "PUT", key, headers=headers, body=body, repeat=repeat, watch=about_to_send
-        )
+        reply = yield self._call("PutObject", "PUT", key, headers=headers, body=body, repeat=repeat)
         try:
             answer = self._read("create", key, reply)
         except MediaxError as error:
@@ -213,7 +208,6 @@ class CosObjects:
         headers: Mapping[str, str] = NOTHING,
         body: bytes = b"",
         repeat: Repeat = Repeat.SAFE,
-        watch: Callable[[], object] = unnoticed,
     ) -> Call:
         host = CosHost(
             name=self._target(key).host,
@@ -223,9 +217,7 @@ class CosObjects:
             endpoint=self.endpoint,
             paced=False,
         )
-        return host.call(
-            action, method, f"/{key}", query, headers=headers, body=body, repeat=repeat, about_to_send=watch
-        )
+        return host.call(action, method, f"/{key}", query, headers=headers, body=body, repeat=repeat)
 
     def _target(self, key: str) -> Target:
         return Target(self.bucket, self.region, key)

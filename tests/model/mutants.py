@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from airflow_provider_mediax.jobs import ownership
-from airflow_provider_mediax.jobs.ownership import PATIENCE, Acquisition
+from airflow_provider_mediax.jobs.ownership import Acquisition
+from airflow_provider_mediax.jobs.patience import PATIENCE
 from airflow_provider_mediax.jobs.stored import Record, Unreadable
 
 Patch = pytest.MonkeyPatch

@@ -16,7 +16,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from airflow_provider_mediax.exceptions import MediaxError
-from airflow_provider_mediax.jobs.ownership import Acquisition, Identity
+from airflow_provider_mediax.jobs.identity import Identity
+from airflow_provider_mediax.jobs.ownership import Acquisition
 from airflow_provider_mediax.jobs.stored import Owner
 from airflow_provider_mediax.protocol.exchange import Flow, Pause
 from airflow_provider_mediax.protocol.job import Job, JobList, JobState
