@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeVar
 
 from airflow_provider_mediax.client.clock import steady
-from airflow_provider_mediax.exceptions import BadRequest, LookupFailed, MediaxError, Unavailable
+from airflow_provider_mediax.exceptions import LookupFailed, MediaxError
 from airflow_provider_mediax.jobs.stored import Claim, Owner, Unreadable
 from airflow_provider_mediax.protocol.cos_objects import Stored
 from airflow_provider_mediax.protocol.exchange import Call, Flow, Repeat, Reply
@@ -122,7 +122,11 @@ class MarkerClaims:
 
     @property
     def entitled(self) -> bool:
-        """Whether a send may begin now: it was not sent yet, or provably refused, since the claim was created."""
+        """
+        Whether a send may begin now, the first one or one after a provable refusal.
+
+        After an unknown outcome the service is asked for longer than a claim lasts, so the next send has another one.
+        """
         return self._age is not None and self._age.seconds() <= ENTITLES
 
     @property
@@ -130,19 +134,14 @@ class MarkerClaims:
         """Whether nobody has claimed before this attempt, so that nobody with claims has sent."""
         return self._next == 1 and self.asked
 
-    def spend(self) -> None:
-        """Take the right back: the outcome of a send is not known."""
-        self._age = None
-
     def ask(self) -> Flow[Foreign | None]:
         """
         Create the next claim, or find the highest of the others.
 
-        :raises BadRequest: the bucket does not honor create-only writes.
-        :raises MediaxError: the bucket cannot be asked; nothing was sent to the service.
-        :raises LookupFailed: there are more claims than one job can have.
+        :raises LookupFailed: the bucket cannot be asked, or replaces what it should keep, or there are more claims than
+            one job can have. Another attempt may have submitted a job, so this is for a later try to find out.
         """
-        self.spend()
+        self._age = None
         if self._next >= MOST_CLAIMS:
             raise self._too_many()
         for _ in range(FRESH_TOKENS):
@@ -168,7 +167,7 @@ class MarkerClaims:
                 return None
             return (yield from self._highest(found))
         what = f"Claim {self._address}.{self._next} could not be written, so nothing was submitted"
-        raise Unavailable(what, marker=self._marker)
+        raise LookupFailed(what, marker=self._marker)
 
     def _take(self, age: _Age) -> None:
         self._age = age
@@ -203,7 +202,7 @@ class MarkerClaims:
         except MediaxError as error:
             raise self._unusable(error) from error
         if replaced:
-            raise BadRequest(
+            raise LookupFailed(
                 f"The bucket of claims={claims.folder} replaces objects that it is asked to keep",
                 advice="Name a bucket that never had versioning in the connection's claims, or leave the field empty.",
                 marker=self._marker,
@@ -216,10 +215,10 @@ class MarkerClaims:
         except MediaxError as error:
             raise self._unusable(error) from error
 
-    def _unusable(self, error: MediaxError) -> MediaxError:
-        """Return why the attempt ends that cannot ask for a claim: of the same class, so that wrong keys stay that."""
+    def _unusable(self, error: MediaxError) -> LookupFailed:
         what = f"Claims in {self._claims.folder} cannot be asked for, so nothing was submitted: {error.what}"
-        return type(error)(what, advice=error.advice, **error.facts()).about(marker=self._marker)
+        facts = {**error.facts(), "marker": self._marker}
+        return LookupFailed(what, advice=error.advice, **facts)
 
     def _too_many(self) -> LookupFailed:
         what = f"{MOST_CLAIMS} claims lie at {self._address}, more than one job can need"

@@ -163,8 +163,8 @@ class Acquisition(Generic[R]):
                 yield from self._leave_behind(stored)
         elif isinstance(stored, Unreadable):
             self._log.warning("The record of this task's job cannot be read: %s", stored.reason)
-        # What an attempt with claims has sent, its claim shows; a record that cannot be read may be of one without.
-        self._claims_say = self._claims is not None and (record.claimed if record is not None else stored is None)
+        # What an attempt with claims has sent, its claim shows; one whose record is gone may have had none.
+        self._claims_say = self._claims is not None and (record.claimed if record is not None else self._store is None)
         adopted = yield from self._existing(record, may_exist=self._may_exist(stored))
         return self._adopt(adopted) if adopted is not None else (yield from self._submit())
 
@@ -389,7 +389,6 @@ class Acquisition(Generic[R]):
             if claims is None:
                 self._write()
             else:
-                claims.spend()
                 sending = entitled(sending, partial(self._entitled, claims))
             try:
                 job = yield from sending

@@ -39,7 +39,6 @@ class Bucket:
     keeps: bool = True
     versions: bool = False
     objects: dict[str, tuple[bytes, int]] = field(default_factory=dict)
-    writes: list[tuple[str, str]] = field(default_factory=list)
 
     def answer(self, call: Call) -> Reply:
         key = call.url.partition(".com/")[2]
@@ -49,9 +48,6 @@ class Bucket:
                 return Reply(404, OF_COS, b"<Error><Code>NoSuchKey</Code></Error>")
             body, written = self.objects[key]
             return Reply(200, {**OF_COS, "last-modified": formatdate(written), "date": formatdate(now)}, body)
-        claim = Claim.read(call.body)
-        assert isinstance(claim, Claim)
-        self.writes.append((key, claim.token))
         if key in self.objects and self.keeps:
             return Reply(409, OF_COS, b"<Error><Code>FileAlreadyExists</Code></Error>")
         self.objects[key] = call.body, now
@@ -69,6 +65,7 @@ class ClaimingPlatform(FakePlatform):
 
     bucket: Bucket = field(init=False)
     before: dict[str, Callable[[], object]] = field(default_factory=dict)
+    tokens: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.bucket = Bucket(self.time)
@@ -79,6 +76,10 @@ class ClaimingPlatform(FakePlatform):
         if call.action not in ("PutObject", "GetObject"):
             return super().answer(call)
         self.actions.append(call.action)
+        if call.action == "PutObject":
+            claim = Claim.read(call.body)
+            assert isinstance(claim, Claim)
+            self.tokens.append(claim.token)
         queue = self.faults.get(call.action)
         fault = queue.popleft() if queue else None
         if isinstance(fault, int):

@@ -8,14 +8,12 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_mediax.client.clock import steady
 from airflow_provider_mediax.exceptions import (
-    AuthenticationFailed,
-    BadRequest,
     LookupFailed,
     MediaxError,
     OutcomeUnknown,
     Throttled,
-    Unavailable,
 )
 from airflow_provider_mediax.jobs.claims import ENTITLES, MOST_CLAIMS, WHOLE_SECONDS
 from airflow_provider_mediax.jobs.patience import LIST_LAG
@@ -71,26 +69,24 @@ class TestABucketThatFails:
     @pytest.mark.parametrize("fault", [500, 503, "dropped"])
     def test_keeps_everything_from_being_bought(self, task: ClaimingTask, fault: str | int) -> None:
         task.platform.fail("PutObject", *[fault] * 20)
-        with pytest.raises(Unavailable, match="nothing was submitted"):
+        with pytest.raises(LookupFailed, match="nothing was submitted"):
             task.attempt()
         assert "CreateJob" not in task.platform.actions
 
     @pytest.mark.parametrize("action", ["PutObject", "GetObject"])
-    @pytest.mark.parametrize(("status", "kind"), [(403, AuthenticationFailed), (400, BadRequest)])
-    def test_says_why_in_its_own_class(
-        self, task: ClaimingTask, action: str, status: int, kind: type[MediaxError]
-    ) -> None:
+    @pytest.mark.parametrize("status", [403, 400, 404, 429])
+    def test_says_why_and_is_asked_again_by_the_next_try(self, task: ClaimingTask, action: str, status: int) -> None:
         task.foreign()
-        task.platform.fail(action, *[status] * 20)
-        with pytest.raises(kind, match="claims/ cannot be asked for") as caught:
+        task.platform.fail(action, *[status] * 99)
+        with pytest.raises(LookupFailed, match="claims/ cannot be asked for") as caught:
             task.attempt()
-        assert caught.value.marker == task.marker
+        assert (caught.value.marker, caught.value.status) == (task.marker, status)
         assert "CreateJob" not in task.platform.actions
 
     def test_leaves_the_intent_so_that_the_next_try_claims(self, task: ClaimingTask) -> None:
         task.platform.fail("PutObject", *[500] * 20)
         task.platform.fail("GetObject", 500, 500, 500, 500)
-        with pytest.raises(Unavailable):
+        with pytest.raises(LookupFailed):
             task.attempt()
         task.platform.faults.clear()
         assert task.attempt().job.id == "job-1"
@@ -101,7 +97,7 @@ class TestABucketThatFails:
         self, task: ClaimingTask, versions: bool
     ) -> None:
         task.bucket.keeps, task.bucket.versions = False, versions
-        with pytest.raises(BadRequest, match=r"versioning|replaces"):
+        with pytest.raises(LookupFailed, match=r"versioning|replaces"):
             task.attempt()
         assert "CreateJob" not in task.platform.actions
 
@@ -116,7 +112,7 @@ class TestABucketThatFails:
         task.platform.faults.clear()
         task.platform.before["PutObject"] = lambda: task.platform.fail("PutObject", "lost", *[500] * 9)
         task.platform.fail("GetObject", 500, 500, 500, 500)
-        with pytest.raises(Unavailable):
+        with pytest.raises(LookupFailed):
             task.attempt()
         assert "CreateJob" not in task.platform.actions
 
@@ -133,8 +129,7 @@ class TestALostAnswerOfTheClaim:
         task.attempt()
         assert task.claimed == ["0"]
         assert task.platform.actions == ["PutObject", "GetObject", "PutObject", "CreateJob"]
-        tokens = [token for _, token in task.bucket.writes]
-        assert len(tokens) == len(set(tokens))
+        assert len(set(task.platform.tokens)) == 2
 
     def test_makes_an_earlier_token_of_its_own_a_foreign_one(self, task: ClaimingTask) -> None:
         task.proved.add(FOLDER)
@@ -264,16 +259,25 @@ class TestALaterTry:
         assert task.attempt().reattached
         assert task.claimed == []
 
-    def test_that_is_refused_before_it_could_claim_leaves_the_record_alone(self, task: ClaimingTask) -> None:
-        task.platform.fail("CreateJob", "killed")
-        with pytest.raises(Killed):
+    def test_that_is_held_back_before_it_could_claim_leaves_the_record_alone(self, task: ClaimingTask) -> None:
+        task.platform.fail("CreateJob", "dropped")
+        task.platform.fail("ListJobs", *["error"] * 40)
+        with pytest.raises(LookupFailed):
             task.attempt()
         before = task.record
-        task.platform.fail("PutObject", *[429] * 99)
+        task.platform.pacing.hold(1e9, steady(), submits_only=True)
+        task.platform.pacing.hold(1e9, steady() + 200.0, submits_only=True)
         with pytest.raises(Throttled):
             task.attempt()
-        assert task.record is not None
-        assert (task.record.refused, task.record.marker) == (False, before.marker)
+        assert task.record == before
+
+    def test_of_31_trusts_the_claims_and_one_of_33_that_lost_its_record_has_patience(self, task: ClaimingTask) -> None:
+        task.tries = 1
+        task.attempt()
+        assert sum(task.platform.pauses) == pytest.approx(LIST_LAG)
+        other = ClaimingTask(store=None, tries=1)
+        other.attempt()
+        assert sum(other.platform.pauses) == 0.0
 
     def test_takes_a_failed_job_for_the_end_as_without_claims(self, task: ClaimingTask) -> None:
         task.foreign()
