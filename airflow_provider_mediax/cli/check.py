@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict
 
+from airflow_provider_mediax.cli.check_claims import examine_claims
 from airflow_provider_mediax.cli.command import Exit, command
 from airflow_provider_mediax.cli.printing import print_rows
 from airflow_provider_mediax.client.retry import PATIENT
@@ -26,8 +27,8 @@ def run(args: Namespace) -> Exit:
 
 
 def examine(connection: MediaxConnection) -> list[Finding]:
-    """Try every part of a connection, which need not be stored anywhere; nothing is bought or written."""
-    return [*_services(connection), _bucket(connection)]
+    """Try every part of a connection, which need not be stored anywhere; nothing is bought."""
+    return [*_services(connection), _bucket(connection), *examine_claims(connection)]
 
 
 def judge(findings: Iterable[Finding]) -> Exit:

@@ -41,6 +41,23 @@ def pacing_of(service: JobService[R], connection: MediaxConnection) -> Pacing:
     return shared_pacing(service.name, *service.account, connection.requests_per_second)
 
 
+def claims_of(connection: MediaxConnection) -> Claims | None:
+    """
+    Return where a connection's right to submit is claimed, None without its ``claims``.
+
+    :raises BadRequest: it lacks what it takes to write there.
+    """
+    folder = connection.claims
+    if folder is None:
+        return None
+    return Claims(
+        store=connection.cos_objects(folder.bucket),
+        folder=folder,
+        longest_send=connection.transport.longest_send,
+        proved=_PROVED,
+    )
+
+
 class JobHook(BaseHook, Generic[S]):
     """
     One service behind one connection.
@@ -157,15 +174,7 @@ class JobHook(BaseHook, Generic[S]):
 
         :raises BadRequest: the connection lacks what it takes to write there.
         """
-        folder = self.connection.claims
-        if folder is None:
-            return None
-        return Claims(
-            store=self.connection.cos_objects(folder.bucket),
-            folder=folder,
-            longest_send=self.longest_send,
-            proved=_PROVED,
-        )
+        return claims_of(self.connection)
 
     def check_outputs(self, job: Job) -> None:
         """

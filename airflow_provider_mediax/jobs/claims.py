@@ -54,7 +54,7 @@ class KeptBack(MediaxError):
         self.trouble = trouble
 
 
-class ObjectStore(Protocol):
+class ClaimStore(Protocol):
     """A bucket, as far as claims need it: ``protocol.cos_objects.CosObjects``."""
 
     def create(self, key: str, body: bytes, *, repeat: Repeat = ...) -> Flow[bool]:
@@ -92,7 +92,7 @@ class Claims:
     :param token: makes a text that nothing else has.
     """
 
-    store: ObjectStore
+    store: ClaimStore
     folder: CosAddress
     longest_send: float
     proved: MutableSet[CosAddress]
@@ -103,6 +103,17 @@ class Claims:
     def of(self, marker: str, owner: Owner) -> MarkerClaims:
         """Return the claims of one marker, as an attempt knows them at its begin: none."""
         return MarkerClaims(self, marker, f"{owner.dag_id} {owner.run_id} {owner.task_id} {owner.map_index}")
+
+    def probe(self) -> Flow[bool]:
+        """
+        Tell whether the bucket keeps what it is asked to keep, by one object that is written twice.
+
+        It is the only one of its name, stays, and is of no marker.
+        """
+        key = f"{self.folder.key}check"
+        yield from self.store.create(key, b"written twice by airflow-mediax check", repeat=Repeat.SAFE)
+        replaced = yield from self.store.create(key, b"written twice by airflow-mediax check", repeat=Repeat.SAFE)
+        return not replaced
 
 
 class MarkerClaims:

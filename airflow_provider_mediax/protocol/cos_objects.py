@@ -21,7 +21,7 @@ from airflow_provider_mediax.protocol.cos_answers import Target, refusal, slowed
 from airflow_provider_mediax.protocol.cos_host import CosHost
 from airflow_provider_mediax.protocol.cos_signature import NOTHING, CosKeys
 from airflow_provider_mediax.protocol.exchange import Call, Flow, JsonObject, Repeat, Reply
-from airflow_provider_mediax.protocol.json_body import objects, text
+from airflow_provider_mediax.protocol.json_body import member, objects, text
 from airflow_provider_mediax.protocol.names import check
 
 FORBID_OVERWRITE = "x-cos-forbid-overwrite"
@@ -70,6 +70,20 @@ class Listed(NamedTuple):
     key: str
     size: int
     written_at: float
+
+
+class Expiration(NamedTuple):
+    """
+    A lifecycle rule that deletes objects.
+
+    :param name: of the rule.
+    :param prefix: of the keys that it deletes.
+    :param days: after their last write; 0 where the rule names a date.
+    """
+
+    name: str
+    prefix: str
+    days: int
 
 
 class Page(NamedTuple):
@@ -169,6 +183,22 @@ class CosObjects:
                 return found
             after = page.following
         raise ProtocolError(f"cos://{self.bucket}/{prefix} holds more than {MOST_PAGES * PAGE_SIZE} objects")
+
+    def expirations(self) -> Flow[list[Expiration]]:
+        """Return the enabled lifecycle rules that delete objects without tags, such as those that are written here."""
+        verb = "read the lifecycle rules of"
+        reply = yield self._call("GetBucketLifecycle", "GET", "", {"lifecycle": ""})
+        try:
+            answer = self._read(verb, "", reply)
+        except NotFound as none:
+            if none.code != "NoSuchLifecycleConfiguration":
+                raise
+            return []
+        root, content = read_xml(answer.body, f"The lifecycle rules of cos://{self.bucket}/")
+        if root != "LifecycleConfiguration":
+            self._unreadable(verb, answer)
+        rules = [_expiration(rule) for rule in objects(content.get("Rule"))]
+        return [rule for rule in rules if rule is not None]
 
     def delete(self, key: str) -> Flow[None]:
         """Delete an object, if there is one."""
@@ -273,6 +303,16 @@ class CosObjects:
     def _unreadable(self, verb: str, answer: Reply, key: str = "") -> NoReturn:
         what = f"The answer to the request to {verb} {self._target(key)} lacks what COS always says"
         raise ProtocolError(what, status=answer.status)
+
+
+def _expiration(rule: JsonObject) -> Expiration | None:
+    chosen, ends = member(rule, "Filter"), member(rule, "Expiration")
+    if text(rule.get("Status")) != "Enabled" or not ends or "Tag" in chosen or "Tag" in member(chosen, "And"):
+        return None
+    named = (chosen.get("Prefix"), member(chosen, "And").get("Prefix"), rule.get("Prefix"))
+    prefix = next(filter(None, map(text, named)), "")
+    days = text(ends.get("Days")) or "0"
+    return Expiration(text(rule.get("ID")) or "without a name", prefix, int(days) if days.isdecimal() else 0)
 
 
 def _moment(header: str | None) -> float | None:

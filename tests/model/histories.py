@@ -24,8 +24,8 @@ class History:
     A first attempt, and what follows when an attempt has ended: letters, in order.
 
     ``t`` a retry, ``r`` a resume without its notes, ``c`` a clear, ``o`` another task with the same key; ``b`` another
-    one with that key that begins in the same instant as the attempt before. One more retry without any fault ends
-    every history: it must bring the job.
+    one with that key that begins in the same instant as the attempt before; ``d`` a second start of the attempt before.
+    One more retry without any fault ends every history: it must bring the job.
     """
 
     follows: str
@@ -41,12 +41,15 @@ def carried_out(history: History, setting: Setting, schedule: Mapping[tuple[int,
 
     def begin(task: str, try_number: int, generation: int, left: str, *, resumed: bool = False, at: float) -> None:
         process = Process(world, next(numbers), task, try_number, generation, resumed=resumed)
-        beside = left.startswith("b")
-        process.then = lambda: follow(process, left.removeprefix("b"))
+        beside = left[:1] if left[:1] in ("b", "d") else ""
+        process.then = lambda: follow(process, left.removeprefix(beside))
         world.at(at, process.start)
-        if beside:
+        if beside == "b":
             other = Process(world, next(numbers), f"{task}''", 1, 2)
             world.at(at + BESIDE, other.start)
+        if beside == "d":
+            again = Process(world, next(numbers), task, try_number, generation, resumed=resumed)
+            world.at(at + BESIDE, again.start)
 
     def follow(before: Process, left: str) -> None:
         task, retry, generation = before.task, before.try_number + 1, before.generation

@@ -27,6 +27,8 @@ LONGER = [
     ("bt", Setting(claims=True, key=True, lag=15.0)),
     ("tbt", Setting(claims=True, key=True, store=False, lag=5.0)),
     ("bobt", Setting(claims=True, key=True, store=False, lag=15.0, gap=0.0, longest=(65.0, 245.0, 65.0))),
+    ("dt", Setting(claims=True, store=False, lag=15.0)),
+    ("tdt", Setting(claims=True, lag=5.0)),
     ("tct", Setting(claims=True, lag=5.0)),
     ("tr", Setting(claims=True, retry_failed=True, lag=15.0)),
     ("ct", Setting(claims=True, reuse=True, retry_failed=True)),
@@ -64,7 +66,7 @@ def test_no_random_schedule_of_many_faults_buys_twice_or_loses_a_job(
     assert not findings.broken, "\n\n".join(findings.broken)
 
 
-MUTANTS = {
+MUTANTS: dict[Callable[[pytest.MonkeyPatch], None], tuple[str, Setting]] = {
     mutants.a_claim_entitles_for_ever: ("t", Setting(claims=True, lag=15.0)),
     mutants.a_foreign_claim_is_not_waited_for: ("t", Setting(claims=True, lag=15.0)),
     mutants.after_a_foreign_claim_the_lists_have_no_time: ("t", Setting(claims=True, lag=15.0)),
@@ -123,7 +125,7 @@ WAITS = {
     "the same, next try later": ("t", Setting(claims=True, lag=2.0, gap=90.0), {(0, SUBMIT): faults.DIES}, 1, 18.0),
     "killed in mid-send, job created": ("t", OWN, {(0, SUBMIT): faults.DIES_SENDING}, 1, 3.0),
     "two tasks, one key, same instant": ("b", KEY, {}, 1, 4.0),
-    "the same, and lists lag": ("b", Setting(claims=True, key=True, lag=15.0), {}, 1, 32.0),
+    "the same, and lists lag": ("b", Setting(claims=True, key=True, lag=15.0), {}, 1, 18.0),
     "another's claim that was never used, met at once": (
         "o",
         Setting(claims=True, key=True, lag=2.0, gap=5.0),

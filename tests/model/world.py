@@ -192,10 +192,10 @@ class World:
     story: list[str] = field(default_factory=list)
     doubles: list[list[Bought]] = field(default_factory=list)
     in_the_way: Callable[[World, Bought], list[Bought]] = lambda world, job: []
-    _queue: list[tuple[float, int, Callable[[], None]]] = field(default_factory=list)
+    _queue: list[tuple[float, int, Callable[[], object]]] = field(default_factory=list)
     _order: itertools.count[int] = field(default_factory=itertools.count)
 
-    def at(self, moment: float, action: Callable[[], None]) -> None:
+    def at(self, moment: float, action: Callable[[], object]) -> None:
         heapq.heappush(self._queue, (moment, next(self._order), action))
 
     def run(self) -> None:
@@ -501,7 +501,8 @@ class Process:
         if fault is faults.ELSEWHERE:
             self._hidden = {bought.job.id for bought in self.world.bought}
         if ask.action == "put":
-            return (yield from self._put(*ask.subject, fault))
+            key, body = ask.subject
+            return (yield from self._put(key, body, fault))
         yield ANSWER
         if ask.action in self._down:
             raise faults.DOWN.error()
@@ -566,7 +567,7 @@ class Process:
         """Lose a request or its answer."""
         world = self.world
         if fault.carried_out is not None:
-            world.at(world.now + min(fault.carried_out, self.longest - 0.1), lambda: act() and None)
+            world.at(world.now + min(fault.carried_out, self.longest - 0.1), act)
         if fault in (faults.DIES_SENDING, faults.DIES_SENDING_LATE):
             yield ANSWER
             raise Death

@@ -39,7 +39,7 @@ class TestAFirstTry:
     def test_leaves_its_claim_which_holds_no_secret(self, task: ClaimingTask) -> None:
         task.attempt()
         (body, _), (key,) = *task.bucket.objects.values(), [*task.bucket.objects]
-        assert key == f"claims/{task.record.marker}.0"
+        assert key == f"claims/{task.marker}.0"
         assert json.loads(body).keys() == {"schema", "token", "owner", "at", "longest_send"}
 
     def test_records_its_intent_before_it_claims(self, task: ClaimingTask) -> None:
@@ -201,6 +201,7 @@ class TestAForeignClaim:
         owned = task.attempt()
         assert owned.reattached
         assert task.platform.actions.count("CreateJob") == 0
+        assert task.record is not None
         assert task.record.job_id == owned.job.id
 
     def test_is_sought_up_to_the_highest(self, task: ClaimingTask) -> None:
