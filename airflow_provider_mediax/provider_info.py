@@ -168,6 +168,12 @@ def _connection_fields() -> dict[str, dict[str, Any]]:
                 "production",
                 "staging",
             ),
+            claims=_text(
+                "Claims",
+                "Folder in COS where each submit first claims the exclusive right to be sent; without it two attempts "
+                "at once can buy two jobs.",
+                "cos://music-1250000000/claims/",
+            ),
             requests_per_second=_number(
                 "Requests per second",
                 "Limit per service and process, so N worker processes together send N times as fast; 10 if empty.",

@@ -215,12 +215,10 @@ def _attempts_at(
     progress = Progress()
     submit = call.repeat is Repeat.NEVER
     while True:
-        if call.paced:
-            yield from _turn(call, pacing, patience, progress, clock)
+        yield from _turn(call, pacing, patience, progress, clock)
         offset = pacing.clock_offset
         now = max(0.0, min(_LATEST, time.time() + offset))
         outcome: Reply | TransportFailure | None
-        call.about_to_send()
         began = clock()
         try:
             outcome = yield Send(call, {**call.headers, **call.sign(now)})
@@ -253,12 +251,26 @@ def _attempts_at(
 
 def _turn(
     call: Call, pacing: Pacing, patience: Patience, progress: Progress, clock: Callable[[], float]
-) -> Generator[Pause, None, None]:
+) -> Generator[Send | Pause, Reply | None, None]:
     """
-    Wait until the service holds the call no more and it has a place within the rate.
+    Wait until the service holds the call no more, it has a place within the rate, and it is entitled to be sent.
 
     :raises Throttled: that would take longer than the caller waits.
     """
+    submit = call.repeat is Repeat.NEVER
+    while True:
+        if call.paced:
+            yield from _place(call, pacing, patience, progress, clock)
+        if call.entitle is None:
+            return
+        yield from attempts(call.entitle(), pacing, patience, clock)
+        if not (call.paced and pacing.held(clock(), submit=submit)):  # that may have taken a while
+            return
+
+
+def _place(
+    call: Call, pacing: Pacing, patience: Patience, progress: Progress, clock: Callable[[], float]
+) -> Generator[Pause, None, None]:
     submit = call.repeat is Repeat.NEVER
     placed = False
     while (held := pacing.held(clock(), submit=submit)) or not placed:

@@ -21,7 +21,7 @@ from airflow_provider_mediax.emulator.shared.accounts import BUCKET, PRESET, Cus
 from airflow_provider_mediax.emulator.shared.browsers import is_loopback
 from airflow_provider_mediax.emulator.shared.faults import ACTIONS, JOB_ACTIONS, KINDS, Fault, Storm
 from airflow_provider_mediax.emulator.shared.jobs import EmulatedJob
-from airflow_provider_mediax.emulator.shared.objects import NoSuchKey, StoreFull, Versioning
+from airflow_provider_mediax.emulator.shared.objects import LifecycleRule, NoSuchKey, StoreFull, Versioning
 from airflow_provider_mediax.emulator.shared.plan import OUTCOMES, SYNONYMS
 from airflow_provider_mediax.emulator.shared.spoiling import HOW, Spoiling
 from airflow_provider_mediax.emulator.shared.wire import JsonObject, RequestTarget
@@ -213,6 +213,8 @@ class Control:
             bucket.versioning = Versioning(_one_of(body, "versioning", [*Versioning]))
         if "many_zones" in body:
             bucket.many_zones = _yes_or_no(body, "many_zones")
+        if "lifecycle" in body:
+            bucket.lifecycle = _rules(body["lifecycle"])
         return {}
 
     async def _set_queue(self, body: JsonObject) -> object:
@@ -270,6 +272,13 @@ def _one_of(body: JsonObject, name: str, allowed: Collection[str]) -> str:
     if not isinstance(value, str) or value not in allowed:
         raise BadControl(f"{name} must be one of {', '.join(allowed)}")
     return value
+
+
+def _rules(given: object) -> list[LifecycleRule]:
+    try:
+        return [LifecycleRule(str(rule["name"]), str(rule["prefix"]), int(rule["days"])) for rule in given]  # type: ignore[attr-defined]
+    except (KeyError, TypeError, ValueError):
+        raise BadControl("lifecycle must be a list of rules with name, prefix and days") from None
 
 
 def _yes_or_no(body: JsonObject, name: str) -> bool:

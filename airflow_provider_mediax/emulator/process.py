@@ -186,6 +186,10 @@ class MediaxEmulator:
         """
         self._json("POST", "bucket", {"versioning": state})
 
+    def expire(self, prefix: str, days: int) -> None:
+        """Give the preset bucket one lifecycle rule, which says that objects below ``prefix`` end after some days."""
+        self._json("POST", "bucket", {"lifecycle": [{"name": "expire", "prefix": prefix, "days": days}]})
+
     def many_zones(self, many: bool) -> None:
         """Say whether the preset bucket lies in several availability zones, where nothing can be appended."""
         self._json("POST", "bucket", {"many_zones": many})

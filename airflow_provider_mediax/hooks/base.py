@@ -20,21 +20,42 @@ from airflow_provider_mediax.client.sync import SyncClient
 from airflow_provider_mediax.hooks.connection import DEFAULT_CONN_ID, MediaxConnection
 from airflow_provider_mediax.hooks.cos import CosHook
 from airflow_provider_mediax.hooks.outputs import check_outputs
+from airflow_provider_mediax.jobs.claims import Claims
 from airflow_provider_mediax.jobs.manifest import Manifest
 from airflow_provider_mediax.jobs.stored import Owner, manifest, too_large
 from airflow_provider_mediax.jobs.watcher import Opened
 from airflow_provider_mediax.protocol.exchange import Flow, JsonObject
 from airflow_provider_mediax.protocol.job import Job, JobList
 from airflow_provider_mediax.protocol.service import JobService, R
-from airflow_provider_mediax.protocol.urls import Located, cos_address, shown_line
+from airflow_provider_mediax.protocol.urls import CosAddress, Located, cos_address, shown_line
 
 S = TypeVar("S", bound=JobService[Any])
 T = TypeVar("T")
+
+_PROVED: set[CosAddress] = set()
+"""Folders of claims whose bucket has refused to replace an object in this process."""
 
 
 def pacing_of(service: JobService[R], connection: MediaxConnection) -> Pacing:
     """Return this process's pacing for the account of a service."""
     return shared_pacing(service.name, *service.account, connection.requests_per_second)
+
+
+def claims_of(connection: MediaxConnection) -> Claims | None:
+    """
+    Return where a connection's right to submit is claimed, None without its ``claims``.
+
+    :raises BadRequest: it lacks what it takes to write there.
+    """
+    folder = connection.claims
+    if folder is None:
+        return None
+    return Claims(
+        store=connection.cos_objects(folder.bucket),
+        folder=folder,
+        longest_send=connection.transport.longest_send,
+        proved=_PROVED,
+    )
 
 
 class JobHook(BaseHook, Generic[S]):
@@ -151,6 +172,15 @@ class JobHook(BaseHook, Generic[S]):
     def throttled(self) -> int:
         """How often the service has asked this process for a pause since the hook's first call."""
         return self._pacing.holds - self._holds_before if self._pacing is not None else 0
+
+    @property
+    def claims(self) -> Claims | None:
+        """
+        Where the right to submit is claimed, None without the connection's ``claims``.
+
+        :raises BadRequest: the connection lacks what it takes to write there.
+        """
+        return claims_of(self.connection)
 
     def check_outputs(self, job: Job) -> None:
         """

@@ -25,6 +25,7 @@ from airflow_provider_mediax.protocol.cos_signature import CosKeys
 from airflow_provider_mediax.protocol.mediax.gateway import GatewayKeys
 from airflow_provider_mediax.protocol.mediax.request import Repository
 from airflow_provider_mediax.protocol.names import broken, refused, shown
+from airflow_provider_mediax.protocol.urls import CosAddress, cos_address
 
 DEFAULT_CONN_ID = "mediax_default"
 
@@ -77,6 +78,7 @@ class MediaxConnection:
 
     :param gateway_keys: None sends no gateway signature.
     :param requests_per_second: limit per service and process.
+    :param claims: folder of the claims, whose key ends with a slash; None submits without them.
     """
 
     conn_id: str
@@ -91,6 +93,7 @@ class MediaxConnection:
     requests_per_second: float
     transport: Transport
     cos: CosSettings
+    claims: CosAddress | None
 
     @classmethod
     def look_up(cls, conn_id: str) -> MediaxConnection:
@@ -164,6 +167,7 @@ class MediaxConnection:
                 verify=fields.verify(),
             ),
             cos=cos,
+            claims=fields.folder("claims"),
         )
 
     def cos_keys(self) -> CosKeys:
@@ -215,6 +219,11 @@ class _Fields:
         if value is not None and (rule := broken(name, value)):
             raise refused(name, value, f"in connection {self._conn_id}, {rule}")
         return value
+
+    def folder(self, name: str) -> CosAddress | None:
+        """Return a folder in COS, whose key ends with one slash."""
+        address = cos_address(self.name(name) or "")
+        return address and address._replace(key=f"{address.key.rstrip('/')}/")
 
     def bucket_regions(self) -> dict[str, str]:
         """Return regions by bucket: an object in the extra's JSON, and its text where the form wrote it."""

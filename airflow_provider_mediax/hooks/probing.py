@@ -1,4 +1,4 @@
-"""Trying a connection: every part that is set, with nothing bought or written. For commands and the test button."""
+"""Trying a connection: every part that is set, with nothing bought. For commands and the test button."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from airflow_provider_mediax.exceptions import MediaxError
 from airflow_provider_mediax.hooks.base import JobHook
 from airflow_provider_mediax.hooks.connection import MediaxConnection
 from airflow_provider_mediax.hooks.cos import CosHook
+from airflow_provider_mediax.hooks.probing_claims import examine_claims
 from airflow_provider_mediax.hooks.registry import SERVICES
 from airflow_provider_mediax.protocol.service import NOBODYS_MARKER, Finding
 
@@ -21,7 +22,8 @@ QUICK = Patience(attempts=2, throttle_wait=5.0)
 def examine(connection: MediaxConnection) -> list[Finding]:
     """Try every part of a connection, which need not be stored anywhere; a bucket before what works in one."""
     first, *others = (_service(connection, kind) for kind in SERVICES.values())
-    return [*first, *_buckets(connection), *(finding for found in others for finding in found)]
+    services = (finding for found in others for finding in found)
+    return [*first, *_buckets(connection), *services, *examine_claims(connection)]
 
 
 def summary(findings: Sequence[Finding]) -> tuple[bool, str]:

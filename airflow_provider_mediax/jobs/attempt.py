@@ -25,9 +25,11 @@ from airflow_provider_mediax.exceptions import (
     WaitTimeout,
 )
 from airflow_provider_mediax.jobs.cancellation import cancel_flow, describe_outcome
+from airflow_provider_mediax.jobs.claims import Claims
 from airflow_provider_mediax.jobs.ending import given_up, require_success
+from airflow_provider_mediax.jobs.identity import Identity
 from airflow_provider_mediax.jobs.manifest import Manifest
-from airflow_provider_mediax.jobs.ownership import Acquisition, Identity, Log, Owned, RecordStore
+from airflow_provider_mediax.jobs.ownership import Acquisition, Log, Owned, RecordStore
 from airflow_provider_mediax.jobs.schedule import durations_of
 from airflow_provider_mediax.jobs.stored import (
     JOB_ID_KEY,
@@ -62,6 +64,10 @@ class ServiceHook(Protocol[R]):
     @property
     def longest_send(self) -> float:
         """Seconds from the begin of a submit after which the service has received it or never will."""
+
+    @property
+    def claims(self) -> Claims | None:
+        """Where the right to submit is claimed, None where it is not."""
 
     def run(self, flow: Flow[T], patience: Patience = PATIENT) -> T:
         """Carry a flow out."""
@@ -327,6 +333,7 @@ class Attempt(Generic[R]):
             request,
             identity,
             store=self._store,
+            claims=self._hook.claims,
             try_number=task.try_number,
             resumed=resumed,
             longest_send=self._hook.longest_send,

@@ -8,10 +8,10 @@ the service has said that nothing does.
 from __future__ import annotations
 
 import logging
-import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Generic, Protocol
 
 from airflow_provider_mediax.client.clock import steady
@@ -26,19 +26,13 @@ from airflow_provider_mediax.exceptions import (
     Stopped,
 )
 from airflow_provider_mediax.jobs.cancellation import cancel_flow, describe_outcome
-from airflow_provider_mediax.jobs.stored import RECORD_KEY, Earlier, Owner, Record, Unreadable, digest
+from airflow_provider_mediax.jobs.claims import Claims, KeptBack, MarkerClaims, entitled
+from airflow_provider_mediax.jobs.identity import Identity
+from airflow_provider_mediax.jobs.patience import LIST_LAG, PATIENCE, PERSISTENCE, patience_after, patience_to
+from airflow_provider_mediax.jobs.stored import RECORD_KEY, Earlier, Record, Unreadable, digest
 from airflow_provider_mediax.protocol.exchange import Flow, Pause
 from airflow_provider_mediax.protocol.job import Job, JobList, JobState
-from airflow_provider_mediax.protocol.service import MARKER_PREFIX, JobService, R
-
-PATIENCE = (0.0, 2.0, 4.0, 8.0, 16.0)
-"""Seconds from the begin of a look-up at which the service is asked: its lists may lag."""
-
-LIST_LAG = PATIENCE[-1]
-"""Seconds by which a list may lag behind a submit that the service has carried out."""
-
-PERSISTENCE = (8.0, 8.0)
-"""Seconds before each further question, if the last one brought no complete list."""
+from airflow_provider_mediax.protocol.service import JobService, R
 
 CLOCK_DOUBT = 3600.0
 """Seconds by which the clocks of workers, scheduler and service may differ before a look-up misses a job."""
@@ -48,32 +42,6 @@ EARLIER_KEPT = 20
 
 SUBMITS_PER_ATTEMPT = 2
 """One, and once more when the service says that the first created nothing."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Identity:
-    """
-    What all tries of one piece of work have in common.
-
-    :param namespace: the deployment, so that staging and production on one account stay apart.
-    :param generation: ``max_tries``, which moves with every clear and with nothing else.
-    :param reuse: ``on_clear="reuse"``: a clear is to find the old job again, so the generation does not count.
-    :param key: replaces everything but the namespace: tasks that share it share one job.
-    """
-
-    namespace: str | None
-    owner: Owner
-    generation: int
-    reuse: bool = False
-    key: str | None = None
-
-    def marker(self, fingerprint: str) -> str:
-        """Return the idempotency key that the job carries at the service."""
-        if self.key is not None:
-            return MARKER_PREFIX + digest(["key", self.namespace, self.key])[:40]
-        owner = self.owner
-        parts = [self.namespace, owner.dag_id, owner.run_id, owner.task_id, owner.map_index]
-        return MARKER_PREFIX + digest([*parts, None if self.reuse else self.generation, fingerprint])[:40]
 
 
 class RecordStore(Protocol):
@@ -117,6 +85,7 @@ class Acquisition(Generic[R]):
     Gets the task its one job: adopts the one that exists, or submits it.
 
     :param store: None where Airflow has no task state store (3.1).
+    :param claims: where the right to submit is claimed; None without the connection's ``claims``.
     :param try_number: of this attempt, from 1.
     :param resumed: the attempt goes on after a deferral and has lost what it waited for, so a job may exist.
     :param longest_send: seconds from the begin of a submit after which the service has received it or never will.
@@ -137,6 +106,7 @@ class Acquisition(Generic[R]):
         identity: Identity,
         *,
         store: RecordStore | None,
+        claims: Claims | None = None,
         try_number: int,
         longest_send: float,
         resumed: bool = False,
@@ -150,6 +120,9 @@ class Acquisition(Generic[R]):
     ) -> None:
         self._service = service
         self._store = store
+        self._claims = claims
+        self._claims_say = False
+        self._record: Record | None = None
         self._nothing_before = try_number <= 1 and not resumed
         self._longest_send = longest_send
         self._earliest = earliest
@@ -177,7 +150,7 @@ class Acquisition(Generic[R]):
         :raises OutcomeUnknown: two submits without an answer, and no job listed for them.
         """
         stored = Record.read(self._store.get(RECORD_KEY)) if self._store is not None else None
-        record = self._matching(stored)
+        record = self._record = self._matching(stored)
         if record is not None:
             # The marker that was sent, should another version have made another one of the same request.
             self.marker = record.marker
@@ -190,12 +163,15 @@ class Acquisition(Generic[R]):
                 yield from self._leave_behind(stored)
         elif isinstance(stored, Unreadable):
             self._log.warning("The record of this task's job cannot be read: %s", stored.reason)
+        # What an attempt with claims has sent, its claim shows; one whose record is gone may have had none.
+        self._claims_say = self._claims is not None and (record.claimed if record is not None else self._store is None)
         adopted = yield from self._existing(record, may_exist=self._may_exist(stored))
-        if adopted is None:
-            return (yield from self._submit())
-        self._log.info("%s; it was there before this attempt, marker %s", adopted.summary, self.marker)
-        self._write(job_id=adopted.id)
-        return Owned(adopted, self.marker, reattached=True)
+        return self._adopt(adopted) if adopted is not None else (yield from self._submit())
+
+    def _adopt(self, job: Job) -> Owned:
+        self._log.info("%s; it was there before this attempt, marker %s", job.summary, self.marker)
+        self._write(job_id=job.id)
+        return Owned(job, self.marker, reattached=True)
 
     def _matching(self, record: Record | Unreadable | None) -> Record | None:
         """
@@ -237,7 +213,8 @@ class Acquisition(Generic[R]):
             # One that is described as failed is to be replaced; another attempt may have done so already.
             return job or (yield from self._look_up(patience=PATIENCE[:1], record=record))
         if may_exist or (record is not None and not record.refused):
-            return (yield from self._look_up(record=record))
+            return None if self._claims_say else (yield from self._look_up(record=record))
+        self._claims_say = False
         if self._identity.key is not None or self._identity.reuse:
             # No record knows of other runs. With "reuse", a run that was deleted and made again finds its job too.
             return (yield from self._look_up(patience=PATIENCE[:1], record=record))
@@ -405,17 +382,27 @@ class Acquisition(Generic[R]):
         return chosen
 
     def _submit(self) -> Flow[Owned]:
+        claims = self._claims.of(self.marker, self._identity.owner) if self._claims is not None else None
         unknown: MediaxError | None = None
         for _ in range(SUBMITS_PER_ATTEMPT):
-            self._write()
+            sending = self._service.submit(self._prepared, self.marker)
+            if claims is None:
+                self._write()
+            else:
+                sending = entitled(sending, partial(self._entitled, claims))
             try:
-                job = yield from self._service.submit(self._prepared, self.marker)
+                job = yield from sending
             except Stopped:
                 raise
+            except KeptBack as kept:
+                if kept.job is not None:
+                    return self._adopt(kept.job)
+                raise kept.trouble or kept from kept.__cause__
             except MediaxError as failure:
                 failure.about(marker=self.marker)
                 if failure.nothing_done:
-                    self._write(refused=True)
+                    if claims is None or claims.asked:  # else it is not known what other attempts have sent
+                        self._write(refused=True)
                     raise
                 unknown = failure
                 found = yield from self._after(failure)
@@ -429,6 +416,38 @@ class Acquisition(Generic[R]):
             f"The job was submitted {SUBMITS_PER_ATTEMPT} times without an answer, and the service lists none",
             marker=self.marker,
         ) from unknown
+
+    def _entitled(self, claims: MarkerClaims) -> Flow[None]:
+        """
+        Claim the right to a send that begins now.
+
+        :raises KeptBack: another attempt has submitted a job meanwhile, or may have, or the bucket fails.
+        """
+        job: Job | None = None
+        try:
+            while not claims.entitled and job is None:
+                self._write()  # each send has an intent of its own, and the last one may have been minutes ago
+                job = yield from self._claimed(claims)
+        except Stopped:
+            raise
+        except MediaxError as error:
+            raise KeptBack(None, error) from error.__cause__
+        if job is not None:
+            raise KeptBack(job)
+
+    def _claimed(self, claims: MarkerClaims) -> Flow[Job | None]:
+        """Ask for one claim, and then the service, if another attempt may have submitted a job."""
+        foreign = yield from claims.ask()
+        said, self._claims_say = self._claims_say, False
+        if foreign is not None:
+            until = time.strftime("%H:%M:%S", time.localtime(self._clock() + foreign.seconds + LIST_LAG))
+            self._log.info(
+                "Waiting until %s for claim .%d of another attempt (%s)", until, foreign.number, foreign.owner
+            )
+            return (yield from self._look_up(patience=patience_after(foreign.seconds), record=self._record))
+        if said and claims.first:  # nobody has sent with claims, so lists lag behind nothing
+            return (yield from self._look_up(patience=PATIENCE[:1], record=self._record))
+        return None
 
     def _after(self, failure: MediaxError) -> Flow[Job | None]:
         """
@@ -462,9 +481,7 @@ class Acquisition(Generic[R]):
 
         :param began: when its sending began, by the monotonic clock.
         """
-        last = max(LIST_LAG, began + self._longest_send + LIST_LAG - self._monotonic())
-        between = [LIST_LAG * times for times in range(1, math.ceil(last / LIST_LAG))]
-        return [*PATIENCE[:-1], *between, last]
+        return patience_to(began + self._longest_send + LIST_LAG - self._monotonic())
 
     def _write(self, *, job_id: str | None = None, refused: bool = False) -> None:
         """
@@ -480,6 +497,7 @@ class Acquisition(Generic[R]):
             fields=self._fields,
             at=self._clock(),
             job_id=job_id,
+            claimed=self._claims is not None,
             refused=refused,
             shared=self._identity.key is not None,
             abandoned=self._abandoned,

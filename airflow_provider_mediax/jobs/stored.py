@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from airflow_provider_mediax import exceptions
 from airflow_provider_mediax.exceptions import BadRequest, MediaxError
@@ -127,6 +127,7 @@ class Record:
     :param fields: digest of each field of the request, so that a change can be named without storing values.
     :param at: epoch seconds of the intent.
     :param job_id: None as long as it is only an intent.
+    :param claimed: the connection had claims, so nothing is sent without one.
     :param refused: the attempt ended with a refusal which proves that its submit created nothing.
     :param shared: the marker is of an ``idempotency_key``, so other tasks may wait for the job.
     :param abandoned: ids of failed jobs that were replaced on purpose.
@@ -139,6 +140,7 @@ class Record:
     fields: dict[str, str]
     at: float
     job_id: str | None = None
+    claimed: bool = False
     refused: bool = False
     shared: bool = False
     abandoned: list[str] = field(default_factory=list)
@@ -158,6 +160,7 @@ class Record:
             fields={name: value for name, value in digests.items() if value != _NOT_GIVEN},
             at=read_number(stored["at"]),
             job_id=read_text_or_none(stored["job_id"]),
+            claimed=read_flag(stored.get("claimed", False)),
             refused=read_flag(stored.get("refused", False)),
             shared=read_flag(stored.get("shared", False)),
             abandoned=read_texts(stored.get("abandoned", [])),
@@ -207,6 +210,52 @@ class Pending:
     def written(self) -> JsonObject:
         """Return what is stored."""
         return asdict(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """
+    The body of a claim in a bucket: who may send, and how long that can take. It holds no secret.
+
+    :param token: no other writing of a claim has it.
+    :param at: epoch seconds, by the writer's clock: for people alone.
+    :param longest_send: seconds from the begin of a send of the owner after which it has arrived or never will, at
+        most :data:`LONGEST_SEND`.
+    """
+
+    LONGEST_SEND: ClassVar[float] = 360.0
+    """What the largest timeouts of a connection add up to; also of a claim that cannot be read."""
+
+    schema: int = SCHEMA
+    token: str
+    owner: str
+    at: float
+    longest_send: float
+
+    @classmethod
+    def read(cls, body: bytes) -> Claim | Unreadable:
+        """Read what lies in the bucket."""
+        try:
+            stored = json.loads(body)
+        except (ValueError, RecursionError) as damage:
+            return Unreadable(f"it is not JSON ({type(damage).__name__})")
+        return _parsed(stored, cls._parse)
+
+    @classmethod
+    def _parse(cls, stored: Mapping[str, Any]) -> Claim:
+        longest_send = read_number(stored["longest_send"])
+        if not 0 < longest_send <= cls.LONGEST_SEND:
+            raise ValueError("no send takes so long")
+        return cls(
+            token=read_text(stored["token"]),
+            owner=read_text(stored["owner"]),
+            at=read_number(stored["at"]),
+            longest_send=longest_send,
+        )
+
+    def written(self) -> bytes:
+        """Return what is stored."""
+        return json.dumps(asdict(self)).encode()
 
 
 @dataclass(frozen=True, slots=True)

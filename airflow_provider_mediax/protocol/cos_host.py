@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
@@ -13,7 +13,7 @@ from airflow_provider_mediax.protocol.cos_signature import (
     authorization,
     encoded,
 )
-from airflow_provider_mediax.protocol.exchange import Call, Repeat, Throttling, unnoticed
+from airflow_provider_mediax.protocol.exchange import Call, Repeat, Throttling
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +50,6 @@ class CosHost:
         headers: Mapping[str, str] = NOTHING,
         body: bytes = b"",
         repeat: Repeat = Repeat.SAFE,
-        about_to_send: Callable[[], object] = unnoticed,
     ) -> Call:
         """
         Return one signed request.
@@ -58,7 +57,6 @@ class CosHost:
         :param path: decoded, with its leading slash.
         :param query: decoded parameters, all of them signed; one without a value has an empty one.
         :param headers: what is sent and signed besides Host and the length of the body.
-        :param about_to_send: see :class:`Call`.
         """
         sent = {"Host": self.name, **headers}
         if body:
@@ -81,6 +79,5 @@ class CosHost:
             sign=sign,
             repeat=repeat,
             throttled=self.throttled,
-            about_to_send=about_to_send,
             paced=self.paced,
         )

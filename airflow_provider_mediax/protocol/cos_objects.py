@@ -8,7 +8,7 @@ GET Bucket.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from email.utils import parsedate_to_datetime
@@ -20,8 +20,8 @@ from airflow_provider_mediax.protocol.ci.xml import read_xml
 from airflow_provider_mediax.protocol.cos_answers import Target, refusal, slowed_down
 from airflow_provider_mediax.protocol.cos_host import CosHost
 from airflow_provider_mediax.protocol.cos_signature import NOTHING, CosKeys
-from airflow_provider_mediax.protocol.exchange import Call, Flow, JsonObject, Repeat, Reply, unnoticed
-from airflow_provider_mediax.protocol.json_body import objects, text
+from airflow_provider_mediax.protocol.exchange import Call, Flow, JsonObject, Repeat, Reply
+from airflow_provider_mediax.protocol.json_body import member, objects, text
 from airflow_provider_mediax.protocol.names import check
 
 FORBID_OVERWRITE = "x-cos-forbid-overwrite"
@@ -72,6 +72,20 @@ class Listed(NamedTuple):
     written_at: float
 
 
+class Expiration(NamedTuple):
+    """
+    A lifecycle rule that deletes objects.
+
+    :param name: of the rule.
+    :param prefix: of the keys that it deletes.
+    :param days: after their last write; 0 where the rule names a date.
+    """
+
+    name: str
+    prefix: str
+    days: int
+
+
 class Page(NamedTuple):
     """
     One page of a list, in the order of the keys' UTF-8 bytes.
@@ -106,22 +120,17 @@ class CosObjects:
         if self.endpoint is not None:
             check("cos_endpoint", self.endpoint)
 
-    def create(
-        self, key: str, body: bytes, *, repeat: Repeat = Repeat.NEVER, about_to_send: Callable[[], object] = unnoticed
-    ) -> Flow[bool]:
+    def create(self, key: str, body: bytes, *, repeat: Repeat = Repeat.NEVER) -> Flow[bool]:
         """
         Write an object if there is none of that key.
 
         :param repeat: by default it is sent once: after a lost answer nobody knows whose object is there.
-        :param about_to_send: called before each sending.
         :return: whether this call has written it; False says that there is one.
         :raises BadRequest: the bucket has versioning, so that it replaces what it is asked to keep.
         :raises Unavailable: it is not known whether the object was written.
         """
         headers = {FORBID_OVERWRITE: "true", "Content-Type": "application/octet-stream"}
-        reply = yield self._call(
-            "PutObject", "PUT", key, headers=headers, body=body, repeat=repeat, watch=about_to_send
-        )
+        reply = yield self._call("PutObject", "PUT", key, headers=headers, body=body, repeat=repeat)
         try:
             answer = self._read("create", key, reply)
         except MediaxError as error:
@@ -175,6 +184,22 @@ class CosObjects:
             after = page.following
         raise ProtocolError(f"cos://{self.bucket}/{prefix} holds more than {MOST_PAGES * PAGE_SIZE} objects")
 
+    def expirations(self) -> Flow[list[Expiration]]:
+        """Return the enabled lifecycle rules that delete objects without tags, such as those that are written here."""
+        verb = "read the lifecycle rules of"
+        reply = yield self._call("GetBucketLifecycle", "GET", "", {"lifecycle": ""})
+        try:
+            answer = self._read(verb, "", reply)
+        except NotFound as none:
+            if none.code != "NoSuchLifecycleConfiguration":
+                raise
+            return []
+        root, content = read_xml(answer.body, f"The lifecycle rules of cos://{self.bucket}/")
+        if root != "LifecycleConfiguration":
+            self._unreadable(verb, answer)
+        rules = [_expiration(rule) for rule in objects(content.get("Rule"))]
+        return [rule for rule in rules if rule is not None]
+
     def delete(self, key: str) -> Flow[None]:
         """Delete an object, if there is one."""
         reply = yield self._call("DeleteObject", "DELETE", key)
@@ -213,7 +238,6 @@ class CosObjects:
         headers: Mapping[str, str] = NOTHING,
         body: bytes = b"",
         repeat: Repeat = Repeat.SAFE,
-        watch: Callable[[], object] = unnoticed,
     ) -> Call:
         host = CosHost(
             name=self._target(key).host,
@@ -223,9 +247,7 @@ class CosObjects:
             endpoint=self.endpoint,
             paced=False,
         )
-        return host.call(
-            action, method, f"/{key}", query, headers=headers, body=body, repeat=repeat, about_to_send=watch
-        )
+        return host.call(action, method, f"/{key}", query, headers=headers, body=body, repeat=repeat)
 
     def _target(self, key: str) -> Target:
         return Target(self.bucket, self.region, key)
@@ -281,6 +303,16 @@ class CosObjects:
     def _unreadable(self, verb: str, answer: Reply, key: str = "") -> NoReturn:
         what = f"The answer to the request to {verb} {self._target(key)} lacks what COS always says"
         raise ProtocolError(what, status=answer.status)
+
+
+def _expiration(rule: JsonObject) -> Expiration | None:
+    chosen, ends = member(rule, "Filter"), member(rule, "Expiration")
+    if text(rule.get("Status")) != "Enabled" or not ends or "Tag" in chosen or "Tag" in member(chosen, "And"):
+        return None
+    named = (chosen.get("Prefix"), member(chosen, "And").get("Prefix"), rule.get("Prefix"))
+    prefix = next(filter(None, map(text, named)), "")
+    days = text(ends.get("Days")) or "0"
+    return Expiration(text(rule.get("ID")) or "without a name", prefix, int(days) if days.isdecimal() else 0)
 
 
 def _moment(header: str | None) -> float | None:

@@ -47,10 +47,6 @@ def unsigned(now: float) -> Mapping[str, str]:
     return {}
 
 
-def unnoticed() -> None:
-    """Do nothing: for calls whose sending nobody has to know of."""
-
-
 def too_many_requests(reply: Reply) -> bool:
     """Recognize a rate limit by its own status."""
     return reply.status == 429
@@ -70,8 +66,8 @@ class Call:
     :param read_timeout: seconds to wait for the answer, where it needs more than the connection allows.
     :param throttled: recognizes the answer that refuses for a rate limit: even a call that buys something is then
         sent again. Must not raise.
-    :param about_to_send: called before each attempt, when every wait for a hold or the rate limit is over; what it
-        raises keeps the request back. In a triggerer it must not block.
+    :param entitle: makes a flow that is carried out before each attempt, when every wait for a hold or the rate limit
+        is over; what it raises keeps the request back.
     :param paced: whether it counts as a job call: it waits for its place within the connection's rate and for what
         the service holds, and a limit that it meets holds others.
     """
@@ -85,7 +81,7 @@ class Call:
     repeat: Repeat = Repeat.SAFE
     read_timeout: float | None = None
     throttled: Throttling = field(default=too_many_requests, repr=False)
-    about_to_send: Callable[[], object] = field(default=unnoticed, repr=False)
+    entitle: Callable[[], Flow[object]] | None = field(default=None, repr=False)
     paced: bool = True
 
 

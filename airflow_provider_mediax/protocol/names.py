@@ -145,6 +145,16 @@ def _input_address(text: str) -> Broken:
     return _key(address.key) or _too_long(address.key, KEY_LIMIT)
 
 
+def _cos_folder(text: str) -> Broken:
+    parts = split_cos_address(text)
+    if parts is None or parts[0] is not None:
+        return "it must read cos://bucket/folder/."
+    address = parts[1]
+    if not _BUCKET.fullmatch(address.bucket):
+        return "its bucket must read like music-1250000000, the APPID included."
+    return _key(address.key.rstrip("/")) if address.key.strip("/") else "it must read cos://bucket/folder/."
+
+
 _WORD = Allowed()
 _KEY = Allowed(_key, most=KEY_LIMIT)
 _BUCKETS = Allowed(_like(_BUCKET.pattern, "it must read like music-1250000000, the APPID included."))
@@ -180,6 +190,7 @@ FIELDS: Mapping[str, Allowed] = MappingProxyType(
         "register_path": Allowed(_service_path),
         "namespace": _WORD,
         "gateway_source": _WORD,
+        "claims": Allowed(_cos_folder, most=KEY_LIMIT - 100),
         "template_id": _ID,
         "queue_id": _ID,
         "job_id": _ID,

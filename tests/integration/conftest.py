@@ -287,9 +287,10 @@ QUESTIONS, PERSISTENT = 5, 7
 def quick_look_ups(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ask soon: how long the service is really given is shown with a clock of its own in the unit tests."""
     from airflow_provider_mediax.hooks.base import JobHook
-    from airflow_provider_mediax.jobs import ownership
+    from airflow_provider_mediax.jobs import ownership, patience
 
-    monkeypatch.setattr(ownership, "PATIENCE", (0.0, 0.1, 0.2, 0.3, 0.4))
-    monkeypatch.setattr(ownership, "LIST_LAG", 0.4)
-    monkeypatch.setattr(ownership, "PERSISTENCE", (0.1, 0.1))
+    for module in (patience, ownership):
+        monkeypatch.setattr(module, "PATIENCE", (0.0, 0.1, 0.2, 0.3, 0.4))
+        monkeypatch.setattr(module, "LIST_LAG", 0.4)
+        monkeypatch.setattr(module, "PERSISTENCE", (0.1, 0.1))
     monkeypatch.setattr(JobHook, "longest_send", 0.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -29,7 +30,7 @@ class Fault:
     One thing that happens.
 
     :param error: what the engine is told.
-    :param carried_out: seconds after which the service carries a submit out all the same.
+    :param carried_out: seconds after which what was sent is carried out all the same, as late as can be at most.
     :param silent: no answer comes, and the client waits for as long as it does.
     """
 
@@ -88,10 +89,12 @@ ELSEWHERE = Fault("the connection points to another account")
 DIES_SENDING = Fault("dies after it was sent", carried_out=0.1)
 LOST = Fault("lost on the way", lambda: Unavailable("timeout"), silent=True)
 ANSWER_LOST = Fault("carried out, the answer lost", lambda: Unavailable("timeout"), carried_out=0.1, silent=True)
-LATE = Fault("carried out as late as can be", lambda: Unavailable("timeout"), carried_out=64.9, silent=True)
+LATE = Fault("carried out as late as can be", lambda: Unavailable("timeout"), carried_out=math.inf, silent=True)
 AFTER_ALL = Fault("carried out just after the timeout", lambda: Unavailable("timeout"), carried_out=36.0, silent=True)
 ERROR_500 = Fault("500, nothing done", lambda: Unavailable("500"))
 ERROR_500_DONE = Fault("500, carried out", lambda: Unavailable("500"), carried_out=0.1)
+DIES_SENDING_LATE = Fault("dies after it was sent, carried out as late as can be", carried_out=math.inf)
+SLOW = Fault("carried out at once, the answer late", carried_out=0.1)
 UNREADABLE_DONE = Fault("an unreadable answer, carried out", lambda: ProtocolError("html"), carried_out=0.1)
 PROVED = Fault("refused, provably", lambda: BadRequest("400"))
 UNPROVED = Fault("refused, nothing done", _not_proven)
@@ -99,6 +102,11 @@ UNPROVED_DONE = Fault("refused, carried out", _not_proven, carried_out=0.1)
 THROTTLED_FOR_LONG = Fault("429, sent again much later")
 THROTTLED = Fault("429, no more time", lambda: Throttled("429"))
 NOT_REACHED = Fault("no connection", lambda: Unreachable("refused"))
+
+SUBMIT = (
+    *(DIES, STOPPED, STANDS_STILL, DIES_SENDING, LOST, ANSWER_LOST, LATE, AFTER_ALL, ERROR_500, ERROR_500_DONE),
+    *(UNREADABLE_DONE, PROVED, WRONG_KEYS, UNPROVED, UNPROVED_DONE, THROTTLED_FOR_LONG, THROTTLED, NOT_REACHED),
+)
 
 MENU: dict[str, tuple[Fault, ...]] = {
     "begin": (FAILED, CANCELED, GIVEN_UP, SUCCEEDED, DIES),
@@ -108,10 +116,13 @@ MENU: dict[str, tuple[Fault, ...]] = {
     "find": (DIES, STOPPED, STANDS_STILL, FAILS, SHORT, REFUSED, WRONG_KEYS, DOWN),
     "describe": (DIES, STOPPED, STANDS_STILL, FAILS, REFUSED, WRONG_KEYS, NOT_KNOWN, ELSEWHERE),
     "cancel": (DIES, FAILS, REFUSED),
-    "submit": (
-        *(DIES, STOPPED, STANDS_STILL, DIES_SENDING, LOST, ANSWER_LOST, LATE, AFTER_ALL, ERROR_500, ERROR_500_DONE),
-        *(UNREADABLE_DONE, PROVED, WRONG_KEYS, UNPROVED, UNPROVED_DONE, THROTTLED_FOR_LONG, THROTTLED, NOT_REACHED),
+    "submit": SUBMIT,
+    "claimed submit": (*SUBMIT, DIES_SENDING_LATE),
+    "put": (
+        *(DIES, STOPPED, STANDS_STILL, DIES_SENDING, DIES_SENDING_LATE, LOST, ANSWER_LOST, LATE, AFTER_ALL, SLOW),
+        *(ERROR_500, ERROR_500_DONE, WRONG_KEYS, THROTTLED, NOT_REACHED),
     ),
+    "read": (DIES, STOPPED, STANDS_STILL, FAILS, WRONG_KEYS),
 }
 """By kind of step."""
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from airflow_provider_mediax.jobs import ownership
-from airflow_provider_mediax.jobs.ownership import PATIENCE, Acquisition
-from airflow_provider_mediax.jobs.stored import Record, Unreadable
+from airflow_provider_mediax.jobs.claims import Foreign, MarkerClaims
+from airflow_provider_mediax.jobs.ownership import Acquisition
+from airflow_provider_mediax.jobs.patience import PATIENCE
+from airflow_provider_mediax.jobs.stored import Claim, Record, Unreadable
 
 Patch = pytest.MonkeyPatch
 
@@ -106,6 +109,42 @@ def a_refusal_that_proves_nothing_is_believed(patch: Patch) -> None:
         return (yield from after(self, failure))
 
     patch.setattr(Acquisition, "_after", believing)
+
+
+def a_claim_entitles_for_ever(patch: Patch) -> None:
+    patch.setattr(MarkerClaims, "entitled", property(lambda self: self._age is not None))
+
+
+def a_foreign_claim_is_not_waited_for(patch: Patch) -> None:
+    patch.setattr(MarkerClaims, "_foreign", lambda self, number, found: Foreign(number, "", 0.0))
+
+
+def after_a_foreign_claim_the_lists_have_no_time(patch: Patch) -> None:
+    patch.setattr(ownership, "patience_after", lambda seconds: [0.0, seconds])
+
+
+def an_own_predecessors_claim_is_passed(patch: Patch) -> None:
+    foreign = MarkerClaims._foreign
+
+    def familiar(self: Any, number: int, found: Any) -> Foreign:
+        theirs = foreign(self, number, found)
+        return replace(theirs, seconds=0.0) if theirs.owner == self._owner else theirs
+
+    patch.setattr(MarkerClaims, "_foreign", familiar)
+
+
+def a_foreign_send_takes_as_long_as_an_own_one(patch: Patch) -> None:
+    patch.setattr(Claim, "LONGEST_SEND", 0.0)  # none can be read, and then an own one is all that is known
+
+
+def an_intent_without_claims_is_taken_for_one_with(patch: Patch) -> None:
+    existing = Acquisition._existing
+
+    def trusting(self: Any, record: Record | None, *, may_exist: bool) -> Any:
+        self._claims_say = self._claims is not None
+        return (yield from existing(self, record, may_exist=may_exist))
+
+    patch.setattr(Acquisition, "_existing", trusting)
 
 
 MUTANTS = (

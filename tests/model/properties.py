@@ -78,6 +78,8 @@ def excluded(world: World, jobs: Iterable[Bought]) -> str | None:
 
 def _no_fault_of_ours(world: World, bought: Bought) -> str | None:
     sender = bought.by
+    if sender.claims:
+        return "stood still between the check of its claim and its send" if bought.stood_still else None
     gone_at = sender.ended_at if isinstance(sender.result, Stopped) else sender.died_at
     if gone_at is not None and bought.created > gone_at:
         # The send of a process that is gone is carried out when its successor has already looked.

@@ -13,21 +13,25 @@ import itertools
 from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from airflow_provider_mediax.exceptions import MediaxError
-from airflow_provider_mediax.jobs.ownership import Acquisition, Identity
+from airflow_provider_mediax.jobs.claims import Claims
+from airflow_provider_mediax.jobs.identity import Identity
+from airflow_provider_mediax.jobs.ownership import Acquisition
 from airflow_provider_mediax.jobs.stored import Owner
-from airflow_provider_mediax.protocol.exchange import Flow, Pause
+from airflow_provider_mediax.protocol.cos_objects import Stored
+from airflow_provider_mediax.protocol.exchange import Call, Flow, Pause, Repeat
 from airflow_provider_mediax.protocol.job import Job, JobList, JobState
 from airflow_provider_mediax.protocol.rows import Result
 from airflow_provider_mediax.protocol.service import Finding, JobService, Prepared
+from airflow_provider_mediax.protocol.urls import CosAddress
 from tests.model import faults
 from tests.model.faults import Fault, Point
 
+T = TypeVar("T")
+
 NOON = 1_800_000_000.0
-TIMEOUT = 35.0
-LONGEST_SEND = 65.0
 ANSWER = 0.2
 """Seconds that a good answer takes."""
 
@@ -49,8 +53,14 @@ class Setting:
     :param cancellable: whether the service can cancel jobs.
     :param clocks: seconds by which the clock of each attempt's machine is wrong.
     :param gap: seconds from the end of an attempt to the begin of the next.
+    :param claims: whether the connection has claims.
+    :param unclaimed: how many attempts were made before it had them.
+    :param longest: seconds after which a send has arrived or never will, by each attempt's timeouts.
     """
 
+    claims: bool = False
+    unclaimed: int = 0
+    longest: tuple[float, ...] = (65.0,)
     store: bool = True
     lag: float = 0.0
     cancellable: bool = True
@@ -80,6 +90,7 @@ class Bought:
     :param listed_from: when lists begin to name it.
     :param by: the process whose send it came from.
     :param checked: that process had seen that it was still the task's own, after it had recorded its intent.
+    :param stood_still: that process stood still between the check of its claim and its send.
     """
 
     job: Job
@@ -87,6 +98,7 @@ class Bought:
     listed_from: float
     by: Process
     checked: bool
+    stood_still: bool = False
     cancel_unstarted: bool = False
 
 
@@ -119,7 +131,7 @@ class Service(JobService[Request]):
         return Prepared.of(request, {})
 
     def submit(self, prepared: Prepared[Request], marker: str) -> Flow[Job]:
-        return (yield Ask("submit", marker))  # type: ignore[misc,return-value]
+        return (yield Call(action="submit", method="", url=marker, repeat=Repeat.NEVER))  # type: ignore[return-value]
 
     def jobs_of(
         self, marker: str, *, prepared: Prepared[Request] | None = None, since: float | None = None
@@ -149,6 +161,16 @@ class Service(JobService[Request]):
         raise AssertionError("who gets a job does not look at its result")
 
 
+class Bucket:
+    """Turns what claims want into questions to the world."""
+
+    def create(self, key: str, body: bytes, *, repeat: Repeat = Repeat.NEVER) -> Flow[bool]:
+        return (yield Ask("put", (key, body)))  # type: ignore[misc,return-value]
+
+    def read(self, key: str) -> Flow[Stored | None]:
+        return (yield Ask("read", key))  # type: ignore[misc,return-value]
+
+
 class Silence:
     """A log that costs no time."""
 
@@ -165,6 +187,7 @@ class World:
     schedule: Mapping[tuple[int, int], Fault]
     now: float = NOON
     bought: list[Bought] = field(default_factory=list)
+    objects: dict[str, tuple[bytes, float]] = field(default_factory=dict)
     records: dict[str, Any] = field(default_factory=dict)
     newest: dict[str, Process] = field(default_factory=dict)
     processes: list[Process] = field(default_factory=list)
@@ -172,10 +195,10 @@ class World:
     story: list[str] = field(default_factory=list)
     doubles: list[list[Bought]] = field(default_factory=list)
     in_the_way: Callable[[World, Bought], list[Bought]] = lambda world, job: []
-    _queue: list[tuple[float, int, Callable[[], None]]] = field(default_factory=list)
+    _queue: list[tuple[float, int, Callable[[], object]]] = field(default_factory=list)
     _order: itertools.count[int] = field(default_factory=itertools.count)
 
-    def at(self, moment: float, action: Callable[[], None]) -> None:
+    def at(self, moment: float, action: Callable[[], object]) -> None:
         heapq.heappush(self._queue, (moment, next(self._order), action))
 
     def run(self) -> None:
@@ -188,12 +211,20 @@ class World:
     def say(self, who: object, what: str) -> None:
         self.story.append(f"{self.now - NOON:8.2f}  {who}: {what}")
 
-    def create(self, marker: str, by: Process, checked: bool) -> Job:
+    def put(self, key: str, body: bytes, by: Process) -> bool:
+        """Write an object if there is none."""
+        if key in self.objects:
+            return False
+        self.objects[key] = body, float(int(self.now))
+        self.say("bucket", f"keeps {key.rpartition('.')[2]} for {by}")
+        return True
+
+    def create(self, marker: str, by: Process, checked: bool, stood_still: bool) -> Job:
         """Carry a submit out."""
         number = len(self.bought) + 1
         created = datetime.fromtimestamp(self.now, UTC)
         job = Job(id=f"job-{number}", state=JobState.OPEN, state_name="Submitted", marker=marker, created_at=created)
-        bought = Bought(job, self.now, self.now + self.setting.lag, by, checked)
+        bought = Bought(job, self.now, self.now + self.setting.lag, by, checked, stood_still)
         self.say("service", f"creates {job.id} for {by} (listed from {bought.listed_from - NOON:.2f})")
         if others := self.in_the_way(self, bought):
             self.doubles.append([bought, *others])
@@ -212,6 +243,12 @@ class World:
 
     def described(self, ids: Sequence[str]) -> dict[str, Job]:
         return {bought.job.id: bought.job for bought in self.bought if bought.job.id in ids}
+
+    def cancel(self, ids: Sequence[str]) -> None:
+        for bought in self.bought:
+            if bought.job.id in ids:
+                bought.job = replace(bought.job, state=JobState.CANCELED, state_name="Cancel")
+                bought.cancel_unstarted = True
 
     def end(self, state: JobState, *, started: bool = True) -> None:
         """Let the newest job end."""
@@ -280,6 +317,7 @@ class Process:
     clean: bool = False
     then: Callable[[], None] = lambda: None
     result: Any = None
+    began_at: float = float("inf")
     died_at: float | None = None
     ended_at: float = float("inf")
     given_up_at: float | None = None
@@ -289,6 +327,8 @@ class Process:
     _down: set[str] = field(default_factory=set)
     _hidden: set[str] = field(default_factory=set)
     _successor: bool = False
+
+    _tokens: itertools.count[int] = field(default_factory=itertools.count)
 
     def __str__(self) -> str:
         return f"{self.task}.{self.try_number}{' resumed' if self.resumed else ''} (generation {self.generation})"
@@ -303,12 +343,29 @@ class Process:
         clocks = self.world.setting.clocks
         return clocks[self.number % len(clocks)] if clocks else 0.0
 
+    @property
+    def claims(self) -> bool:
+        """Whether this attempt's connection has claims."""
+        return self.world.setting.claims and self.number >= self.world.setting.unclaimed
+
+    @property
+    def longest(self) -> float:
+        """Seconds after which a send of this attempt has arrived or never will."""
+        longest = self.world.setting.longest
+        return longest[self.number % len(longest)]
+
+    @property
+    def timeout(self) -> float:
+        """Seconds after which it gives a call up: 5 to connect, and half of the rest to read."""
+        return (self.longest + 5.0) / 2
+
     def monotonic(self) -> float:
         """Read a clock that began when this machine did."""
         return self.world.now - NOON + 7000.0 * (self.number + 1)
 
     def start(self) -> None:
         """Begin now."""
+        self.began_at = self.world.now
         self.world.newest[self.task] = self
         self.world.processes.append(self)
         self.world.say(self, "begins")
@@ -360,9 +417,10 @@ class Process:
                 key="shared" if setting.key else None,
             ),
             store=Store(self) if setting.store else None,
+            claims=self._bucket() if self.claims else None,
             try_number=self.try_number,
             resumed=self.resumed,
-            longest_send=LONGEST_SEND,
+            longest_send=self.longest,
             earliest=NOON,
             retry_failed=setting.retry_failed,
             may_cancel=not setting.key,
@@ -370,22 +428,43 @@ class Process:
             monotonic=self.monotonic,
             log=Silence(),
         )
-        flow = acquisition.run()
+        try:
+            owned = yield from self._driven(acquisition.run())
+            self.result, self.ended_at = owned, self.world.now
+            self.world.say(self, f"has {owned.job.id}")
+        except (MediaxError, ConnectionError) as error:
+            self.result, self.ended_at = error, self.world.now
+            self.world.say(self, f"ends: {type(error).__name__}: {error}")
+
+    def _bucket(self) -> Claims:
+        return Claims(
+            store=Bucket(),
+            folder=CosAddress("claims-1250000000", "claims/"),
+            longest_send=self.longest,
+            proved=set(),
+            monotonic=self.monotonic,
+            clock=lambda: self.world.now + self.skew,
+            token=lambda: f"{self.number}-{next(self._tokens)}",
+        )
+
+    def _driven(self, flow: Flow[T]) -> Generator[float, None, T]:
         try:
             step: Any = next(flow)
             while True:
                 try:
-                    answer = yield from (self._paused(step) if isinstance(step, Pause) else self._asked(step))
+                    answer = yield from self._carried_out(step)
                 except MediaxError as error:
                     step = flow.throw(error)
                 else:
                     step = flow.send(answer)
         except StopIteration as end:
-            self.result, self.ended_at = end.value, self.world.now
-            self.world.say(self, f"has {end.value.job.id}")
-        except (MediaxError, ConnectionError) as error:
-            self.result, self.ended_at = error, self.world.now
-            self.world.say(self, f"ends: {type(error).__name__}: {error}")
+            result: T = end.value
+            return result
+
+    def _carried_out(self, step: Any) -> Generator[float, None, Any]:
+        if isinstance(step, Pause):
+            return self._paused(step)
+        return self._submitted(step) if isinstance(step, Call) else self._asked(step)
 
     def _fate(self, fault: Fault | None) -> None:
         """Let something happen to the job before this attempt begins."""
@@ -424,14 +503,17 @@ class Process:
             self._down = {"find", "describe", "cancel"}
         if fault is faults.ELSEWHERE:
             self._hidden = {bought.job.id for bought in self.world.bought}
-        if ask.action == "submit":
-            return (yield from self._submitted(ask, fault))
+        if ask.action == "put":
+            key, body = ask.subject
+            return (yield from self._put(key, body, fault))
         yield ANSWER
         if ask.action in self._down:
             raise faults.DOWN.error()
         if fault is not None and fault.error is not None:
             self.unlisted = self.unlisted or ask.action == "find"
             raise fault.error()
+        if ask.action == "read":
+            return self._read(ask.subject)
         if ask.action == "find":
             if fault is faults.SHORT:
                 return JobList([], complete=False)
@@ -441,31 +523,58 @@ class Process:
             if self._hidden.intersection(ask.subject):
                 raise faults.REFUSED.error()
             return {} if fault is faults.NOT_KNOWN else self.world.described(ask.subject)
-        for bought in self.world.bought:
-            if bought.job.id in ask.subject:
-                bought.job = replace(bought.job, state=JobState.CANCELED, state_name="Cancel")
-                bought.cancel_unstarted = True
-        return None
+        return self.world.cancel(ask.subject)
 
-    def _submitted(self, ask: Ask, fault: Fault | None) -> Generator[float, None, Any]:
-        world, began = self.world, self.monotonic()
-        checked, self.checked = self.checked, False
+    def _read(self, key: str) -> Stored | None:
+        if key not in self.world.objects:
+            return None
+        body, written_at = self.world.objects[key]
+        return Stored(size=len(body), written_at=written_at, read_at=float(int(self.world.now)), body=body)
+
+    def _put(self, key: str, body: bytes, fault: Fault | None) -> Generator[float, None, bool]:
+        world = self.world
+        if fault in (None, faults.STANDS_STILL, faults.SLOW):
+            yield ANSWER / 2
+            kept = world.put(key, body, self)
+            yield ANSWER / 2 if fault is not faults.SLOW else self.timeout - 1.0
+            return kept
+        yield from self._gone_wrong(fault, lambda: world.put(key, body, self))
+        raise AssertionError("that raises")
+
+    def _submitted(self, call: Call) -> Generator[float, None, Job]:
+        world, kind = self.world, "submit" if call.entitle is None else "claimed submit"
+        fault: Fault | None = faults.THROTTLED_FOR_LONG
+        first = True
         while fault is faults.THROTTLED_FOR_LONG:
-            yield faults.THROTTLE
+            if not first:
+                yield faults.THROTTLE
+            first = False
+            if call.entitle is not None:
+                yield from self._driven(call.entitle())
             began = self.monotonic()
-            fault = self.point("submit")
+            fault = self.point(kind)
             yield from self._sleep(fault)
+        checked, self.checked = self.checked, False
+        stood_still = fault is faults.STANDS_STILL
         if fault in (None, faults.STANDS_STILL):
             yield ANSWER / 2
-            job = world.create(ask.subject, self, checked)
+            job = world.create(call.url, self, checked, stood_still)
             yield ANSWER / 2
             return job
+        yield from self._gone_wrong(fault, lambda: world.create(call.url, self, checked, stood_still), began)
+        raise AssertionError("that raises")
+
+    def _gone_wrong(
+        self, fault: Fault, act: Callable[[], object], began: float | None = None
+    ) -> Generator[float, None, None]:
+        """Lose a request or its answer."""
+        world = self.world
         if fault.carried_out is not None:
-            world.at(world.now + fault.carried_out, lambda: world.create(ask.subject, self, checked) and None)
-        if fault is faults.DIES_SENDING:
+            world.at(world.now + min(fault.carried_out, self.longest - 0.1), act)
+        if fault in (faults.DIES_SENDING, faults.DIES_SENDING_LATE):
             yield ANSWER
             raise Death
-        yield TIMEOUT if fault.silent else 2 * ANSWER
+        yield self.timeout if fault.silent else 2 * ANSWER
         assert fault.error is not None
         error = fault.error()
         error.sent_at = began if fault.silent else None

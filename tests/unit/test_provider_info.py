@@ -39,6 +39,7 @@ EXTRAS = {
     "bucket_regions",
     "cos_endpoint",
     "namespace",
+    "claims",
     "requests_per_second",
     "connect_timeout",
     "read_timeout",

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 from airflow.sdk.module_loading import import_string
 
-from airflow_provider_mediax.jobs.ownership import Acquisition, Identity
+from airflow_provider_mediax.jobs.identity import Identity
+from airflow_provider_mediax.jobs.ownership import Acquisition
 from airflow_provider_mediax.jobs.stored import RECORD_KEY, JobEvent, Owner, Pending, Record, manifest
 from airflow_provider_mediax.protocol.ci.requests import AudioConfig, VoiceSeparationRequest
 from airflow_provider_mediax.protocol.mediax.capabilities.listening import MusicAsr, MusicBeat

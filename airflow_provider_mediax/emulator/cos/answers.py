@@ -167,6 +167,23 @@ def _entries(root: Element, page: KeyPage, encoded: bool) -> None:
         fill(SubElement(root, "CommonPrefixes"), {"Prefix": key_text(prefix, encoded)})
 
 
+def lifecycle(bucket: Bucket) -> web.Response:
+    """
+    Return the bucket's lifecycle rules.
+
+    :raises CosError: it has none.
+    """
+    if not bucket.lifecycle:
+        raise CosError("NoSuchLifecycleConfiguration", "The lifecycle configuration does not exist.")
+    root = Element("LifecycleConfiguration")
+    for rule in bucket.lifecycle:
+        entry = SubElement(root, "Rule")
+        fill(entry, {"ID": rule.name, "Status": "Enabled"})
+        fill(SubElement(entry, "Filter"), {"Prefix": rule.prefix})
+        fill(SubElement(entry, "Expiration"), {"Days": str(rule.days)})
+    return xml_answer(root)
+
+
 def page_size(query: Mapping[str, str], name: str) -> int:
     """
     Return how many entries a page may have.

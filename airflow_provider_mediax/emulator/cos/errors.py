@@ -28,6 +28,7 @@ STATUS = {
     "MissingContentMD5": 400,
     "NoSuchBucket": 404,
     "NoSuchKey": 404,
+    "NoSuchLifecycleConfiguration": 404,
     "NoSuchUpload": 404,
     "NotImplemented": 501,
     "ObjectNotAppendable": 409,

@@ -18,6 +18,7 @@ from airflow_provider_mediax.emulator.cos.answers import (
     error_answer,
     fill,
     iso_time,
+    lifecycle,
     listing,
     number,
     range_of,
@@ -61,6 +62,7 @@ _SUB_RESOURCES = {
 _BUCKET_ACTIONS = {
     ("GET", ""): "ListObjects",
     ("HEAD", ""): "HeadBucket",
+    ("GET", "lifecycle"): "GetBucketLifecycle",
     ("GET", "uploads"): "ListMultipartUploads",
     ("POST", "delete"): "DeleteObjects",
 }
@@ -123,6 +125,7 @@ class CosEndpoint:
             "ListMultipartUploads": lambda asked: cos_multipart.list_uploads(asked.bucket, asked.query),
             "DeleteObjects": self._delete_several,
             "HeadBucket": _head_bucket,
+            "GetBucketLifecycle": lambda asked: lifecycle(asked.bucket),
         }
 
     async def handle(self, request: web.Request, target: RequestTarget, record: RequestRecord) -> web.StreamResponse:

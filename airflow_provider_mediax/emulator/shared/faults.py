@@ -41,6 +41,7 @@ COS_ACTIONS = (
     "DeleteObject",
     "ListObjects",
     "HeadBucket",
+    "GetBucketLifecycle",
     "AppendObject",
     "CopyObject",
     "DeleteObjects",

@@ -84,6 +84,15 @@ class StoreFull(Exception):
     """The emulator keeps no more; the text says what to do."""
 
 
+@dataclass(frozen=True, slots=True)
+class LifecycleRule:
+    """A rule that deletes objects some days after their last write. It is only shown, never applied."""
+
+    name: str
+    prefix: str
+    days: int
+
+
 class Space:
     """
     How much all buckets hold together. An object or part counts its bytes and one KiB for the rest.
@@ -117,6 +126,7 @@ class Bucket:
     :param space: shared with the other buckets.
     :ivar uploads: unfinished ones by id, oldest first.
     :ivar versioning: only its effect on create-only writes is emulated; what is replaced is gone.
+    :ivar lifecycle: what it says about the end of objects.
     :ivar many_zones: whether it lies in several availability zones, where nothing can be appended.
     """
 
@@ -127,6 +137,7 @@ class Bucket:
         self.uploads: dict[str, Upload] = {}
         self.versioning = Versioning.NEVER
         self.many_zones = False
+        self.lifecycle: list[LifecycleRule] = []
         self._objects: dict[str, StoredObject] = {}
 
     def put(

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from airflow_provider_mediax.client.retry import ONE_TRY
 from airflow_provider_mediax.exceptions import BadRequest, MediaxError, Throttled, Unavailable
-from airflow_provider_mediax.jobs import ownership
+from airflow_provider_mediax.jobs import ownership, patience
 from airflow_provider_mediax.jobs.batch.folder import Store, as_line, passing
 from airflow_provider_mediax.jobs.batch.items import Item
 from airflow_provider_mediax.jobs.batch.ledger import BatchLedger, Bought, Chunk, End, State
@@ -156,7 +156,7 @@ class ChunkWork:
             await asyncio.sleep(pause)
         await setting.ledger.learn(chunk)
         if chunk.undecided:
-            await self._settle(chunk.undecided, ownership.PATIENCE)
+            await self._settle(chunk.undecided, patience.PATIENCE)
             await self._note()
 
     async def _settle(self, places: Sequence[int], moments: Sequence[float]) -> None:
@@ -247,7 +247,7 @@ class ChunkWork:
         chunk.take_back(sent.back)
         if (error := sent.about_all) is not None and not chunk.learned.jobs:
             if sent.doubtful:
-                await self._settle(list(sent.doubtful), ownership.PATIENCE)
+                await self._settle(list(sent.doubtful), patience.PATIENCE)
                 await self._note()
             if not chunk.learned.jobs:
                 raise error
@@ -261,7 +261,7 @@ class ChunkWork:
             )
             moments = moments_after(sent.began, self.lane.longest_send, setting.clock())
             if all(isinstance(error, BadRequest) for error in sent.doubtful.values()):
-                moments = list(ownership.PATIENCE)  # an answer that refuses is not late
+                moments = list(patience.PATIENCE)  # an answer that refuses is not late
             await self._settle(list(sent.doubtful), moments)
             for place, error in sent.doubtful.items():
                 if place in chunk.claimed:

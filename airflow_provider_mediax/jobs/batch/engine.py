@@ -16,7 +16,7 @@ from typing import TypeAlias
 
 from airflow_provider_mediax.client.clock import steady
 from airflow_provider_mediax.exceptions import Stopped, WaitTimeout
-from airflow_provider_mediax.jobs import ownership
+from airflow_provider_mediax.jobs import ownership, patience
 from airflow_provider_mediax.jobs.batch.chunk import ChunkWork, Lane, Requests, Setting
 from airflow_provider_mediax.jobs.batch.folder import Store
 from airflow_provider_mediax.jobs.batch.ledger import BatchLedger, End, Range
@@ -323,7 +323,7 @@ class Engine:
         flow = look_up(
             service,
             work.marker,
-            moments=ownership.PATIENCE,
+            moments=patience.PATIENCE,
             since=None,
             enough=lambda jobs: ids <= {job.id for job in jobs},
             clock=self._clock,

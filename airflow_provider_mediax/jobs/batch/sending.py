@@ -9,14 +9,15 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 from airflow_provider_mediax.client.pacing import Pacing
 from airflow_provider_mediax.client.retry import ONE_TRY, PATIENT, Patience
 from airflow_provider_mediax.exceptions import AuthenticationFailed, BadRequest, MediaxError, Stopped
-from airflow_provider_mediax.jobs import ownership
-from airflow_provider_mediax.protocol.exchange import Flow, Pause, Repeat
+from airflow_provider_mediax.jobs import ownership, patience
+from airflow_provider_mediax.jobs.claims import entitled
+from airflow_provider_mediax.protocol.exchange import Flow, Pause
 from airflow_provider_mediax.protocol.job import Job, JobState
 from airflow_provider_mediax.protocol.service import JobService, Prepared
 
@@ -101,7 +102,8 @@ async def send_wave(
     async def send(place: int, request: Prepared[Any]) -> None:
         sent: list[float] = []
 
-        def may_begin() -> None:
+        def may_begin() -> Flow[None]:
+            yield from ()
             now = clock()
             if stopped():
                 raise Stopped("The task has to end, so nothing more is sent")
@@ -114,7 +116,7 @@ async def send_wave(
                 wave.back[place] = NotSent("The claim of this wave was over before the request was sent")
                 return
             try:
-                job = await client.run(_watched(service.submit(request, marker), may_begin), ONE_TRY)
+                job = await client.run(entitled(service.submit(request, marker), may_begin), ONE_TRY)
                 wave.jobs[place] = job
                 answered(place, job)
             except Stopped as error:
@@ -144,27 +146,6 @@ def _sort(wave: Sent, place: int, error: MediaxError, *, sent: bool) -> None:
         wave.doubtful[place] = error
 
 
-def _watched(flow: Flow[T], may_begin: Callable[[], None]) -> Flow[T]:
-    """Carry a flow on; before each sending of a call that buys something, ask."""
-    reply = None
-    step = next(flow)
-    while True:
-        if not isinstance(step, Pause) and step.repeat is Repeat.NEVER:
-            step = replace(step, about_to_send=may_begin)
-        try:
-            reply = yield step
-        except MediaxError as error:
-            try:
-                step = flow.throw(error)
-            except StopIteration as end:
-                return end.value  # type: ignore[no-any-return]
-            continue
-        try:
-            step = flow.send(reply)
-        except StopIteration as end:
-            return end.value  # type: ignore[no-any-return]
-
-
 def moments_after(began: float, longest_send: float, now: float) -> list[float]:
     """
     Return when to ask for the jobs of sends without an answer, in seconds from now; the last answer decides.
@@ -172,10 +153,7 @@ def moments_after(began: float, longest_send: float, now: float) -> list[float]:
     :param began: when the last of them began; ``now`` likewise, in seconds of one clock.
     :param longest_send: seconds from the begin of a send after which the service has received it or never will.
     """
-    lag = ownership.LIST_LAG
-    last = max(lag, began + longest_send + lag - now)
-    between = [lag * times for times in range(1, math.ceil(last / lag))] if lag else []
-    return [*ownership.PATIENCE[:-1], *between, last]
+    return patience.patience_to(began + longest_send + patience.LIST_LAG - now)
 
 
 def look_up(
@@ -204,7 +182,7 @@ def look_up(
         complete = yield from _ask(service, marker, since, jobs, log)
         if enough(jobs.values()):
             return list(jobs.values()), True
-    for pause in ownership.PERSISTENCE:
+    for pause in patience.PERSISTENCE:
         if complete:
             break
         yield Pause(pause)

@@ -668,25 +668,55 @@ def test_no_clock_of_this_machine_keeps_a_call_from_being_signed(
     assert sends(steps)[0].headers["Date"]
 
 
-def test_a_call_hears_of_each_attempt_after_every_wait() -> None:
-    pacing, clock, heard = Pacing(1), Clock(), []
+def test_each_attempt_is_entitled_after_every_wait() -> None:
+    pacing, clock, asked = Pacing(1), Clock(), []
     for _ in range(BURST):
         pacing.reserve(clock())
-    made = call(Repeat.NEVER, about_to_send=lambda: heard.append(clock() - 50_000.0))
+
+    def entitle() -> Flow[None]:
+        asked.append(clock() - 50_000.0)
+        yield Pause(3.0)
+
+    made = call(Repeat.NEVER, entitle=entitle)
     script = [answer(429, retry_after="30"), answer(200)]
     steps, _ = carry_out(attempts(one(made), pacing, PATIENT, clock), lambda sent: script[sent], clock)
-    assert len(sends(steps)) == len(heard) == 2
-    assert heard[0] == 1
-    assert heard[1] >= 31
+    assert len(sends(steps)) == len(asked) == 2
+    assert asked[0] == 1
+    assert asked[1] >= 31
 
 
-def test_who_hears_of_an_attempt_may_keep_it_back() -> None:
-    def refuse() -> None:
+def test_a_hold_that_begins_while_a_call_is_entitled_is_kept_and_it_is_entitled_anew() -> None:
+    pacing, clock, asked = Pacing(1000), Clock(), []
+
+    def entitle() -> Flow[None]:
+        asked.append(clock())
+        if len(asked) == 1:
+            pacing.hold(60.0, clock(), submits_only=False)
+        yield Pause(1.0)
+
+    steps, _ = carry_out(
+        attempts(one(call(Repeat.NEVER, entitle=entitle)), pacing, PATIENT, clock), lambda _: answer(200), clock
+    )
+    assert len(sends(steps)) == 1
+    assert asked[1] >= asked[0] + 60.0
+
+
+def test_what_entitles_a_call_may_keep_it_back() -> None:
+    def refuse() -> Flow[None]:
         raise Unavailable("the intent could not be written")
+        yield
 
-    steps, result = run(call(Repeat.NEVER, about_to_send=refuse), [answer(200)])
+    steps, result = run(call(Repeat.NEVER, entitle=refuse), [answer(200)])
     assert sends(steps) == []
     assert result.what == "the intent could not be written"
+
+
+def test_what_entitles_a_call_asks_other_services_on_the_same_line() -> None:
+    def entitle() -> Flow[object]:
+        return (yield call(action="Claim", paced=False))
+
+    steps, _ = run(call(Repeat.NEVER, entitle=entitle), [answer(503), answer(200), answer(200)])
+    assert [step.call.action for step in sends(steps)] == ["Claim", "Claim", "Do"]
 
 
 def carried_out(repeat: Repeat, answers: list[Reply | TransportFailure]) -> tuple[list[float], Reply | MediaxError]:

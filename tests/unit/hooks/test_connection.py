@@ -365,6 +365,7 @@ EVERY_FIELD = {
     "cos_endpoint": "http://127.0.0.1:1",
     "bucket_regions": {"far-1250000000": "ap-beijing"},
     "namespace": "production",
+    "claims": "cos://claims-1250000000/mediax/claims",
     "requests_per_second": 3,
     "connect_timeout": 4,
     "read_timeout": 50,
@@ -391,6 +392,7 @@ def test_every_field_reaches_its_place() -> None:
         content_id="repository", bucket="b-1250000000", region="ap-guangzhou", conn_id="c"
     )
     assert found.cos.bucket_regions == {"far-1250000000": "ap-beijing"}
+    assert found.claims == CosAddress("claims-1250000000", "mediax/claims/")
     assert found.transport == Transport(
         connect_timeout=4, read_timeout=50, proxy="http://user:SECRET-proxy@127.0.0.1:1", verify="/ca.pem"
     )
@@ -444,6 +446,12 @@ WRONG_COS_FIELDS = {
     "a region as a host": {"cos_region": "cos.ap-guangzhou.myqcloud.com"},
     "a region with a line break": {"cos_region": "ap-\nguangzhou"},
     "a region in upper case": {"cos_region": "AP-Guangzhou"},
+    "claims without a folder": {"claims": "cos://claims-1250000000/"},
+    "claims that are slashes": {"claims": "cos://claims-1250000000///"},
+    "claims in no bucket": {"claims": "/mediax/claims/"},
+    "claims in a bucket without its number": {"claims": "cos://claims/mediax/"},
+    "claims of another connection": {"claims": "cos://other@claims-1250000000/mediax/"},
+    "claims at an address": {"claims": "https://claims-1250000000.cos.ap-guangzhou.myqcloud.com/mediax/"},
     "regions as a list": {"bucket_regions": ["ap-beijing"]},
     "regions as a word": {"bucket_regions": "ap-beijing"},
     "regions as a number": {"bucket_regions": 5},
@@ -457,7 +465,7 @@ WRONG_COS_FIELDS = {
 def test_a_wrong_field_of_cos_is_refused_by_its_name(wrong: Any) -> None:
     (name,) = wrong
     with pytest.raises(
-        BadRequest, match=rf"^{name}=.* in connection c, it must|^{name}=.* in connection c, it holds"
+        BadRequest, match=rf"^{name}=.* in connection c, it(s bucket)? must|^{name}=.* in connection c, it holds"
     ) as (refused):
         read({**EVERY_FIELD, **wrong})
     assert "SECRET" not in refused.value.what

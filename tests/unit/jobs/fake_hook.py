@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, TypeVar
 
 from airflow_provider_mediax.exceptions import ResultMissing
+from airflow_provider_mediax.jobs.claims import Claims
 from airflow_provider_mediax.jobs.stored import Owner
 from airflow_provider_mediax.protocol.exchange import Flow, JsonObject
 from airflow_provider_mediax.protocol.job import Job
@@ -29,6 +30,7 @@ class FakeHook:
 
     service: FakeService = field(default_factory=FakeService)
     longest_send: float = 65.0
+    claims: Claims | None = None
     missing: bool = False
     slow: bool = False
     flows: int = 0

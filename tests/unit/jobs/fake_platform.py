@@ -51,6 +51,7 @@ class FakePlatform:
     """
 
     time: Time = field(default_factory=Time)
+    pacing: Pacing = field(default_factory=lambda: Pacing(1e9))
     list_lag: float = 0.0
     late_by: float = LONGEST_SEND
     jobs: list[dict[str, Any]] = field(default_factory=list)
@@ -111,7 +112,7 @@ class FakePlatform:
     def run(self, flow: Flow[T], patience: Patience = PATIENT, monotonic: Callable[[], float] | None = None) -> T:
         sends: list[float] = []
         monotonic = monotonic or Clocks(self.time).monotonic
-        steps = attempts(_stamped(flow, sends), Pacing(1e9), patience)
+        steps = attempts(_stamped(flow, sends), self.pacing, patience)
         try:
             step = next(steps)
             while True:

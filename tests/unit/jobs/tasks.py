@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from airflow_provider_mediax.jobs.ownership import Acquisition, Identity, Owned
+from airflow_provider_mediax.jobs.identity import Identity
+from airflow_provider_mediax.jobs.ownership import Acquisition, Owned
 from airflow_provider_mediax.jobs.stored import RECORD_KEY, Owner, Record
 from airflow_provider_mediax.protocol.mediax.request import CapabilityRequest
 from tests.unit.jobs.clocks import Clocks

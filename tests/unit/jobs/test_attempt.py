@@ -29,7 +29,7 @@ from airflow_provider_mediax.jobs.attempt import (
     TaskInstance,
     Terms,
 )
-from airflow_provider_mediax.jobs.ownership import LIST_LAG
+from airflow_provider_mediax.jobs.patience import LIST_LAG
 from airflow_provider_mediax.jobs.stored import JOB_ID_KEY, MANIFEST_KEY, WAIT_KEY, JobEvent
 from airflow_provider_mediax.protocol.job import JobState
 from airflow_provider_mediax.protocol.service import Prepared

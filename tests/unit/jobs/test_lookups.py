@@ -15,7 +15,9 @@ from airflow_provider_mediax.exceptions import (
     RequestChanged,
     Unavailable,
 )
-from airflow_provider_mediax.jobs.ownership import CLOCK_DOUBT, LIST_LAG, PATIENCE, Identity
+from airflow_provider_mediax.jobs.identity import Identity
+from airflow_provider_mediax.jobs.ownership import CLOCK_DOUBT
+from airflow_provider_mediax.jobs.patience import LIST_LAG, PATIENCE
 from airflow_provider_mediax.protocol.exchange import Call, Reply
 from airflow_provider_mediax.protocol.job import JobState
 from tests.unit.jobs.clocks import NOON

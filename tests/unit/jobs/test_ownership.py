@@ -19,7 +19,8 @@ from airflow_provider_mediax.exceptions import (
     Throttled,
     Unreachable,
 )
-from airflow_provider_mediax.jobs.ownership import LIST_LAG, PATIENCE, Identity
+from airflow_provider_mediax.jobs.identity import Identity
+from airflow_provider_mediax.jobs.patience import LIST_LAG, PATIENCE
 from airflow_provider_mediax.jobs.stored import RECORD_KEY
 from airflow_provider_mediax.protocol.exchange import Call, Reply
 from airflow_provider_mediax.protocol.mediax.request import CapabilityRequest, MediaxInput

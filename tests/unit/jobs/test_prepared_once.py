@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_mediax.jobs.ownership import Acquisition, Identity
+from airflow_provider_mediax.jobs.identity import Identity
+from airflow_provider_mediax.jobs.ownership import Acquisition
 from airflow_provider_mediax.operators.music import MusicTagOperator
 from airflow_provider_mediax.protocol.ci.requests import VoiceSeparationRequest
 from airflow_provider_mediax.protocol.mediax.capabilities.listening import MusicTag

@@ -19,7 +19,8 @@ from airflow_provider_mediax.exceptions import (
     Throttled,
     Unavailable,
 )
-from airflow_provider_mediax.jobs.ownership import CLOCK_DOUBT, LIST_LAG
+from airflow_provider_mediax.jobs.ownership import CLOCK_DOUBT
+from airflow_provider_mediax.jobs.patience import LIST_LAG
 from airflow_provider_mediax.jobs.stored import RECORD_KEY
 from airflow_provider_mediax.protocol.exchange import Call, Reply
 from airflow_provider_mediax.protocol.job import JobState

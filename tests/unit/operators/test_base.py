@@ -238,6 +238,7 @@ class TestTrigger:
             "custom_ids": [operator.hook.service.jobs["job-1"].marker],
             "bucket": "music-1250000000",
             "region": "ap-guangzhou",
+            "not_before": None,
             "poll_interval": 9.0,
             "finish_at": 1,
             "cancel_on_kill": True,

@@ -83,7 +83,7 @@ def test_a_bucket_with_versioning_is_refused_since_it_replaces() -> None:
 
 
 def test_an_object_is_read_with_the_times_of_cos_itself() -> None:
-    stored = play(bucket().read("k"), done(body=b"<Error>mine</Error>", **DATES)).result
+    stored = play(bucket().read("k"), Reply(200, {**OF_COS, **DATES}, b"<Error>mine</Error>")).result
     assert stored is not None
     assert (stored.body, stored.size, stored.read_at - stored.written_at) == (b"<Error>mine</Error>", 19, 12.0)
 
@@ -104,7 +104,7 @@ def test_only_a_missing_key_is_no_object() -> None:
 
 
 def test_a_head_tells_the_size_without_the_content() -> None:
-    seen = play(bucket().head("k"), done(content_length="7", **DATES)).result
+    seen = play(bucket().head("k"), Reply(200, {**OF_COS, **DATES, "content-length": "7"}, b"")).result
     assert seen is not None
     assert (seen.size, seen.body) == (7, b"")
 
@@ -169,3 +169,35 @@ def test_an_endpoint_gets_the_request_and_the_bucket_is_signed() -> None:
     call = first_call(bucket(endpoint="http://127.0.0.1:8000").read("k"))
     assert call.url == "http://127.0.0.1:8000/k"
     assert call.headers["Host"] == "claims-1250000000.cos.ap-guangzhou.myqcloud.com"
+
+
+def rules(*rules: str) -> Reply:
+    return done(body=f"<LifecycleConfiguration>{''.join(rules)}</LifecycleConfiguration>".encode())
+
+
+def rule(name: str, chosen: str, ends: str = "<Expiration><Days>3</Days></Expiration>", status: str = "Enabled") -> str:
+    return f"<Rule><ID>{name}</ID>{chosen}<Status>{status}</Status>{ends}</Rule>"
+
+
+def test_lifecycle_rules_that_delete_plain_objects_are_found() -> None:
+    found = play(
+        bucket().expirations(),
+        rules(
+            rule("filter", "<Filter><Prefix>claims/</Prefix></Filter>"),
+            rule("older form", "<Prefix>c</Prefix>"),
+            rule("everything", "<Filter/>", "<Expiration><Date>2027-01-01T00:00:00Z</Date></Expiration>"),
+            rule("both", "<Filter><And><Prefix>a/</Prefix></And></Filter>"),
+            rule("off", "<Filter/>", status="Disabled"),
+            rule("of a tag", "<Filter><And><Prefix>a/</Prefix><Tag><Key>k</Key></Tag></And></Filter>"),
+            rule("moves them", "<Filter/>", "<Transition><Days>1</Days></Transition>"),
+        ),
+    ).result
+    assert found == [("filter", "claims/", 3), ("older form", "c", 3), ("everything", "", 0), ("both", "a/", 3)]
+
+
+def test_a_bucket_without_lifecycle_rules_has_none() -> None:
+    assert play(bucket().expirations(), error("NoSuchLifecycleConfiguration", 404)).result == []
+    with pytest.raises(NotFound):
+        play(bucket().expirations(), error("NoSuchBucket", 404))
+    with pytest.raises(ProtocolError):
+        play(bucket().expirations(), done(body=b"<Other/>"))

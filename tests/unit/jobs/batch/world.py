@@ -301,7 +301,9 @@ class FakeClient:
                 try:
                     if (wait := self.pacing.reserve(now())) > 0:
                         await asyncio.sleep(wait)
-                    step.about_to_send()
+                    if step.entitle is not None:
+                        for _ in step.entitle():
+                            raise AssertionError("nothing is to be asked before a batch sends")
                     self.life.step()
                     await asyncio.sleep(self.latency)
                     reply = self.platform.answer(step)
