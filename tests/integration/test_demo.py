@@ -9,16 +9,14 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from airflow_provider_mediax.emulator.process import MediaxEmulator
 from tests.audio import click_track
-from tests.integration.conftest import Run
+from tests.integration.conftest import Run, RunDag
 
 ROOT = Path(__file__).resolve().parents[2]
 SNIPPETS = ROOT / "docs" / "snippets"
@@ -136,9 +134,7 @@ def broken_airflow(folder: Path) -> Path:
 
 
 @pytest.mark.parametrize("name", EXPECTED)
-def test_a_dag_of_the_docs_runs_as_it_stands(
-    run_dag: Callable[..., Any], mediax_emulator: MediaxEmulator, name: str
-) -> None:
+def test_a_dag_of_the_docs_runs_as_it_stands(run_dag: RunDag, mediax_emulator: MediaxEmulator, name: str) -> None:
     for track in ("in/track.wav", "in/other.wav"):
         mediax_emulator.put_object(track, click_track(seconds=3))
     for other in ("in/cover.png", "in/clip.mp4"):
@@ -149,7 +145,7 @@ def test_a_dag_of_the_docs_runs_as_it_stands(
     assert run.states == dict.fromkeys(EXPECTED[name], "success")
 
 
-def separate_stems(run_dag: Callable[..., Any], emulator: MediaxEmulator, home: Path) -> Run:
+def separate_stems(run_dag: RunDag, emulator: MediaxEmulator, home: Path) -> Run:
     """Run dags/separate_stems.py; every call is a run of its own."""
     dag = runpy.run_path(str(ROOT / "dags" / "separate_stems.py"))["stem_separation"]
     return run_dag(dag, connection=emulator.connection_json(), run_conf={"database": str(home / "music.sqlite")})
@@ -168,9 +164,7 @@ def bought(emulator: MediaxEmulator) -> list[str]:
     return sorted(job["capability"] for job in emulator.ledger()["jobs"])
 
 
-def test_a_later_run_pays_for_new_tracks_only(
-    run_dag: Callable[..., Any], incoming: MediaxEmulator, tmp_path: Path
-) -> None:
+def test_a_later_run_pays_for_new_tracks_only(run_dag: RunDag, incoming: MediaxEmulator, tmp_path: Path) -> None:
     incoming.put_object("incoming/", b"")  # what the console makes for a folder
     first = separate_stems(run_dag, incoming, tmp_path)
     assert set(first.states.values()) == {"success"}
@@ -193,9 +187,7 @@ def test_a_later_run_pays_for_new_tracks_only(
         assert database.execute(count).fetchone() == (6, 6)
 
 
-def test_a_track_that_fails_holds_up_no_other(
-    run_dag: Callable[..., Any], incoming: MediaxEmulator, tmp_path: Path
-) -> None:
+def test_a_track_that_fails_holds_up_no_other(run_dag: RunDag, incoming: MediaxEmulator, tmp_path: Path) -> None:
     incoming.put_object("incoming/a.wav", b"no audio at all")
     run = separate_stems(run_dag, incoming, tmp_path)
     assert run.states["one_track.separate[0]"] == "failed"
