@@ -6,7 +6,7 @@ import json
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from airflow.providers.common.io.operators.file_transfer import FileTransferOperator
@@ -14,16 +14,17 @@ from airflow.sdk import DAG, ObjectStoragePath, task
 
 from airflow_provider_mediax.emulator.process import MediaxEmulator
 from airflow_provider_mediax.sensors.cos import CosKeySensor
+from tests.integration.conftest import RunDag
 
 BUCKET = "music-1250000000"
 KEY = "in/a b+c%🎵.wav"
 
 
 @pytest.fixture
-def later() -> Iterator[Callable[..., Any]]:
+def later() -> Iterator[Callable[[MediaxEmulator, str, float], None]]:
     """Return a function that puts an object into the bucket some seconds after COS was first asked for anything."""
     over = threading.Event()
-    threads = []
+    threads: list[threading.Thread] = []
 
     def put(emulator: MediaxEmulator, key: str, seconds: float) -> None:
         def wait_and_put() -> None:
@@ -49,9 +50,9 @@ def later() -> Iterator[Callable[..., Any]]:
     ids=["one", "many", "wildcard"],
 )
 def test_a_dag_goes_on_with_what_lands_in_a_bucket(
-    run_dag: Callable[..., Any],
+    run_dag: RunDag,
     mediax_emulator: MediaxEmulator,
-    later: Callable[..., Any],
+    later: Callable[[MediaxEmulator, str, float], None],
     deferrable: bool,
     key: list[str] | str,
     options: dict[str, Any],
@@ -61,10 +62,10 @@ def test_a_dag_goes_on_with_what_lands_in_a_bucket(
         landed = CosKeySensor(task_id="landed", key=key, deferrable=deferrable, poke_interval=1, timeout=600, **options)
 
         @task
-        def size(addresses: list[str]) -> Any:
+        def size(addresses: list[str]) -> int:
             return sum(ObjectStoragePath(address, conn_id="mediax_default").stat().st_size for address in addresses)
 
-        size(landed.output)
+        size(cast("list[str]", landed.output))
     later(mediax_emulator, KEY, 2.5)
     run = run_dag(dag, connection=mediax_emulator.connection_json())
     assert run.states == {"landed": "success", "size": "success"}
@@ -77,17 +78,17 @@ def test_a_dag_goes_on_with_what_lands_in_a_bucket(
 @pytest.mark.parametrize("deferrable", [True, False])
 @pytest.mark.parametrize(("soft_fail", "state"), [(False, "failed"), (True, "skipped")])
 def test_a_sensor_that_waits_in_vain_fails_or_is_skipped(
-    run_dag: Callable[..., Any], mediax_emulator: MediaxEmulator, deferrable: bool, soft_fail: bool, state: str
+    run_dag: RunDag, mediax_emulator: MediaxEmulator, deferrable: bool, soft_fail: bool, state: str
 ) -> None:
     with DAG(dag_id=f"in_vain_{deferrable}_{soft_fail}") as dag:
-        options = {"deferrable": deferrable, "poke_interval": 1, "timeout": 3, "soft_fail": soft_fail}
+        options: dict[str, Any] = {"deferrable": deferrable, "poke_interval": 1, "timeout": 3, "soft_fail": soft_fail}
         CosKeySensor(task_id="landed", key="never", retries=3, **options)
     run = run_dag(dag, connection=mediax_emulator.connection_json())
     assert run.states == {"landed": state}
 
 
 def test_files_move_to_cos_and_back_by_airflows_own_operator(
-    run_dag: Callable[..., Any], mediax_emulator: MediaxEmulator, tmp_path: Path
+    run_dag: RunDag, mediax_emulator: MediaxEmulator, tmp_path: Path
 ) -> None:
     (tmp_path / "in.wav").write_bytes(b"content")
     address = f"cos://{BUCKET}/{KEY}"
@@ -108,22 +109,20 @@ def test_files_move_to_cos_and_back_by_airflows_own_operator(
     assert len(copies) == 1  # inside COS, not through the worker
 
 
-def test_a_path_travels_between_tasks_without_keys(
-    run_dag: Callable[..., Any], mediax_emulator: MediaxEmulator
-) -> None:
+def test_a_path_travels_between_tasks_without_keys(run_dag: RunDag, mediax_emulator: MediaxEmulator) -> None:
     with DAG(dag_id="paths") as dag:
 
         @task
-        def write() -> Any:
+        def write() -> ObjectStoragePath:
             path = ObjectStoragePath(f"cos://mediax_default@{BUCKET}/out/a b.txt")
             path.write_text("text")
             return path
 
         @task
-        def read(path: ObjectStoragePath) -> Any:
+        def read(path: ObjectStoragePath) -> list[Any]:
             return [path.read_text(), [found.name for found in path.parent.iterdir()]]
 
-        read(write())
+        read(cast("ObjectStoragePath", write()))
     run = run_dag(dag, connection=mediax_emulator.connection_json())
     assert run.values["read"] == ["text", ["a b.txt"]]
     extra = json.loads(mediax_emulator.connection_json())["extra"]

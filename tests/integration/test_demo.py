@@ -10,7 +10,6 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -19,14 +18,14 @@ import pytest
 
 from airflow_provider_mediax.emulator.process import MediaxEmulator
 from tests.audio import click_track
-from tests.integration.conftest import Run
+from tests.integration.conftest import Run, RunDag
 
 ROOT = Path(__file__).resolve().parents[2]
 SNIPPETS = ROOT / "docs" / "snippets"
 
 # Task states by snippet; a new snippet has to be given a line here.
-EXPECTED = {
-    "retry_policy": ["tags"],
+EXPECTED: dict[str, set[str]] = {
+    "retry_policy": {"tags"},
     "first_dag": {"tags", "rows"},
     "list_voices": {"voices"},
     "listen_to_tracks": {
@@ -82,18 +81,22 @@ def tagged_stems(home: Path) -> set[str]:
 def test_the_demo_shows_what_was_found_and_a_second_one_doubles_no_row(tmp_path: Path) -> None:
     first = demo(tmp_path)
     assert first.returncode == 0, first.stdout + first.stderr
-    tempo, made_at = map(float, re.search(r"Tempo +([\d.]+) .*made at ([\d.]+)", first.stdout).groups())
+    found = re.search(r"Tempo +([\d.]+) .*made at ([\d.]+)", first.stdout)
+    assert found
+    tempo, made_at = map(float, found.groups())
     assert tempo == pytest.approx(made_at, rel=0.02)
     assert re.search(r"│ mood +│ Exciting +│ 0.2953", first.stdout)
     assert "还记得那年的夏天" in first.stdout
     assert "\nairflow-mediax connect\n" in first.stdout
     # Five tags of the track, and of each of two voices; two stems of each track.
     assert rows_in(tmp_path) == {"tags": 15, "lyrics": 4, "beats": 2, "stems": 4}
-    assert stems_shown(first.stdout) == [
-        (f"cos://music-1250000000/stems/incoming/{track}/{role}.wav", pytest.approx(seconds, abs=0.1))
-        for track, seconds in (("demo-track", 26.2), ("demo-variation", 17.6))
-        for role in ("voice", "background")
+    shown = stems_shown(first.stdout)
+    tracks = {"demo-track": 26.2, "demo-variation": 17.6}
+    stems = [(track, role) for track in tracks for role in ("voice", "background")]
+    assert [stem for stem, _ in shown] == [
+        f"cos://music-1250000000/stems/incoming/{track}/{role}.wav" for track, role in stems
     ]
+    assert [seconds for _, seconds in shown] == pytest.approx([tracks[track] for track, _ in stems], abs=0.1)
     assert re.search(r"demo-variation.wav, its voice tagged \* .*Exciting", first.stdout)
     assert tagged_stems(tmp_path) == {"demo-track/voice.wav", "demo-variation/voice.wav"}
 
@@ -104,7 +107,9 @@ def test_the_demo_shows_what_was_found_and_a_second_one_doubles_no_row(tmp_path:
     (tmp_path / "Lied #1, 天空.wav").write_bytes(click_track(bpm=90))
     second = demo(tmp_path, "--audio", "~/Lied #1, 天空.wav")
     assert second.returncode == 0, second.stdout + second.stderr
-    assert float(re.search(r"Tempo +([\d.]+)", second.stdout)[1]) == pytest.approx(90, rel=0.02)
+    found = re.search(r"Tempo +([\d.]+)", second.stdout)
+    assert found
+    assert float(found[1]) == pytest.approx(90, rel=0.02)
     # The new track's rows, beside those of the first; the variation's are replaced.
     assert rows_in(tmp_path) == {"tags": 25, "lyrics": 8, "beats": 4, "stems": 6}
     assert tagged_stems(tmp_path) == {
@@ -140,7 +145,7 @@ def broken_airflow(folder: Path) -> Path:
 
 @pytest.mark.parametrize("name", EXPECTED)
 def test_a_dag_of_the_docs_runs_as_it_stands(
-    run_dag: Callable[..., Any], mediax_emulator: MediaxEmulator, tmp_path: Path, name: str
+    run_dag: RunDag, mediax_emulator: MediaxEmulator, tmp_path: Path, name: str
 ) -> None:
     for track in ("in/track.wav", "in/other.wav"):
         mediax_emulator.put_object(track, click_track(seconds=3))
@@ -160,7 +165,7 @@ def warehouse_in(folder: Path) -> dict[str, str]:
     return {"AIRFLOW_CONN_WAREHOUSE": json.dumps({"conn_type": "sqlite", "host": host})}
 
 
-def separate_stems(run_dag: Callable[..., Any], emulator: MediaxEmulator, home: Path) -> Run:
+def separate_stems(run_dag: RunDag, emulator: MediaxEmulator, home: Path) -> Run:
     """Run dags/separate_stems.py; every call is a run of its own."""
     dag = runpy.run_path(str(ROOT / "dags" / "separate_stems.py"))["stem_separation"]
     return run_dag(dag, connection=emulator.connection_json(), conn_env=warehouse_in(home))
@@ -179,7 +184,7 @@ def bought(emulator: MediaxEmulator) -> list[str]:
 
 
 def test_a_later_run_and_a_clear_pay_for_new_tracks_only(
-    run_dag: Callable[..., Any], incoming: MediaxEmulator, tmp_path: Path
+    run_dag: RunDag, incoming: MediaxEmulator, tmp_path: Path
 ) -> None:
     incoming.put_object("incoming/", b"")  # what the console makes for a folder
     first = separate_stems(run_dag, incoming, tmp_path)
@@ -199,9 +204,7 @@ def test_a_later_run_and_a_clear_pay_for_new_tracks_only(
         assert database.execute(count).fetchone() == (6, 6)
 
 
-def test_a_track_that_fails_holds_up_no_other(
-    run_dag: Callable[..., Any], incoming: MediaxEmulator, tmp_path: Path
-) -> None:
+def test_a_track_that_fails_holds_up_no_other(run_dag: RunDag, incoming: MediaxEmulator, tmp_path: Path) -> None:
     incoming.put_object("incoming/a.wav", b"no audio at all")
     run = separate_stems(run_dag, incoming, tmp_path)
     assert run.states["one_track.separate[0]"] == "failed"
@@ -211,7 +214,7 @@ def test_a_track_that_fails_holds_up_no_other(
 
 @pytest.mark.parametrize("again", ["clear", "another run"])
 def test_a_clear_and_another_run_of_the_first_dag_double_no_row(
-    run_dag: Callable[..., Any], mediax_emulator: MediaxEmulator, tmp_path: Path, again: str
+    run_dag: RunDag, mediax_emulator: MediaxEmulator, tmp_path: Path, again: str
 ) -> None:
     mediax_emulator.put_object("in/track.wav", click_track(seconds=3))
     mediax_emulator.durations("*", 0.2)

@@ -7,7 +7,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from airflow_provider_mediax.cli.connect import SECTIONS
 from airflow_provider_mediax.cli.connection_fields import FIELDS
 from airflow_provider_mediax.emulator.process import MediaxEmulator
 from airflow_provider_mediax.hooks.connection import SECRET_EXTRAS
-from tests.integration.cli.test_commands import stored
+from tests.integration.cli.test_commands import stored, written
 from tests.unit.cli.said import Said, run_command, secrets_of
 from tests.unit.cli.terminal import Terminal
 
@@ -45,13 +45,14 @@ def emulator(
 @pytest.fixture
 def connection(emulator: MediaxEmulator) -> dict[str, Any]:
     """The emulator's connection, as Airflow's environment variables take it."""
-    return json.loads(emulator.connection_json())
+    made: dict[str, Any] = json.loads(emulator.connection_json())
+    return made
 
 
 @pytest.fixture
 def connect(
     connection: dict[str, Any], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> Callable[..., Any]:
+) -> Callable[..., Said]:
     """Return a function that connects without a terminal."""
 
     def run(*arguments: str, given: object = "", **how: Any) -> Said:
@@ -61,27 +62,24 @@ def connect(
     return run
 
 
-def fields_of(connection: Connection) -> dict[str, object]:
+def fields_of(connection: Connection) -> dict[str, Any]:
     standard = {name: getattr(connection, name) for name in ("host", "login", "password") if getattr(connection, name)}
-    return standard | connection.extra_dejson
+    return {**standard, **connection.extra_dejson}
 
 
-def flat(connection: dict) -> dict[str, object]:
-    return {name: value for name, value in connection.items() if name not in ("conn_type", "extra")} | connection[
-        "extra"
-    ]
+def flat(connection: dict[str, Any]) -> dict[str, Any]:
+    standard = {name: value for name, value in connection.items() if name not in ("conn_type", "extra")}
+    return {**standard, **connection["extra"]}
 
 
-def exported(connection: dict, conn_id: str = "mediax_default") -> dict[str, object]:
+def exported(connection: dict[str, Any], conn_id: str = "mediax_default") -> dict[str, Any]:
     """What ``airflow connections export`` writes, beside another connection."""
     empty = dict.fromkeys(("description", "login", "password", "host", "port", "schema", "extra"))
     other = empty | {"conn_type": "http", "host": "example.com"}
     return {"other": other, conn_id: empty | connection | {"extra": json.dumps(connection["extra"])}}
 
 
-def asked_fields(
-    terminal: Terminal, answers: dict[str, str], names: dict[str, str] | list[str] | tuple[Any, ...] = TYPED
-) -> None:
+def asked_fields(terminal: Terminal, answers: Mapping[str, str], names: Iterable[str] = TYPED) -> None:
     for name in names:
         label = FIELDS[name].label.partition(" (")[0]
         terminal.answer(label, answers.get(name, ""))
@@ -119,7 +117,7 @@ def test_a_person_is_asked_and_secrets_are_not_shown(emulator: MediaxEmulator, c
     for name in ("host", "gateway_source", "content_id", "cos_region", "namespace"):
         assert given[name] in terminal.shown
     del given["cos_endpoint"]
-    assert fields_of(stored("mediax_default")) == {name: value.strip() for name, value in given.items()} | {
+    assert fields_of(written("mediax_default")) == {name: value.strip() for name, value in given.items()} | {
         "read_timeout": 7
     }
     assert "platform keys: works" in terminal.shown
@@ -131,7 +129,7 @@ def test_every_secret_field_is_hidden() -> None:
     assert {*TYPED, *MORE, "port", "description"} == set(FIELDS)
 
 
-def test_fields_that_break_a_rule_are_asked_again(connect: Callable[..., Any], connection: dict[str, Any]) -> None:
+def test_fields_that_break_a_rule_are_asked_again(connect: Callable[..., Said], connection: dict[str, Any]) -> None:
     given = flat(connection)
     assert connect("--no-check", "--file", "-", given={"namespace": "old"}).code == 0
     with Terminal(["connect", "--no-check"]) as terminal:
@@ -143,18 +141,18 @@ def test_fields_that_break_a_rule_are_asked_again(connect: Callable[..., Any], c
         terminal.answer("[y/N]", "")
         assert terminal.end() == 0, terminal.shown
     assert "Give these fields again" in terminal.shown
-    extra = stored("mediax_default").extra_dejson
+    extra = written("mediax_default").extra_dejson
     assert extra["gateway_secret_id"] == given["gateway_secret_id"]
     assert "namespace" not in extra
 
 
-def test_a_connection_that_exists_is_kept_without_a_yes(connect: Callable[..., Any]) -> None:
+def test_a_connection_that_exists_is_kept_without_a_yes(connect: Callable[..., Said]) -> None:
     assert connect("--no-check", "--file", "-", given={"namespace": "old"}).code == 0
     with Terminal(["connect"]) as terminal:
         terminal.answer("Overwrite it? [y/N]", "")
         assert terminal.end() == 2
     assert "Nothing is written" in terminal.shown
-    assert stored("mediax_default").extra_dejson == {"namespace": "old"}
+    assert written("mediax_default").extra_dejson == {"namespace": "old"}
 
 
 @pytest.mark.parametrize(("answer", "code"), [("n", 1), ("y", 0)])
@@ -186,7 +184,7 @@ def test_who_stops_in_the_middle_has_written_nothing(emulator: MediaxEmulator, l
     assert stored("mediax_default") is None
 
 
-def test_nobody_is_asked_where_there_is_no_terminal(connect: Callable[..., Any]) -> None:
+def test_nobody_is_asked_where_there_is_no_terminal(connect: Callable[..., Said]) -> None:
     said = connect()
     assert (said.code, said.out) == (2, "")
     assert "--file" in said.err
@@ -196,10 +194,10 @@ def test_nobody_is_asked_where_there_is_no_terminal(connect: Callable[..., Any])
 @pytest.mark.parametrize("form", [dict, flat, exported], ids=["variable", "flat", "export"])
 @pytest.mark.parametrize("where", ["file", "stdin"])
 def test_every_form_of_a_connection_is_read(
-    connect: Callable[..., Any],
+    connect: Callable[..., Said],
     connection: dict[str, Any],
     tmp_path: Path,
-    form: Callable[..., Any] | type[Any],
+    form: Callable[[dict[str, Any]], dict[str, Any]],
     where: str,
 ) -> None:
     file = tmp_path / "connection.json"
@@ -207,12 +205,12 @@ def test_every_form_of_a_connection_is_read(
     said = connect("--file", "-", given=form(connection)) if where == "stdin" else connect("--file", str(file))
     assert (said.code, said.out) == (0, ""), said.err
     assert said.err.count("works") == 4
-    made = stored("mediax_default")
+    made = written("mediax_default")
     assert (made.conn_type, made.port, made.schema) == ("mediax", None, None)
     assert fields_of(made) == flat(connection)
 
 
-def test_no_white_space_and_no_default_is_stored(connect: Callable[..., Any]) -> None:
+def test_no_white_space_and_no_default_is_stored(connect: Callable[..., Said]) -> None:
     given = {
         "host": " https://api.mediax.tencent.com ",
         "port": 0,
@@ -228,7 +226,7 @@ def test_no_white_space_and_no_default_is_stored(connect: Callable[..., Any]) ->
         "description": " of the nightly runs ",
     }
     assert connect("own", "--no-check", "--file", "-", given=given).code == 0
-    made = stored("own")
+    made = written("own")
     assert (made.host, made.port, made.login, made.password) == (None, None, "id", "12345")
     assert made.description == "of the nightly runs"
     assert made.extra_dejson == {"read_timeout": 7.5}
@@ -262,7 +260,7 @@ def test_no_white_space_and_no_default_is_stored(connect: Callable[..., Any]) ->
     ],
 )
 def test_what_cannot_be_right_is_refused_by_name(
-    connect: Callable[..., Any], given: dict[str, Any] | list[str] | str, told: str
+    connect: Callable[..., Said], given: dict[str, Any] | list[str] | str, told: str
 ) -> None:
     said = connect("--no-check", "--file", "-", given=given)
     assert said.code == 2
@@ -273,20 +271,20 @@ def test_what_cannot_be_right_is_refused_by_name(
 
 @pytest.mark.parametrize("conn_id", ["two words", "", "x" * 251, "a\nb"])
 def test_an_id_that_airflow_does_not_take_is_refused_before_anything_is_read(
-    connect: Callable[..., Any], conn_id: str
+    connect: Callable[..., Said], conn_id: str
 ) -> None:
     said = connect(conn_id, "--no-check", "--file", "nothing.json")
     assert said.code == 2
     assert "conn_id=" in said.err
 
 
-def test_a_file_that_is_not_there_is_named(connect: Callable[..., Any], tmp_path: Path) -> None:
+def test_a_file_that_is_not_there_is_named(connect: Callable[..., Said], tmp_path: Path) -> None:
     said = connect("--file", str(tmp_path / "nothing.json"))
     assert said.code == 2
     assert "nothing.json" in said.err
 
 
-def test_fields_that_do_not_work_are_not_written(connect: Callable[..., Any], connection: dict[str, Any]) -> None:
+def test_fields_that_do_not_work_are_not_written(connect: Callable[..., Said], connection: dict[str, Any]) -> None:
     connection["extra"]["gateway_secret_key"] = "mistyped"
     said = connect("--file", "-", given=connection)
     assert said.code == 1
@@ -294,11 +292,11 @@ def test_fields_that_do_not_work_are_not_written(connect: Callable[..., Any], co
     assert "Nothing is written" in said.err
     assert stored("mediax_default") is None
     assert connect("--no-check", "--file", "-", given=connection).code == 0
-    assert stored("mediax_default").extra_dejson["gateway_secret_key"] == "mistyped"
+    assert written("mediax_default").extra_dejson["gateway_secret_key"] == "mistyped"
 
 
 def test_what_cannot_be_tried_now_is_not_written(
-    emulator: MediaxEmulator, connect: Callable[..., Any], connection: dict[str, Any]
+    emulator: MediaxEmulator, connect: Callable[..., Said], connection: dict[str, Any]
 ) -> None:
     emulator.fail_next("ListJobs", "503", times=50)
     assert connect("--file", "-", given=connection).code == 3
@@ -306,19 +304,19 @@ def test_what_cannot_be_tried_now_is_not_written(
 
 
 def test_a_connection_that_exists_is_written_over_only_if_asked_to(
-    connect: Callable[..., Any], connection: dict[str, Any]
+    connect: Callable[..., Said], connection: dict[str, Any]
 ) -> None:
     assert connect("--file", "-", given=connection).code == 0
     said = connect("--file", "-", given={"namespace": "new"})
     assert said.code == 2
     assert "--overwrite" in said.err
-    assert fields_of(stored("mediax_default")) == flat(connection)
+    assert fields_of(written("mediax_default")) == flat(connection)
     assert connect("--file", "-", "--overwrite", "--no-check", given={"namespace": "new"}).code == 0
-    assert fields_of(stored("mediax_default")) == {"namespace": "new"}
+    assert fields_of(written("mediax_default")) == {"namespace": "new"}
 
 
 def test_a_variable_that_hides_the_connection_is_named(
-    connect: Callable[..., Any], connection: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    connect: Callable[..., Said], connection: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_MEDIAX_DEFAULT", "{}")
     said = connect("--file", "-", given=connection)
@@ -381,13 +379,13 @@ def test_the_database_holds_the_secrets_only_encrypted_in_the_connection(
     assert [secret for secret in secrets if secret in password + extra] == []
 
 
-def test_keys_that_the_database_holds_in_clear_are_announced(connect: Callable[..., Any]) -> None:
+def test_keys_that_the_database_holds_in_clear_are_announced(connect: Callable[..., Said]) -> None:
     assert "NOT encrypted" in connect("--no-check", "--file", "-", given={"password": "x"}).err
-    assert not stored("mediax_default").is_encrypted
+    assert not written("mediax_default").is_encrypted
 
 
 def test_the_documented_statement_removes_what_the_old_instructions_left(
-    airflow_db: None, connect: Callable[..., Any], emulator: MediaxEmulator
+    airflow_db: None, connect: Callable[..., Said], emulator: MediaxEmulator
 ) -> None:
     clear_log()
     old = {"conn_type": "mediax", "login": "AKIDold", "extra": {"gateway_secret_key": "old-gateway-key"}}
@@ -402,8 +400,8 @@ def test_the_documented_statement_removes_what_the_old_instructions_left(
     left = [table for table, row in everything_stored() if "old-gateway-key" in row]
     assert left == (["log"] if version < "3.4" else [])  # since 3.4 Airflow stars what it knows to be secret
     page = (ROOT / "docs" / "connection.md").read_text(encoding="utf-8")
-    for statement in re.findall(r"^ *((?:SELECT|DELETE) .*;)$", page, re.MULTILINE):
-        with create_session() as session:
-            done = session.execute(text(statement))
-            assert statement.startswith("DELETE") or len(done.all()) == 1
+    look, remove = re.findall(r"^ *((?:SELECT|DELETE) .*;)$", page, re.MULTILINE)
+    with create_session() as session:
+        assert len(session.execute(text(look)).all()) == 1
+        session.execute(text(remove))
     assert [table for table, row in everything_stored() if "old-gateway-key" in row] == []
