@@ -35,6 +35,7 @@ EXPECTED = {
     "separate_template": {"template", "separate"},
     "separate_track": {"separate", "wait"},
     "singing_score": {"score"},
+    "tag_catalogue": {"tags"},
     "submit_then_wait": {"submit", "wait"},
 }
 

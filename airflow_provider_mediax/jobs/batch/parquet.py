@@ -25,7 +25,7 @@ def encode(columns: Sequence[Column], rows: Iterable[JsonObject], metadata: Sequ
     :raises BadRequest: pyarrow is not installed.
     """
     parquet = import_parquet("output_format", "parquet")
-    import pyarrow  # type: ignore[import-untyped]
+    import pyarrow
 
     fields = [("item_id", "string"), *((column.name, _TYPES[column.type]) for column in columns)]
     fields += [(name, "string") for name in metadata]

@@ -99,7 +99,7 @@ def import_parquet(argument: str, value: object) -> Any:
     :raises BadRequest: it is not installed.
     """
     try:
-        import pyarrow.parquet as parquet  # type: ignore[import-untyped]
+        import pyarrow.parquet as parquet
     except ImportError:
         raise refused(argument, value, f"Parquet needs pyarrow: {PARQUET_EXTRA}.") from None
     return parquet
