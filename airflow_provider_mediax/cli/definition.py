@@ -181,10 +181,49 @@ def get_commands() -> list[CLICommand]:
             conn_id,
         ),
     )
+    folder = option("folder", help="address of the batch's folder, or of its outcome")
+    own_conn_id = option("--conn-id", help="connection of type mediax (default: the one of the batch's task)")
+    output_conn_id = option("--output-conn-id", help="connection of the folder (default: as its address says)")
+    batch = GroupCommand(
+        name="batch",
+        help="The folder of a batch, without its task",
+        subcommands=[
+            ActionCommand(
+                name="show",
+                help="Show what a folder holds: items by state, errors, the task that it belongs to",
+                func=lazy_load_command("airflow_provider_mediax.cli.batch.show"),
+                args=(folder, own_conn_id, output_conn_id, ARG_OUTPUT),
+            ),
+            ActionCommand(
+                name="settle",
+                help="Collect what an unfinished batch has bought, buy nothing, and write its outcome",
+                description=(
+                    "Wait for the jobs of an unfinished batch and write its outcome; what was not submitted stays so. "
+                    "Only for a batch whose task has ended: a task that is still running stops. "
+                    "Exit codes: 0 all jobs have ended, 1 some have not, or it is not known whether they exist, "
+                    "2 used or configured wrongly, 3 a service or the store did not answer."
+                ),
+                func=lazy_load_command("airflow_provider_mediax.cli.batch.settle"),
+                args=(
+                    folder,
+                    option("--timeout", default="3600", help="seconds for each job from now (default: %(default)s)"),
+                    own_conn_id,
+                    output_conn_id,
+                    ARG_OUTPUT,
+                ),
+            ),
+            ActionCommand(
+                name="cancel",
+                help="Cancel what an unfinished batch has submitted and has not started, where the service can",
+                func=lazy_load_command("airflow_provider_mediax.cli.batch.cancel"),
+                args=(folder, own_conn_id, output_conn_id, ARG_OUTPUT),
+            ),
+        ],
+    )
     return [
         GroupCommand(
             name=GROUP,
             help="Jobs of the music platform and of voice separation",
-            subcommands=[connect, check, orphans, jobs, report, register],
+            subcommands=[connect, check, orphans, jobs, batch, report, register],
         )
     ]

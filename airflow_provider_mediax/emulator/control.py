@@ -22,7 +22,7 @@ from airflow_provider_mediax.emulator.shared.browsers import is_loopback
 from airflow_provider_mediax.emulator.shared.faults import ACTIONS, JOB_ACTIONS, KINDS, Fault, Storm
 from airflow_provider_mediax.emulator.shared.jobs import EmulatedJob
 from airflow_provider_mediax.emulator.shared.objects import LifecycleRule, NoSuchKey, StoreFull, Versioning
-from airflow_provider_mediax.emulator.shared.plan import OUTCOMES, SYNONYMS
+from airflow_provider_mediax.emulator.shared.plan import ORDERS, OUTCOMES, SYNONYMS, TOTALS, Lists
 from airflow_provider_mediax.emulator.shared.spoiling import HOW, Spoiling
 from airflow_provider_mediax.emulator.shared.wire import JsonObject, RequestTarget
 from airflow_provider_mediax.emulator.shared.world import World
@@ -89,6 +89,8 @@ class Control:
             ("POST", "outcomes"): self._set_outcome,
             ("POST", "spoil"): self._spoil,
             ("POST", "list_lag"): self._set_list_lag,
+            ("POST", "lists"): self._set_lists,
+            ("POST", "canned"): self._set_canned,
             ("POST", "clock"): self._set_clock,
             ("POST", "register_delay"): self._set_register_delay,
             ("POST", "bucket"): self._set_bucket,
@@ -194,6 +196,24 @@ class Control:
 
     async def _set_list_lag(self, body: JsonObject) -> object:
         self._world.plan.list_lag = _seconds(body, "seconds")
+        return {}
+
+    async def _set_lists(self, body: JsonObject) -> object:
+        page, finished = body.get("page"), body.get("finished", True)
+        if page is not None and (isinstance(page, bool) or not isinstance(page, int) or not 0 <= page <= _MOST):
+            raise BadControl(f"page must be an integer from 0 to {_MOST}, or null for all")
+        if not isinstance(finished, bool):
+            raise BadControl("finished must be true or false")
+        self._world.plan.lists = Lists(
+            page=page,
+            total=_one_of({"total": "all", **body}, "total", TOTALS),
+            order=_one_of({"order": "newest", **body}, "order", ORDERS),
+            finished=finished,
+        )
+        return {}
+
+    async def _set_canned(self, body: JsonObject) -> object:
+        self._world.plan.canned = None if body.get("seconds") is None else _seconds(body, "seconds")
         return {}
 
     async def _set_clock(self, body: JsonObject) -> object:

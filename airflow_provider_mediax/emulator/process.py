@@ -165,6 +165,27 @@ class MediaxEmulator:
         """Hide jobs younger than that many seconds from the lists of both services."""
         self._json("POST", "list_lag", {"seconds": seconds})
 
+    def lists(
+        self, page: int | None = None, *, total: str = "all", order: str = "newest", finished: bool = True
+    ) -> None:
+        """
+        Decide how MediaX lists the jobs of a ``customId``, which is documented nowhere.
+
+        :param page: jobs that a list holds at most; None for all.
+        :param total: what ``total`` says: ``all`` jobs, those of the ``page``, or ``none``: it is missing.
+        :param order: which jobs come first: ``newest`` or ``oldest``.
+        :param finished: whether jobs that have ended are listed.
+        """
+        self._json("POST", "lists", {"page": page, "total": total, "order": order, "finished": finished})
+
+    def canned(self, seconds: float | None = 180.0) -> None:
+        """
+        Let MediaX take every track to have that length, and look at none: for thousands of jobs.
+
+        :param seconds: None lets it look at its inputs again.
+        """
+        self._json("POST", "canned", {"seconds": seconds})
+
     def clock(self, offset: float, gateway_tolerance: float | None = None) -> None:
         """
         Shift the emulator's clock against the machine's.

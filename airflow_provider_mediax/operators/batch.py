@@ -46,6 +46,9 @@ if TYPE_CHECKING:
 MOST_IN_PLACE = 1000
 """Items that may be given as a list; more of them belong into a file."""
 
+MOST_SHARDS = 1024
+"""Tasks that Airflow maps by default."""
+
 COLLECT = (
     "Done items are kept. To do the others anew, clear the task; to collect what is still running, run "
     "`airflow-mediax batch settle` with the folder."
@@ -56,12 +59,12 @@ def shards(n: int) -> list[str]:
     """
     Return the shards of a catalogue: ``MusicBatchOperator.partial(...).expand(shard=shards(4))``.
 
-    :param n: 1 to 1024.
+    :param n: 1 to 1024, which is how many tasks Airflow maps by default.
     :raises BadRequest: another number.
     """
-    from airflow_provider_mediax.jobs.batch.items import shards as named
-
-    return named(n)
+    if isinstance(n, bool) or not isinstance(n, int) or not 1 <= n <= MOST_SHARDS:
+        raise refused("n", n, f"it must be a whole number from 1 to {MOST_SHARDS}.")
+    return [f"{index}/{n}" for index in range(n)]
 
 
 class MusicBatchOperator(BaseOperator):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import IO, Any, Literal, TypeAlias
 
 from airflow_provider_mediax.client.aio import AsyncClient
@@ -100,13 +100,22 @@ class Identity:
         """Name of the folder."""
         return self.digest()[:16]
 
-    def marker(self, number: int) -> str:
+    def facts(self, number: int) -> JsonObject:
         """
-        Return what the markers of a round's chunks begin with.
+        Return what the plan of a round says for other processes.
 
         :param number: 0 for the batch itself.
         """
-        return MARKER_PREFIX + self.digest("round", number)[:40]
+        return {
+            "marker": MARKER_PREFIX + self.digest("round", number)[:40],
+            "files": f"/mediax/{self.name}",
+            "owner": asdict(self.owner),
+            "generation": self.generation,
+            "capabilities": list(self.order.capabilities),
+            "parameters": dict(self.order.parameters),
+            "mediax_conn_id": self.order.mediax_conn_id,
+            "output_format": self.order.output_format,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +202,24 @@ class BatchRun:
             return planned
         return await self._go_on(now, planned, before, log, stopping)
 
+    async def settle(self, log: Log, stopping: Stopping) -> JsonObject:
+        """
+        End a batch without buying anything: wait for what is bought, and write the outcome.
+
+        :raises NotFound: the folder holds no plan.
+        """
+        now = await last_round(self._folder)
+        outcome = await read_outcome(now.store)
+        if outcome is not None:
+            return outcome
+        index = await read_plan(now.store)
+        if index is None:
+            raise NotFound(f"There is no plan in {self._folder.address}", filename=self._folder.address)
+        before = await read_outcome(round_of(self._folder, now.number - 1).store) if now.number else None
+        result = await self._go_on(now, index, before, log, stopping)
+        assert not isinstance(result, Deferred)  # noqa: S101 - nothing here may defer
+        return result
+
     def _is_done_anew(self, outcome: JsonObject) -> bool:
         """Tell whether some items of a finished batch are to be done anew: after a clear, or if retries may pay."""
         cleared = outcome["generation"] != self._identity.generation
@@ -226,7 +253,8 @@ class BatchRun:
             planner.end()
             return planner.counts
         began = time.monotonic()
-        index = await make_plan(now.store, planner, items, asked, stopped=check_stopped)
+        facts = self._identity.facts(now.number)
+        index = await make_plan(now.store, planner, items, asked, facts, stopped=check_stopped)
         counts = index.counts
         log.info(
             "Planned %d items in %.1f s: %d new, %d known, %d duplicates, %d elsewhere, %d changed",
@@ -283,8 +311,7 @@ class BatchRun:
     async def _go_on(
         self, now: Round, index: Index, before: JsonObject | None, log: Log, stopping: Stopping
     ) -> JsonObject | Deferred:
-        marker = self._identity.marker(now.number)
-        terms = replace(self._terms, folder=f"/mediax/{self._identity.name}", marker=marker)
+        terms = replace(self._terms, folder=index.facts["files"], marker=index.facts["marker"])
         async with AsyncExitStack() as stack:
             lanes = {}
             for capability in self._order.capabilities:
@@ -295,9 +322,10 @@ class BatchRun:
             log.info("%s", engine.progress())
         if isinstance(result, Deferred):
             return result
-        return await self._merge(now, index, before, marker)
+        return await self._merge(now, index, before)
 
-    async def _merge(self, now: Round, index: Index, before: JsonObject | None, marker: str) -> JsonObject:
+    async def _merge(self, now: Round, index: Index, before: JsonObject | None) -> JsonObject:
+        marker = index.facts["marker"]
         taken_over = None
         if before is not None:
             taken_over = await self._not_anew(before, index, now.store)
@@ -311,7 +339,7 @@ class BatchRun:
             prefix=now.prefix,
             before=taken_over,
             facts={
-                "generation": self._identity.generation,
+                "generation": index.facts["generation"] if not self._terms.sends else self._identity.generation,
                 "attempt": self._terms.attempt[0],
                 "marker": marker,
                 "started_at": index.at,

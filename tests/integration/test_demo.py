@@ -39,6 +39,7 @@ EXPECTED: dict[str, set[str]] = {
     "separate_template": {"template", "separate"},
     "separate_track": {"separate", "wait"},
     "singing_score": {"score"},
+    "tag_catalogue": {"tags"},
     "submit_then_wait": {"submit", "wait"},
 }
 

@@ -27,7 +27,7 @@ from airflow_provider_mediax.emulator.shared.ledger import RequestRecord
 from airflow_provider_mediax.emulator.shared.objects import StoreFull
 from airflow_provider_mediax.emulator.shared.wire import JsonObject, RequestTarget
 from airflow_provider_mediax.emulator.shared.world import World
-from airflow_provider_mediax.emulator.sound.pool import Analysis
+from airflow_provider_mediax.emulator.sound.pool import Analysis, CannedAnalysis
 
 JOB_PATHS = ("/job", "/release/job")
 REGISTER_PATHS = ("/register", "/release/register")
@@ -168,21 +168,30 @@ class MediaxEndpoint:
         if not isinstance(custom_id, str) or not custom_id:
             raise Refused("listJobsRequest.customId must be a string")
         record.custom_id = record.marker = custom_id
-        found = [job.as_read() for job in reversed(self.jobs.listed(account.platform_id, custom_id))]
-        return {"jobs": found, "total": len(found)}
+        lists = self._world.plan.lists
+        found = self.jobs.listed(account.platform_id, custom_id)
+        if lists.order == "newest":
+            found.reverse()
+        if not lists.finished:
+            found = [job for job in found if job.phase not in LIFECYCLE.ends]
+        shown = [job.as_read() for job in found[: lists.page]]
+        totals = {"all": {"total": len(found)}, "page": {"total": len(shown)}, "none": {}}
+        return {"jobs": shown, **totals[lists.total]}
 
     async def _compute(self, job: MediaxJob) -> None:
         account = job.account
         bucket = self._world.store.find(account.bucket, account.region)
         if bucket is None:
             raise WorkFailed("the repository's bucket is gone")
+        canned = self._world.plan.canned
+        analysis = self._analysis if canned is None else CannedAnalysis(canned)
         for output in job.outputs:
             capability, parameters = descriptor_of(output)
             track = NO_INPUT
-            if capability.inputs:
+            if capability.inputs and canned is None:
                 track = await self._fetcher.fetch(account, job.inputs[_selected(output)])
             folder = Folder(bucket, job.files, str(output.get("destination", "/")), _prefix(output))
-            job.results.append(await capability.run(parameters, track, self._analysis, folder))
+            job.results.append(await capability.run(parameters, track, analysis, folder))
         self.voices.learn(job, self._world.clock.now_ms())
 
     async def _notify(self, job: MediaxJob) -> None:

@@ -53,11 +53,36 @@ class Span:
                 await self.over.wait()
 
 
+TOTALS = ("all", "page", "none")
+"""What ``total`` of a list says: how many jobs there are, how many it holds, or nothing."""
+
+ORDERS = ("newest", "oldest")
+
+
+@dataclass(frozen=True, slots=True)
+class Lists:
+    """
+    How MediaX lists the jobs of a ``customId``; how it really does is documented nowhere.
+
+    :param page: jobs that a list holds at most, None for all.
+    :param total: one of :data:`TOTALS`.
+    :param order: one of :data:`ORDERS`: which jobs a list begins with.
+    :param finished: whether jobs that have ended are listed.
+    """
+
+    page: int | None = None
+    total: str = "all"
+    order: str = "newest"
+    finished: bool = True
+
+
 class Plan:
     """
     Durations and ends of jobs to come.
 
     :ivar list_lag: seconds for which lists do not show a new job.
+    :ivar lists: how MediaX lists jobs.
+    :ivar canned: seconds that every track is taken to have, so that nothing is fetched or decoded; None looks at it.
     """
 
     def __init__(self) -> None:
@@ -69,6 +94,8 @@ class Plan:
         self._outcomes: defaultdict[str, list[str]] = defaultdict(list)
         self._spoilings: defaultdict[str, list[Spoiling]] = defaultdict(list)
         self.list_lag = 0.0
+        self.lists = Lists()
+        self.canned: float | None = None
         self._over = asyncio.Event()
 
     def span(self, capability: str) -> Span:

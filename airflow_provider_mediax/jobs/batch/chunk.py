@@ -97,6 +97,7 @@ class Setting:
     at_once: asyncio.Semaphore
     sending: asyncio.Lock
     stopped: Callable[[], bool]
+    sends: bool
     may_send: Callable[[], Awaitable[None]]
     sent: Callable[[ChunkWork], Awaitable[None]]
     changed: Callable[[], None]
@@ -189,6 +190,10 @@ class ChunkWork:
         self._enter("sending")
         setting, chunk = self.setting, self.chunk
         fruitless = 0
+        if not setting.sends:
+            for place in chunk.missing:
+                self._end(place, "not_submitted", None, None)
+            return
         while places := chunk.missing:
             async with setting.sending:
                 await setting.may_send()

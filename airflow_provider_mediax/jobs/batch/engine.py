@@ -52,6 +52,7 @@ class Terms:
     :param folder: of the batch's files at the services.
     :param marker: what the markers of its chunks begin with.
     :param attempt: try number and number of resumes; a later one takes over from an earlier one.
+    :param sends: whether anything may be bought; else only what is bought is collected.
     :param ends_at: epoch seconds at which the task's ``execution_timeout`` strikes, None for no limit.
     """
 
@@ -66,6 +67,7 @@ class Terms:
     submit_concurrency: int = 8
     max_new_jobs: int | None = None
     deferrable: bool = False
+    sends: bool = True
     ends_at: float | None = None
 
 
@@ -169,6 +171,7 @@ class Engine:
             stopped=lambda: self._stopping,
             may_send=self._may_send,
             sent=self._probe,
+            sends=terms.sends,
             changed=self._changed.set,
             ended=self._ended,
             log=log,
@@ -277,6 +280,8 @@ class Engine:
     def _next_range(self) -> Range | None:
         """Return the lines of the next chunk; None if there are none, or they have to wait."""
         last = self._last
+        if not self._terms.sends:
+            return None
         if last is not None:
             if last.chunk.wave == 0 or (last.phase == "sending" and last.chunk.missing):
                 return None
@@ -315,7 +320,7 @@ class Engine:
     async def _probe(self, work: ChunkWork) -> None:
         """Learn from the first chunk of a service how many jobs its lists have room for."""
         service = work.lane.service
-        if service.name in self._sizes or service.lists_by_time:
+        if service.name in self._sizes or service.lists_by_time or not self._terms.sends:
             return
         ids = {job.job_id for job in work.chunk.learned.jobs.values()}
         if not ids:
@@ -358,7 +363,7 @@ class Engine:
 
     def _ended(self, line: Line, end: End) -> None:
         self._tally.add(end)
-        if end.state != "done" and self._named < MOST_NAMED:
+        if end.state not in ("done", "not_submitted") and self._named < MOST_NAMED:
             self._named += 1
             self._log.warning("Item %s is %s%s: %s", line.id, end.state, _of(end.job_id), end.error)
             if self._named == MOST_NAMED:

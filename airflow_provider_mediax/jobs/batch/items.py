@@ -79,18 +79,6 @@ class Shard:
         return int(digest(item.id)[:12], 16) % self.of == self.index
 
 
-def shards(n: int) -> list[str]:
-    """
-    Return the shards of a catalogue, for ``expand(shard=shards(4))``.
-
-    :param n: 1 to 1024, which is how many tasks Airflow maps by default.
-    :raises BadRequest: another number.
-    """
-    if isinstance(n, bool) or not isinstance(n, int) or not 1 <= n <= 1024:
-        raise refused("n", n, "it must be a whole number from 1 to 1024.")
-    return [f"{index}/{n}" for index in range(n)]
-
-
 def read_items(raws: Iterable[tuple[str, object]]) -> Iterator[tuple[str, Item]]:
     """
     Read items with the places that they come from.

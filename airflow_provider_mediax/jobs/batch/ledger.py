@@ -24,7 +24,7 @@ from airflow_provider_mediax.protocol.exchange import JsonObject
 
 CHUNKS = "chunks"
 
-State: TypeAlias = Literal["done", "failed", "timeout", "canceled", "unknown"]
+State: TypeAlias = Literal["done", "failed", "timeout", "canceled", "unknown", "not_submitted"]
 """How an item ended that this batch was to buy."""
 
 _NAME = re.compile(r"chunks/(\d{6,})\.(?:(?P<wave>\d{2,})\.intent|\w+\.\d+\.jobs|(?P<done>done))")

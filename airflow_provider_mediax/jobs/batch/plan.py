@@ -129,10 +129,12 @@ class Index:
     What ``plan.json`` says.
 
     :param asked: digest of each argument that the plan depends on.
+    :param facts: what another process needs to go on with the batch: arguments, owner, markers; nothing secret.
     :param at: epoch seconds.
     """
 
     asked: Mapping[str, str]
+    facts: JsonObject
     files: Sequence[PlanFile]
     counts: Counts
     at: float
@@ -142,6 +144,7 @@ class Index:
         """Read what was stored."""
         return cls(
             asked=stored["asked"],
+            facts=stored["facts"],
             files=[PlanFile(**file) for file in stored["files"]],
             counts=Counts(**stored["counts"]),
             at=float(stored["at"]),
@@ -151,6 +154,7 @@ class Index:
         """Return what is stored."""
         return {
             "asked": dict(self.asked),
+            "facts": self.facts,
             "files": [asdict(file) for file in self.files],
             "counts": asdict(self.counts),
             "at": self.at,
@@ -283,6 +287,7 @@ async def make_plan(
     planner: Planner,
     items: Iterable[tuple[str, Item]],
     asked: Mapping[str, str],
+    facts: JsonObject,
     *,
     stopped: Callable[[], None],
     clock: Callable[[], float] = time.time,
@@ -301,7 +306,7 @@ async def make_plan(
     for file, data in planner.end():
         await store.write_bytes(f"{folder}/{file.name}", data)
     files = [PlanFile(f"{folder}/{file.name}", file.capability, file.first, file.count) for file in planner.files]
-    index = Index(asked, files, planner.counts, clock())
+    index = Index(asked, facts, files, planner.counts, clock())
     if await store.create(PLAN, index.written()):
         return index
     found = await read_plan(store, asked)

@@ -367,7 +367,7 @@ class World:
             with Memory() as memory:
                 planner = Planner(["tags"], _check, memory)
                 index = await make_plan(
-                    store, planner, read_items(listed_items(self.songs)), asked, stopped=lambda: None, clock=epoch
+                    store, planner, read_items(listed_items(self.songs)), asked, {}, stopped=lambda: None, clock=epoch
                 )
         self.tries += 1
         engine = self.engine(store, index, life, **{"attempt": (self.tries, 0), **terms})
