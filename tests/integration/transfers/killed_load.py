@@ -30,4 +30,4 @@ if __name__ == "__main__":
         _dying(found, int(sys.argv[2]))
     MediaxResultsToSqlOperator(
         task_id="load", manifests=sys.argv[1], sql_conn_id="music", table="tags", rows_per_statement=100
-    ).execute({})  # type: ignore[typeddict-item]
+    ).execute({})
