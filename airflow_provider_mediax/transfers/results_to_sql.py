@@ -15,6 +15,7 @@ from airflow_provider_mediax.operators.failures import explained
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
     from airflow.providers.common.sql.hooks.sql import DbApiHook
+    from airflow.sdk import XComArg
 
     from airflow_provider_mediax.transfers.sources import Source
     from airflow_provider_mediax.transfers.tables import Table
@@ -78,7 +79,7 @@ class MediaxResultsToSqlOperator(BaseOperator):
     def __init__(
         self,
         *,
-        manifests: dict[str, Any] | list[dict[str, Any]] | str | list[str],
+        manifests: dict[str, Any] | str | XComArg | Sequence[dict[str, Any] | str | XComArg | None],
         sql_conn_id: str,
         table: str,
         mediax_conn_id: str = "mediax_default",
