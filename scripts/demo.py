@@ -1,8 +1,8 @@
 """
-A first run without an account: both DAGs of ``dags/`` in real Airflow, against the emulator.
+A first run without an account: the DAGs of ``dags/`` in real Airflow, against the emulator and an SQLite file.
 
 ``analyze_track.py`` looks at one track; ``separate_stems.py`` takes that track apart, and a variation of the demo's
-piece.
+piece; ``catalogue_to_warehouse.py`` tags a dozen small tracks in one task.
 
 ``make demo`` makes a short piece of music; ``make demo AUDIO=~/song.mp3`` takes a file of yours. Everything that is
 written lies under ``.demo/`` beside the README (or under ``$MEDIAX_DEMO_HOME``).
@@ -36,7 +36,11 @@ from airflow_provider_mediax.emulator.sound.analysis import NotAudio, duration_o
 ROOT = Path(__file__).resolve().parent.parent
 ANALYZE = ROOT / "dags" / "analyze_track.py"
 SEPARATE = ROOT / "dags" / "separate_stems.py"
+CATALOGUE = ROOT / "dags" / "catalogue_to_warehouse.py"
 RUNNER = ROOT / "scripts" / "run_dag.py"
+
+TRACKS = 12
+"""Tracks of the catalogue."""
 
 screen = Console(highlight=False, soft_wrap=True)
 
@@ -80,10 +84,16 @@ def analyze(audio: str | None, home: Path) -> None:
             emulator.put_object(key, track.read_bytes())
             for name, content in {track.name: track.read_bytes(), "demo-variation.wav": variation(home)}.items():
                 emulator.put_object(f"incoming/{name}", content)
+            for number in range(TRACKS):
+                emulator.put_object(f"catalogue/{number:02}.wav", small_track(home, number))
             first = "" if (airflow_home / "migrated").exists() else "; the first start makes its database"
             say(f"Airflow    {version('apache-airflow')} starts{first}")
             say(f"           its log: {log}")
-            plan: list[tuple[Path, dict[str, str]]] = [(ANALYZE, {"path": key}), (SEPARATE, {})]
+            plan: list[tuple[Path, dict[str, Any]]] = [
+                (ANALYZE, {"path": key}),
+                (SEPARATE, {}),
+                (CATALOGUE, {"collect_interval": 2}),
+            ]
             tasks = run_dags(environment(emulator, airflow_home, database), log, plan, emulator)
             stems = fetch_stems(emulator, tasks["separate_stems"], home / "stems")
     except EmulatorError as error:
@@ -92,6 +102,7 @@ def analyze(audio: str | None, home: Path) -> None:
     show_findings(tasks["analyze_track"], database, None if audio else TEMPO)
     show_stems(stems, tasks["separate_stems"], database)
     screen.print(f"       {home / 'stems'} has the stems to listen to", markup=False)
+    show_catalogue(tasks["catalogue_to_warehouse"])
     show_next_steps(database)
 
 
@@ -128,8 +139,17 @@ def variation(home: Path) -> bytes:
     return file.read_bytes()
 
 
+def small_track(home: Path, number: int) -> bytes:
+    """Return one of the small tracks of the catalogue, each in another key."""
+    file = home / "catalogue" / f"{number:02}.wav"
+    file.parent.mkdir(exist_ok=True)
+    if not file.exists():
+        write_track(file, bars=1, transpose=number)
+    return file.read_bytes()
+
+
 def run_dags(
-    settings: dict[str, str], log: Path, plan: Sequence[tuple[Path, dict[str, str]]], emulator: MediaxEmulator
+    settings: dict[str, str], log: Path, plan: Sequence[tuple[Path, dict[str, Any]]], emulator: MediaxEmulator
 ) -> dict[str, dict[str, Any]]:
     """
     Run DAGs in one process and return what became of each one's tasks; mapped ones are named ``task_id[0]``.
@@ -269,6 +289,12 @@ def show_stems(stems: list[tuple[str, str, str, float]], tasks: dict[str, Any], 
     for table in tables.values():
         screen.print(table)
     screen.print(f"Rows   {loaded_rows(returned_by(tasks, 'one_track.load_'))}", markup=False)
+
+
+def show_catalogue(tasks: dict[str, Any]) -> None:
+    """Print what the third DAG has made of its catalogue in one task."""
+    counts = tasks["counts"]["returned"]
+    screen.print(f"\nCatalogue  {', '.join(f'{count} {name}' for name, count in counts.items())}\n", markup=False)
 
 
 def loaded_rows(loads: list[dict[str, Any]]) -> str:

@@ -15,6 +15,7 @@ from airflow_provider_mediax.operators.failures import explained
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
     from airflow.providers.common.sql.hooks.sql import DbApiHook
+    from airflow.sdk import XComArg
 
     from airflow_provider_mediax.transfers.sources import Source
     from airflow_provider_mediax.transfers.tables import Table
@@ -23,6 +24,9 @@ T = TypeVar("T")
 
 LOADS_AGAIN = "The table is as it was. The next try of this task loads everything again."
 """What follows an error that may pass."""
+
+METADATA = "meta_"
+"""What the columns of an item's metadata begin with."""
 
 MOST_ROWS_PER_STATEMENT = 100_000
 """More would hold too much memory at once."""
@@ -54,7 +58,8 @@ class MediaxResultsToSqlOperator(BaseOperator):
     :param load_key: in ``history``, stands in place of the task instance: ``"{{ ds }}"`` keeps one result a day.
     :param rows_per_statement: rows that are held and sent at once.
     :param columns: names that columns have in the table, by the names they have here; the others are not written. By
-        default all are, under their own names. The columns of keys are always written.
+        default all are, under their own names. The columns of keys are always written; ``meta_<name>``, an item's
+        metadata in a batch, is written only if it is named.
     :param kwargs: arguments of Airflow's ``BaseOperator``.
     """
 
@@ -74,7 +79,7 @@ class MediaxResultsToSqlOperator(BaseOperator):
     def __init__(
         self,
         *,
-        manifests: dict[str, Any] | list[dict[str, Any]] | str | list[str],
+        manifests: dict[str, Any] | str | XComArg | Sequence[dict[str, Any] | str | XComArg | None],
         sql_conn_id: str,
         table: str,
         mediax_conn_id: str = "mediax_default",
@@ -186,16 +191,16 @@ class MediaxResultsToSqlOperator(BaseOperator):
         if name is None:
             raise BadRequest.field("table", self.table, "it must name a table.")
         columns = columns_of(capability for source in sources for capability in source.capabilities)
-        names = dict.fromkeys(columns)
-        chosen = dict(zip(columns, columns, strict=True))
+        names = {name: name for name in columns}
         if not is_absent(self.columns) and (given := as_object("columns", self.columns)):
+            columns |= {name: "text" for name in given if name.startswith(METADATA)}
             if unknown := sorted(set(given) - set(columns)):
-                rule = f"the rows have no column {', '.join(unknown)}; they have {', '.join(columns)}."
+                rule = f"the rows have no column {', '.join(unknown)}; they have {', '.join(columns)} and {METADATA}*."
                 raise BadRequest.field("columns", given, rule)
             keys = [column.name for column in LOADED if column.name != "item_id"]
-            chosen = {name: str(given.get(name, name)) for name in names if name in given or name in keys}
+            names = {name: str(given.get(name, name)) for name in columns if name in given or name in keys}
         hook = self._hook()
-        return TABLES.get(hook.conn_type, Table)(hook, name, columns, chosen)
+        return TABLES.get(hook.conn_type, Table)(hook, name, columns, names)
 
     def _hook(self) -> DbApiHook:
         from airflow.providers.common.compat.sdk import BaseHook

@@ -14,7 +14,7 @@ from airflow.sdk import DAG, ObjectStoragePath, task
 from airflow_provider_mediax.emulator.process import MediaxEmulator
 from airflow_provider_mediax.operators.batch import MusicBatchOperator, shards
 from tests.audio import click_track
-from tests.integration.conftest import RunDag
+from tests.integration.conftest import Run, RunDag
 
 BUCKET = "cos://music-1250000000"
 

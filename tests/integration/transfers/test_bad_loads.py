@@ -179,6 +179,12 @@ def test_a_table_of_ones_own_is_written_in_its_own_columns(warehouse: Warehouse,
     assert found == [("cos://music-1250000000/in/a.mp3", "Calm", 0.5, False)]
 
 
+def test_metadata_of_items_is_written_where_it_is_named(warehouse: Warehouse, load: Load, part: Write) -> None:
+    load(part({"a": "Sad"}, meta_album="Blue", meta_year=1971), columns={"label": "tag", "meta_year": "year"})
+    assert warehouse.query("SELECT tag, year FROM tags") == [("Sad", "1971")]
+    assert len(warehouse.query("SELECT * FROM tags")[0]) == len(("item_key", "row_no", "load_id", "tag", "year"))
+
+
 def test_a_history_loses_what_a_clear_no_longer_finds(warehouse: Warehouse, load: Load) -> None:
     load(tags({"mood": "Sad"}), mode="history")
     load(tags({}, job="job-2"), mode="history")
