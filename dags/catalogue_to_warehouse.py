@@ -37,7 +37,7 @@ def catalogue_to_warehouse() -> None:
         output="{{ params.batches }}",
         skip_known_in="{{ params.batches }}",  # tracks of earlier runs are not bought again, unless they have changed
         on_item_error=0.05,  # more than one in twenty that fail is a matter for a person
-        collect_interval="{{ params.collect_interval }}",  # type: ignore[arg-type]  # a template
+        collect_interval="{{ params.collect_interval }}",
         deferrable=True,
         retries=5,
         retry_delay=timedelta(minutes=5),
