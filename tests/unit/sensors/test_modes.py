@@ -102,6 +102,9 @@ class ScriptedHook:
     def manifest(self, found: Job, owner: object, *, reattached: bool) -> Mapping[str, str]:
         return {"job_id": found.id}
 
+    def found(self, manifest: object) -> str:
+        return "nothing"
+
     def close(self) -> None: ...
 
 
@@ -110,11 +113,11 @@ class ScriptedJobSensor(JobSensor):
 
 
 def a_job_sensor(**options: Any) -> WaitingSensor:
-    return ScriptedJobSensor(task_id="wait", job_id="job-1", **{"poke_interval": 0, **options})
+    return ScriptedJobSensor(task_id="wait", job_id="job-1", **{"poke_interval": 0, "timeout": 60, **options})
 
 
 def an_object_sensor(**options: Any) -> WaitingSensor:
-    return CosKeySensor(task_id="wait", key="a", **{"poke_interval": 0, **options})
+    return CosKeySensor(task_id="wait", key="a", **{"poke_interval": 0, "timeout": 60, **options})
 
 
 Make = Callable[..., WaitingSensor]
@@ -155,7 +158,7 @@ def ended_by_airflow(sensor: WaitingSensor, reason: str) -> Step:
 def outcome(sensor: WaitingSensor, event: object = FINAL, first: Step | None = None) -> str:
     """Carry a sensor through all its pokes, processes or deferrals, and say what becomes of its task."""
     step = first or (lambda: sensor.execute(context()))
-    while True:
+    for _ in range(100):
         try:
             assert step()
         except AirflowRescheduleException:
@@ -170,6 +173,7 @@ def outcome(sensor: WaitingSensor, event: object = FINAL, first: Step | None = N
             return "retried"
         else:
             return "done"
+    raise AssertionError("the sensor does not end")
 
 
 #: What a look finds, and what follows without a switch and with each.
