@@ -188,7 +188,10 @@ if hasattr(manager, "iter_connection_type_hook_ui_metadata"):
     from airflow.api_fastapi.core_api.services.ui.connections import HookMetaService
     (form,) = [form for form in HookMetaService.hook_meta_data() if form.connection_type == "mediax"]
     assert form.standard_fields.port.hidden and form.standard_fields.url_schema.hidden, form.standard_fields
-    print(",".join(sorted(form.extra_fields)))
+    shown = {name: field["schema"] for name, field in form.extra_fields.items()}
+    assert {field.get("section") for field in shown.values()} == {"Gateway and repository", "COS", "Advanced"}, shown
+    assert "ap-guangzhou" in shown["cos_region"]["examples"], shown
+    print(",".join(sorted(shown)))
     assert "airflow_provider_mediax.hooks.mediax" not in sys.modules, "the API server imported the hook"
 """
 
