@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from argparse import Namespace
 from collections import Counter
@@ -62,7 +61,7 @@ def settle(args: Namespace) -> Exit:
     terms = Terms(folder="", marker="", owner=owner, attempt=SETTLES, wait_timeout=timeout, sends=False)
     with closing(requests), closing(StopSignal()) as stop:
         run = BatchRun(order, identity, requests, folder, terms)
-        outcome = run_in_thread(run.settle, stop, logging.getLogger(__name__))
+        outcome = run_in_thread(run.settle, stop, _Sentences())
     print_object(_summary(outcome), "json" if args.output == "json" else "yaml")
     return Exit.FINE if not _open_ends(outcome) else Exit.FOUND
 
@@ -91,6 +90,15 @@ def cancel(args: Namespace) -> Exit:
     if going_on:
         say(f"{going_on} jobs go on and cost money, because their service has no call to cancel them.")
     return Exit.FINE if not going_on else Exit.FOUND
+
+
+class _Sentences:
+    """A log whose lines are for the user."""
+
+    def info(self, msg: str, /, *args: Any) -> None:
+        say(msg % args)
+
+    warning = error = info
 
 
 def _folder(args: Namespace) -> StorageFolder:

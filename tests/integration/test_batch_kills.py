@@ -146,8 +146,10 @@ def test_a_night_that_was_cut_off_is_not_bought_again_by_the_next(
     assert counts["skipped"] + counts["elsewhere"] == 100
     # What was cut off is collected by hand, and is known then.
     (folder,) = {line["error"] for line in lines(second.values["batch"]["outcome"]) if line["state"] == "elsewhere"}
+    monkeypatch.setenv("AIRFLOW_CONN_MEDIAX_DEFAULT", emulator.connection_json())
     said = run_command(("batch", "settle", folder, "-o", "json"), capsys, monkeypatch, emulator.connection_json())
-    assert (said.code, said.json["states"]) == (0, {"done": 100})
+    assert said.code == 0, said.err
+    assert said.json["states"] == {"done": 100}
     said = run_command(("batch", "show", folder, "-o", "json"), capsys, monkeypatch, emulator.connection_json())
     assert (said.code, said.json["states"], said.json["task"]["dag_id"]) == (0, {"done": 100}, "cut_off")
     third = run_dag(a_batch("third_night", output, 120, **options), connection=emulator.connection_json())
