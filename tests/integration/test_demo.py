@@ -35,6 +35,7 @@ EXPECTED: dict[str, set[str]] = {
     "many_tracks": {"tags[0]", "tags[1]"},
     "raw_job": {"mood"},
     "read_file": {"beats", "size_of_the_marked_track"},
+    "read_parts": {"batch", "moods"},
     "read_rows": {"lyrics", "lines_of"},
     "separate_template": {"template", "separate"},
     "separate_track": {"separate", "wait"},
