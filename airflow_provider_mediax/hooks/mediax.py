@@ -122,7 +122,7 @@ class MediaxHook(JobHook[MediaxService]):
 
     def test_connection(self) -> tuple[bool, str]:
         """
-        Try everything that the connection sets, COS included; nothing is bought or written.
+        Try everything that the connection sets, COS included; nothing is bought.
 
         :return: whether all of it works, and which parts do or what is wrong with them, for the user.
         """
