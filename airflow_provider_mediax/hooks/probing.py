@@ -1,4 +1,8 @@
-"""Trying a connection: every part that is set, with nothing bought. For commands and the test button."""
+"""
+Trying a connection: every part that is set, with nothing bought. For commands and the test button.
+
+Nothing is written but one small object in the folder of claims, if the connection has one.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +27,7 @@ def examine(connection: MediaxConnection) -> list[Finding]:
     """Try every part of a connection, which need not be stored anywhere; a bucket before what works in one."""
     first, *others = (_service(connection, kind) for kind in SERVICES.values())
     services = (finding for found in others for finding in found)
-    return [*first, *_buckets(connection), *services, *examine_claims(connection)]
+    return [*first, *_buckets(connection), *services, *examine_claims(connection, QUICK)]
 
 
 def summary(findings: Sequence[Finding]) -> tuple[bool, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from airflow_provider_mediax.client.pacing import Pacing
+from airflow_provider_mediax.client.retry import PATIENT, Patience
 from airflow_provider_mediax.client.sync import SyncClient
 from airflow_provider_mediax.exceptions import AuthenticationFailed, MediaxError
 from airflow_provider_mediax.hooks.base import claims_of
@@ -20,8 +21,12 @@ KEEPS = "claims"
 LASTS = "lifetime of claims"
 
 
-def examine_claims(connection: MediaxConnection) -> Iterator[Finding]:
-    """Try the folder of claims; one small object is written there, if there is none yet."""
+def examine_claims(connection: MediaxConnection, patience: Patience = PATIENT) -> Iterator[Finding]:
+    """
+    Try the folder of claims; one small object is written there, if there is none yet.
+
+    :param patience: with each request.
+    """
     try:
         claims = claims_of(connection)
         if claims is None:
@@ -30,17 +35,17 @@ def examine_claims(connection: MediaxConnection) -> Iterator[Finding]:
             )
             return
         with SyncClient(connection.transport, Pacing(1000.0)) as client:
-            yield _keeps(claims, client)
-            yield _lasts(claims, connection.cos_objects(claims.folder.bucket), client)
+            yield _keeps(claims, client, patience)
+            yield _lasts(claims, connection.cos_objects(claims.folder.bucket), client, patience)
     except MediaxError as error:
         yield Finding.refused(KEEPS, error)
 
 
-def _keeps(claims: Claims, client: SyncClient) -> Finding:
+def _keeps(claims: Claims, client: SyncClient, patience: Patience) -> Finding:
     folder = claims.folder
     rights = f"cos:PutObject and cos:GetObject on {folder}*"
     try:
-        keeps = client.run(claims.probe())
+        keeps = client.run(claims.probe(), patience)
     except AuthenticationFailed as refused:
         return Finding(KEEPS, "wrong", f"{refused.sentences} The COS key needs {rights}.")
     if keeps:
@@ -50,9 +55,9 @@ def _keeps(claims: Claims, client: SyncClient) -> Finding:
     return Finding(KEEPS, "wrong", f"{says} Name a bucket that never had it.")
 
 
-def _lasts(claims: Claims, bucket: CosObjects, client: SyncClient) -> Finding:
+def _lasts(claims: Claims, bucket: CosObjects, client: SyncClient, patience: Patience) -> Finding:
     try:
-        rules = client.run(bucket.expirations())
+        rules = client.run(bucket.expirations(), patience)
     except AuthenticationFailed:
         says = f"the COS key may not read the lifecycle rules; none may delete claims before {LEAST_DAYS} days"
         return Finding(LASTS, "not tried", says)

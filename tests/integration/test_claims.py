@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
@@ -12,8 +14,14 @@ from airflow.sdk import DAG
 
 from airflow_provider_mediax.emulator.process import MediaxEmulator
 from airflow_provider_mediax.hooks import base
+from airflow_provider_mediax.hooks.mediax import MediaxHook
+from airflow_provider_mediax.jobs.identity import Identity
+from airflow_provider_mediax.jobs.ownership import Acquisition, Owned
+from airflow_provider_mediax.jobs.stored import Owner
 from airflow_provider_mediax.operators.music import MusicTagOperator
 from airflow_provider_mediax.operators.voice_separation import VoiceSeparationOperator
+from airflow_provider_mediax.protocol.mediax.capabilities.listening import MusicTag
+from airflow_provider_mediax.protocol.mediax.request import CapabilityRequest, MediaxInput
 from tests.audio import click_track
 from tests.integration.conftest import PERSISTENT, Run
 
@@ -122,3 +130,43 @@ def test_a_retry_whose_predecessor_sent_nothing_claims_the_next_number(
     assert run.states == {"job": "success"}
     assert len(emulator.ledger()["jobs"]) == 1
     assert claims(emulator) == ["0", "1"]
+
+
+def submitted_at_once(hooks: Sequence[MediaxHook]) -> list[Owned]:
+    """Let tasks with one key submit in the same instant, as workers do that know nothing of each other."""
+    together = threading.Barrier(len(hooks))
+
+    def submit(hook: MediaxHook) -> Owned:
+        acquisition = Acquisition(
+            hook.service,
+            CapabilityRequest(capability=MusicTag(), input=MediaxInput(path="a.wav")),
+            Identity(
+                namespace=None,
+                owner=Owner(dag_id="dag", run_id="run", task_id=f"task {id(hook)}", map_index=-1),
+                generation=0,
+                key="shared",
+            ),
+            store=None,
+            claims=hook.claims,
+            try_number=1,
+            longest_send=65.0,
+        )
+        together.wait()
+        try:
+            return hook.run(acquisition.run())
+        finally:
+            hook.close()
+
+    with ThreadPoolExecutor(len(hooks)) as pool:
+        return list(pool.map(submit, hooks))
+
+
+def test_tasks_with_one_key_that_submit_in_the_same_instant_buy_one_job(
+    emulator: MediaxEmulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_MEDIAX_DEFAULT", connection(emulator))
+    emulator.fail_next("ListJobs", "slow", times=4, seconds=0.3)  # so that all have asked before one submits
+    owned = submitted_at_once([MediaxHook() for _ in range(4)])
+    assert len({each.job.id for each in owned}) == 1
+    assert len(emulator.ledger()["jobs"]) == 1
+    assert sum(not each.reattached for each in owned) == 1

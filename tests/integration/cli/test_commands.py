@@ -313,6 +313,7 @@ def test_check_says_works_of_nothing_that_it_did_not_ask(
         "voice separation": "works",
         "COS": "works",
         "COS bucket nobody-1250000000": "wrong",
+        "claims": "not set up",
     }
     assert said.code == 1
 

@@ -1,4 +1,4 @@
-"""``check`` of the connection's ``claims``: does the bucket keep what it is asked to keep, and for long enough."""
+"""Trying a connection's ``claims``: does the bucket keep what it is asked to keep, and for long enough."""
 
 from __future__ import annotations
 
