@@ -19,10 +19,13 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 from unittest.mock import patch
 
 import pytest
+
+if TYPE_CHECKING:
+    from airflow.sdk import DAG
 
 _RUNS = itertools.count()
 
@@ -49,7 +52,7 @@ class Run:
     shows the new states.
     """
 
-    dag: Any
+    dag: DAG
     run_id: str
     _environment: dict[str, str] = field(repr=False, default_factory=dict)
 
@@ -114,7 +117,7 @@ class Run:
         found = {name: self.xcom(name) for name in self.tasks}
         return {name: value for name, value in found.items() if value is not None}
 
-    def retry(self, dag: Any = None) -> Run:
+    def retry(self, dag: DAG | None = None) -> Run:
         """
         Run the next try of every task that waits for its ``retry_delay``, as if the delay were over.
 
@@ -134,7 +137,7 @@ class Run:
                 ti.end_date = datetime.now(UTC) - timedelta(days=365)  # the delay counts from here
         return self._drive(dag)
 
-    def clear(self, *names: str, dag: Any = None) -> Run:
+    def clear(self, *names: str, dag: DAG | None = None) -> Run:
         """
         Clear tasks (all if none is named) by Airflow's own function, as the UI does, and run them again.
 
@@ -156,7 +159,7 @@ class Run:
             run.start_date = datetime.now(UTC)
         return self._drive(dag)
 
-    def _drive(self, dag: Any = None, run_conf: dict[str, Any] | None = None) -> Run:
+    def _drive(self, dag: DAG | None = None, run_conf: dict[str, Any] | None = None) -> Run:
         """Run ``dag.test()`` until the run is over or only waits for a retry."""
         import airflow.models.dagrun as dagrun
 
@@ -210,7 +213,7 @@ def _task(row: Any) -> Task:
     return Task(state=None if row.state is None else str(row.state), try_number=row.try_number, max_tries=row.max_tries)
 
 
-def store_dag_in_db(dag: Any) -> None:
+def store_dag_in_db(dag: DAG) -> None:
     """
     Write a DAG that was made in a test to the database, as the DAG processor does with one it finds in a file.
 
@@ -249,23 +252,38 @@ def execution_api(airflow_db: None) -> Iterator[None]:
 
 
 @pytest.fixture
-def store_dag(execution_api: None) -> Callable[[Any], None]:
+def store_dag(execution_api: None) -> Callable[[DAG], None]:
     """Return :func:`store_dag_in_db`, for tests that call ``dag.test()`` themselves."""
     return store_dag_in_db
 
 
-@pytest.fixture
-def run_dag(execution_api: None) -> Callable[..., Run]:
-    """
-    Return a function that runs a DAG made in the test and returns a :class:`Run`.
+class RunDag(Protocol):
+    """What the fixture ``run_dag`` returns."""
 
-    ``run_dag(dag, connection=None, conn_env=None, run_conf=None)``: ``connection`` is the JSON or URI of the
-    connection ``mediax_default``, ``conn_env`` more environment variables (``AIRFLOW_CONN_...``), both for this run,
-    its retries and its clears only; ``run_conf`` is the run's ``conf``.
-    """
+    def __call__(
+        self,
+        dag: DAG,
+        *,
+        connection: str | None = None,
+        conn_env: Mapping[str, str] | None = None,
+        run_conf: dict[str, Any] | None = None,
+    ) -> Run:
+        """
+        Run a DAG.
+
+        :param connection: JSON or URI of the connection ``mediax_default``, for this run, its retries and its clears
+            only.
+        :param conn_env: more environment variables (``AIRFLOW_CONN_...``), for as long.
+        :param run_conf: the run's ``conf``.
+        """
+
+
+@pytest.fixture
+def run_dag(execution_api: None) -> RunDag:
+    """Return a function that runs a DAG made in the test and returns a :class:`Run`."""
 
     def run(
-        dag: Any,
+        dag: DAG,
         *,
         connection: str | None = None,
         conn_env: Mapping[str, str] | None = None,

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import pytest
 from airflow.sdk import DAG, ObjectStoragePath, task
 
@@ -13,6 +10,7 @@ from airflow_provider_mediax.operators.music import MusicTagOperator
 from airflow_provider_mediax.operators.voice_separation import VoiceSeparationOperator
 from airflow_provider_mediax.sensors.cos import CosKeySensor
 from tests.audio import click_track
+from tests.integration.conftest import RunDag
 
 BUCKET = "music-1250000000"
 HERE = f"cos://mediax_default@{BUCKET}/in"
@@ -26,7 +24,7 @@ def emulator(mediax_emulator: MediaxEmulator) -> MediaxEmulator:
 
 
 def test_an_address_of_this_connection_reaches_its_object_on_every_lane(
-    run_dag: Callable[..., Any], emulator: MediaxEmulator
+    run_dag: RunDag, emulator: MediaxEmulator
 ) -> None:
     common = {"poll_interval": 0.2, "deferrable": False}
     with DAG(dag_id="addresses_on_every_lane") as dag:
@@ -63,7 +61,7 @@ def test_an_address_of_this_connection_reaches_its_object_on_every_lane(
 
 @pytest.mark.parametrize("deferrable", [True, False])
 def test_an_address_of_another_connection_is_refused_and_nothing_is_sent(
-    run_dag: Callable[..., Any], emulator: MediaxEmulator, deferrable: bool
+    run_dag: RunDag, emulator: MediaxEmulator, deferrable: bool
 ) -> None:
     theirs = f"cos://theirs@{BUCKET}/in/a.wav"
     common = {"deferrable": deferrable, "retries": 2}

@@ -23,7 +23,8 @@ from airflow_provider_mediax.protocol.job import Job, JobList, JobState
 from airflow_provider_mediax.protocol.rows import Place, Result, ResultView
 from airflow_provider_mediax.protocol.service import Finding, JobService, Prepared
 from airflow_provider_mediax.sensors.job import JobSensor
-from tests.unit.cli.said import run_command
+from tests.integration.conftest import RunDag
+from tests.unit.cli.said import Said, run_command
 
 CONNECTION = '{"conn_type": "mediax", "login": "id-of-toys", "password": "key-of-toys", "extra": {"namespace": "toy"}}'
 
@@ -168,12 +169,12 @@ def toys(monkeypatch: pytest.MonkeyPatch) -> Toys:
 
 
 @pytest.fixture
-def cli(toys: Toys, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+def cli(toys: Toys, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Said]:
     return lambda *arguments: run_command(arguments, capsys, monkeypatch, CONNECTION)
 
 
 @pytest.mark.parametrize("deferrable", [True, False])
-def test_its_job_is_run_waited_for_and_collected(run_dag: Callable[..., Any], toys: Toys, deferrable: bool) -> None:
+def test_its_job_is_run_waited_for_and_collected(run_dag: RunDag, toys: Toys, deferrable: bool) -> None:
     with DAG(dag_id=f"toy_{deferrable}") as dag:
         job = ToyOperator(task_id="job", words="a song", deferrable=deferrable, poll_interval=0.1)
         ToyJobSensor(task_id="again", job_id=job.output, deferrable=deferrable, poke_interval=0.1)
@@ -184,7 +185,7 @@ def test_its_job_is_run_waited_for_and_collected(run_dag: Callable[..., Any], to
     assert len(toys.jobs) == 1
 
 
-def test_the_command_line_knows_it(run_dag: Callable[..., Any], toys: Toys, cli: Callable[..., Any]) -> None:
+def test_the_command_line_knows_it(run_dag: RunDag, toys: Toys, cli: Callable[..., Said]) -> None:
     with DAG(dag_id="toy_cli") as dag:
         ToyOperator(task_id="job", words="a song", deferrable=True, poll_interval=0.1, wait_for_completion=False)
     marker = run_dag(dag).values["job"]["marker"]
@@ -198,7 +199,7 @@ def test_the_command_line_knows_it(run_dag: Callable[..., Any], toys: Toys, cli:
     assert {"part": "toy box", "verdict": "works", "says": "it is full of toys"} in cli("check", "-o", "json").json
 
 
-def test_its_orphans_are_found_and_canceled(run_dag: Callable[..., Any], toys: Toys, cli: Callable[..., Any]) -> None:
+def test_its_orphans_are_found_and_canceled(run_dag: RunDag, toys: Toys, cli: Callable[..., Said]) -> None:
     toys.never = True
     with DAG(dag_id="toy_orphan") as dag:
         ToyOperator(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,13 +10,13 @@ from airflow.sdk import DAG
 
 from airflow_provider_mediax.emulator.process import MediaxEmulator
 from airflow_provider_mediax.operators.music import MusicAsrOperator, MusicBeatOperator, MusicTagOperator
-from tests.integration.conftest import Run
+from tests.integration.conftest import Run, RunDag
 
 SECRET = "mistyped-SECRET"
 
 
 def run_one(
-    run_dag: Callable[..., Any],
+    run_dag: RunDag,
     emulator: MediaxEmulator,
     operator: type[Any],
     *,
@@ -49,7 +48,7 @@ def run_one(
     ],
 )
 def test_it_is_refused_before_anything_is_sent(
-    run_dag: Callable[..., Any],
+    run_dag: RunDag,
     mediax_emulator: MediaxEmulator,
     name: str,
     operator: type[Any],
@@ -62,7 +61,7 @@ def test_it_is_refused_before_anything_is_sent(
 
 @pytest.mark.parametrize("field", ["login", "password", "content_id"])
 def test_a_connection_field_that_the_request_needs_is_asked_for_before_anything_is_sent(
-    run_dag: Callable[..., Any], mediax_emulator: MediaxEmulator, field: str
+    run_dag: RunDag, mediax_emulator: MediaxEmulator, field: str
 ) -> None:
     run = run_one(run_dag, mediax_emulator, MusicBeatOperator, dag_id=f"lacks_{field}", changes={field: ""}, path="a")
     assert run.states == {"t": "failed"}
@@ -71,7 +70,7 @@ def test_a_connection_field_that_the_request_needs_is_asked_for_before_anything_
 
 @pytest.mark.parametrize("field", ["login", "password", "gateway_secret_id", "gateway_secret_key", "gateway_source"])
 def test_a_wrong_key_fails_the_task_for_good_with_no_job_and_no_secret_shown(
-    run_dag: Callable[..., Any], mediax_emulator: MediaxEmulator, capfd: pytest.CaptureFixture[str], field: str
+    run_dag: RunDag, mediax_emulator: MediaxEmulator, capfd: pytest.CaptureFixture[str], field: str
 ) -> None:
     run = run_one(
         run_dag, mediax_emulator, MusicTagOperator, dag_id=f"wrong_{field}", changes={field: SECRET}, path="a"
@@ -93,7 +92,7 @@ def test_a_wrong_key_fails_the_task_for_good_with_no_job_and_no_secret_shown(
     ],
 )
 def test_an_input_that_cannot_be_read_ends_in_a_failed_job_that_is_not_repeated(
-    run_dag: Callable[..., Any],
+    run_dag: RunDag,
     mediax_emulator: MediaxEmulator,
     name: str,
     content: bytes | None,

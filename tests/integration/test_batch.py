@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -14,9 +13,7 @@ from airflow.sdk import DAG, ObjectStoragePath
 from airflow_provider_mediax.emulator.process import MediaxEmulator
 from airflow_provider_mediax.operators.batch import MusicBatchOperator
 from tests.audio import click_track
-from tests.integration.conftest import Run
-
-RunDag = Callable[..., Run]
+from tests.integration.conftest import RunDag
 
 BUCKET = "cos://music-1250000000"
 

@@ -18,8 +18,8 @@ from airflow_provider_mediax.emulator.process import MediaxEmulator
 from airflow_provider_mediax.operators.music import MusicTagOperator
 from airflow_provider_mediax.operators.voice_separation import VoiceSeparationOperator
 from tests.audio import click_track
-from tests.integration.conftest import PERSISTENT, Run
-from tests.unit.cli.said import run_command
+from tests.integration.conftest import PERSISTENT, Run, RunDag
+from tests.unit.cli.said import Said, run_command
 
 VERSION = pytest.importorskip("airflow.version").version
 STORE = VERSION >= "3.3"
@@ -38,7 +38,7 @@ def emulator(mediax_emulator: MediaxEmulator, monkeypatch: pytest.MonkeyPatch) -
 @pytest.fixture
 def cli(
     emulator: MediaxEmulator, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> Callable[..., Any]:
+) -> Callable[..., Said]:
     """Return a function that runs a command as the console script does."""
     return lambda *arguments, **how: run_command(arguments, capsys, monkeypatch, emulator.connection_json(), **how)
 
@@ -75,10 +75,10 @@ def job_ids(emulator: MediaxEmulator) -> list[str]:
 @pytest.mark.parametrize("make", [tags, separation])
 @pytest.mark.parametrize("options", [{}, {"wait_for_completion": False}])
 def test_a_healthy_run_has_no_orphans(
-    run_dag: Callable[..., Any],
+    run_dag: RunDag,
     emulator: MediaxEmulator,
-    cli: Callable[..., Any],
-    make: Callable[..., Any],
+    cli: Callable[..., Said],
+    make: Callable[..., DAG],
     options: dict[str, bool],
 ) -> None:
     run = run_dag(make(f"healthy_{make.__name__}_{len(options)}", **options))
@@ -90,7 +90,7 @@ def test_a_healthy_run_has_no_orphans(
 
 @pytest.mark.skipif(not STORE, reason="without a task state store nothing knows what was there before the clear")
 def test_what_a_clear_leaves_behind_is_listed(
-    run_dag: Callable[..., Any], emulator: MediaxEmulator, cli: Callable[..., Any]
+    run_dag: RunDag, emulator: MediaxEmulator, cli: Callable[..., Said]
 ) -> None:
     emulator.outcome("musicTagV2", "NEVER")
     run = run_dag(tags("left_behind", wait_timeout=1))
@@ -111,7 +111,7 @@ def test_what_a_clear_leaves_behind_is_listed(
 
 @pytest.mark.skipif(not STORE, reason="without a task state store nothing knows what was there before the clear")
 def test_what_was_collected_before_a_clear_is_no_orphan(
-    run_dag: Callable[..., Any], emulator: MediaxEmulator, cli: Callable[..., Any]
+    run_dag: RunDag, emulator: MediaxEmulator, cli: Callable[..., Said]
 ) -> None:
     run = run_dag(tags("collected"))
     run.clear()
@@ -120,7 +120,7 @@ def test_what_was_collected_before_a_clear_is_no_orphan(
 
 
 def test_the_open_job_of_a_failed_task_is_listed(
-    run_dag: Callable[..., Any], emulator: MediaxEmulator, cli: Callable[..., Any]
+    run_dag: RunDag, emulator: MediaxEmulator, cli: Callable[..., Said]
 ) -> None:
     emulator.outcome("musicTagV2", "NEVER")
     run = run_dag(tags("failed", wait_timeout=1))
@@ -135,7 +135,7 @@ def test_the_open_job_of_a_failed_task_is_listed(
 
 
 def test_a_result_that_came_after_its_task_had_failed_is_listed(
-    run_dag: Callable[..., Any], emulator: MediaxEmulator, cli: Callable[..., Any]
+    run_dag: RunDag, emulator: MediaxEmulator, cli: Callable[..., Said]
 ) -> None:
     emulator.durations("musicTagV2", 600)
     run_dag(tags("too_late", wait_timeout=1))
@@ -148,9 +148,9 @@ def test_a_result_that_came_after_its_task_had_failed_is_listed(
 
 @pytest.mark.parametrize("elsewhere", [pytest.param(True, id="store elsewhere"), pytest.param(False, id="store here")])
 def test_the_job_of_a_task_that_waits_for_its_retry_is_owned(
-    run_dag: Callable[..., Any],
+    run_dag: RunDag,
     emulator: MediaxEmulator,
-    cli: Callable[..., Any],
+    cli: Callable[..., Said],
     monkeypatch: pytest.MonkeyPatch,
     elsewhere: bool,
 ) -> None:
@@ -164,7 +164,7 @@ def test_the_job_of_a_task_that_waits_for_its_retry_is_owned(
 
 @pytest.mark.skipif(not STORE, reason="without a task state store nothing knows that a submit was under way")
 def test_a_submit_whose_answer_never_arrived_is_looked_up(
-    run_dag: Callable[..., Any], emulator: MediaxEmulator, cli: Callable[..., Any]
+    run_dag: RunDag, emulator: MediaxEmulator, cli: Callable[..., Said]
 ) -> None:
     emulator.fail_next("CreateJob", "drop_after")
     emulator.fail_next("ListJobs", "error_response", times=PERSISTENT)
@@ -176,7 +176,7 @@ def test_a_submit_whose_answer_never_arrived_is_looked_up(
 
 
 def test_a_second_job_of_one_marker_is_listed_beside_the_one_that_was_adopted(
-    run_dag: Callable[..., Any], emulator: MediaxEmulator, cli: Callable[..., Any]
+    run_dag: RunDag, emulator: MediaxEmulator, cli: Callable[..., Said]
 ) -> None:
     from airflow_provider_mediax.hooks.mediax import MediaxHook
     from airflow_provider_mediax.protocol.mediax.capabilities.listening import MusicTag
@@ -194,7 +194,7 @@ def test_a_second_job_of_one_marker_is_listed_beside_the_one_that_was_adopted(
 
 
 def test_a_job_that_a_task_of_another_run_shares_is_owned(
-    run_dag: Callable[..., Any], emulator: MediaxEmulator, cli: Callable[..., Any]
+    run_dag: RunDag, emulator: MediaxEmulator, cli: Callable[..., Said]
 ) -> None:
     emulator.durations("musicTagV2", 3600)
     first = run_dag(tags("shared", idempotency_key="shared-track", wait_timeout=0.5))
@@ -209,13 +209,13 @@ def states(emulator: MediaxEmulator) -> list[str]:
     return [job["state"] for job in emulator.ledger()["jobs"]]
 
 
-def until(happened: Callable[..., Any]) -> None:
+def until(happened: Callable[[], bool]) -> None:
     patience = threading.Event()
     assert any(happened() or patience.wait(0.1) for _ in range(3000))
 
 
 @pytest.fixture
-def waiting_separation(run_dag: Callable[..., Any], emulator: MediaxEmulator) -> Callable[..., Any]:
+def waiting_separation(run_dag: RunDag, emulator: MediaxEmulator) -> Callable[..., Run]:
     """Leave a separation behind that has not started, of a task that has failed."""
     emulator.pause_queue()
 
@@ -228,7 +228,7 @@ def waiting_separation(run_dag: Callable[..., Any], emulator: MediaxEmulator) ->
 
 
 def test_cancel_ends_a_separation_that_has_not_started(
-    waiting_separation: Callable[..., Any], emulator: MediaxEmulator, cli: Callable[..., Any]
+    waiting_separation: Callable[..., Run], emulator: MediaxEmulator, cli: Callable[..., Said]
 ) -> None:
     waiting_separation("to_cancel")
     said = cli("orphans", "--dag-id", "to_cancel", "--cancel", "--yes", "-o", "json")
@@ -240,9 +240,9 @@ def test_cancel_ends_a_separation_that_has_not_started(
 
 @pytest.mark.parametrize(("answer", "canceled"), [("y\n", True), ("n\n", False), ("", False)])
 def test_cancel_asks_before(
-    waiting_separation: Callable[..., Any],
+    waiting_separation: Callable[..., Run],
     emulator: MediaxEmulator,
-    cli: Callable[..., Any],
+    cli: Callable[..., Said],
     answer: str,
     canceled: bool,
 ) -> None:
@@ -253,7 +253,7 @@ def test_cancel_asks_before(
 
 
 def test_nothing_is_canceled_unasked(
-    waiting_separation: Callable[..., Any], emulator: MediaxEmulator, cli: Callable[..., Any]
+    waiting_separation: Callable[..., Run], emulator: MediaxEmulator, cli: Callable[..., Said]
 ) -> None:
     waiting_separation("unasked")
     said = cli("orphans", "--dag-id", "unasked", "--yes", "-o", "json")
@@ -262,7 +262,7 @@ def test_nothing_is_canceled_unasked(
 
 
 def test_cancel_leaves_a_separation_that_has_started(
-    run_dag: Callable[..., Any], emulator: MediaxEmulator, cli: Callable[..., Any]
+    run_dag: RunDag, emulator: MediaxEmulator, cli: Callable[..., Said]
 ) -> None:
     emulator.outcome("VoiceSeparate", "NEVER")
     emulator.durations("VoiceSeparate", 0)
@@ -273,7 +273,7 @@ def test_cancel_leaves_a_separation_that_has_started(
 
 
 def test_the_separation_of_a_deleted_run_is_found_by_its_time_and_canceled_only_on_a_word_of_its_own(
-    waiting_separation: Callable[..., Any], emulator: MediaxEmulator, cli: Callable[..., Any]
+    waiting_separation: Callable[..., Run], emulator: MediaxEmulator, cli: Callable[..., Said]
 ) -> None:
     delete(waiting_separation("deleted"))
     (job_id,) = job_ids(emulator)
@@ -287,9 +287,7 @@ def test_the_separation_of_a_deleted_run_is_found_by_its_time_and_canceled_only_
     assert states(emulator) == ["Cancel"]
 
 
-def test_a_deleted_run_is_no_reason_to_say_that_there_are_no_orphans(
-    run_dag: Callable[..., Any], cli: Callable[..., Any]
-) -> None:
+def test_a_deleted_run_is_no_reason_to_say_that_there_are_no_orphans(run_dag: RunDag, cli: Callable[..., Said]) -> None:
     run = run_dag(tags("run_deleted"))
     delete(run)
     said = cli("orphans", "--dag-id", "run_deleted", "--run-id", run.run_id)
@@ -298,7 +296,7 @@ def test_a_deleted_run_is_no_reason_to_say_that_there_are_no_orphans(
 
 
 def test_a_mistyped_task_is_no_reason_to_say_that_there_are_no_orphans(
-    run_dag: Callable[..., Any], cli: Callable[..., Any]
+    run_dag: RunDag, cli: Callable[..., Said]
 ) -> None:
     run_dag(tags("mistyped"))
     assert cli("orphans", "--dag-id", "mistyped", "--task-id", "jbo").code == 2
@@ -306,7 +304,7 @@ def test_a_mistyped_task_is_no_reason_to_say_that_there_are_no_orphans(
 
 
 def test_a_service_that_cannot_say_is_no_all_clear(
-    run_dag: Callable[..., Any], emulator: MediaxEmulator, cli: Callable[..., Any]
+    run_dag: RunDag, emulator: MediaxEmulator, cli: Callable[..., Said]
 ) -> None:
     run_dag(tags("unsure"))
     emulator.fail_next("ListJobs", "error_response", times=50)
@@ -316,16 +314,14 @@ def test_a_service_that_cannot_say_is_no_all_clear(
 
 
 def test_a_list_that_insists_on_a_queue_is_read(
-    waiting_separation: Callable[..., Any], emulator: MediaxEmulator, cli: Callable[..., Any]
+    waiting_separation: Callable[..., Run], emulator: MediaxEmulator, cli: Callable[..., Said]
 ) -> None:
     waiting_separation("queue_wanted")
     emulator.precondition("queue_id_optional", False)
     assert len(cli("orphans", "--dag-id", "queue_wanted", "-o", "json").json) == 1
 
 
-def test_one_service_alone_can_be_asked(
-    run_dag: Callable[..., Any], emulator: MediaxEmulator, cli: Callable[..., Any]
-) -> None:
+def test_one_service_alone_can_be_asked(run_dag: RunDag, emulator: MediaxEmulator, cli: Callable[..., Said]) -> None:
     run_dag(tags("one_service"))
     emulator.fail_next("ListCiJobs", "unauthorized", times=50)
     assert cli("orphans", "--dag-id", "one_service").code == 3
@@ -344,7 +340,7 @@ def test_one_service_alone_can_be_asked(
     ],
 )
 def test_wrong_use_ends_with_2_and_says_what_to_do(
-    execution_api: None, cli: Callable[..., Any], arguments: tuple[Any, ...], told: str
+    execution_api: None, cli: Callable[..., Said], arguments: tuple[Any, ...], told: str
 ) -> None:
     said = cli("orphans", *arguments)
     assert (said.code, said.out) == (2, "")
@@ -352,7 +348,7 @@ def test_wrong_use_ends_with_2_and_says_what_to_do(
 
 
 def test_a_connection_without_any_service_ends_with_2(
-    execution_api: None, cli: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+    execution_api: None, cli: Callable[..., Said], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_EMPTY", '{"conn_type": "mediax"}')
     said = cli("orphans", "--since", "1h", "--conn-id", "empty")
@@ -361,7 +357,7 @@ def test_a_connection_without_any_service_ends_with_2(
 
 
 def test_a_connection_without_cos_keys_leaves_the_other_service(
-    run_dag: Callable[..., Any], emulator: MediaxEmulator, cli: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+    run_dag: RunDag, emulator: MediaxEmulator, cli: Callable[..., Said], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run_dag(tags("no_cos"))
     connection = json.loads(emulator.connection_json())
@@ -374,7 +370,7 @@ def test_a_connection_without_cos_keys_leaves_the_other_service(
 
 
 def test_a_connection_of_the_metadata_database_is_found(
-    run_dag: Callable[..., Any], emulator: MediaxEmulator, cli: Callable[..., Any]
+    run_dag: RunDag, emulator: MediaxEmulator, cli: Callable[..., Said]
 ) -> None:
     from airflow.models.connection import Connection
     from airflow.utils.session import create_session
@@ -387,7 +383,7 @@ def test_a_connection_of_the_metadata_database_is_found(
 
 
 @pytest.mark.skipif(VERSION < "3.2", reason="Airflow has provider commands from 3.2 on")
-def test_airflows_own_command_does_the_same(run_dag: Callable[..., Any], cli: Callable[..., Any]) -> None:
+def test_airflows_own_command_does_the_same(run_dag: RunDag, cli: Callable[..., Said]) -> None:
     from airflow.cli.cli_parser import get_parser
 
     def airflow(arguments: list[str]) -> None:
@@ -400,7 +396,7 @@ def test_airflows_own_command_does_the_same(run_dag: Callable[..., Any], cli: Ca
 
 
 def test_what_is_printed_for_programs_is_nothing_but_json(
-    waiting_separation: Callable[..., Any], emulator: MediaxEmulator
+    waiting_separation: Callable[..., Run], emulator: MediaxEmulator
 ) -> None:
     """Also where something is logged, here that the keys of the other service would travel in clear text."""
     waiting_separation("for_programs")

@@ -14,13 +14,14 @@ from airflow.sdk import DAG, ObjectStoragePath, task
 
 from airflow_provider_mediax.emulator.process import MediaxEmulator
 from airflow_provider_mediax.sensors.cos import CosKeySensor
+from tests.integration.conftest import RunDag
 
 BUCKET = "music-1250000000"
 KEY = "in/a b+c%🎵.wav"
 
 
 @pytest.fixture
-def later() -> Iterator[Callable[..., Any]]:
+def later() -> Iterator[Callable[[MediaxEmulator, str, float], None]]:
     """Return a function that puts an object into the bucket some seconds after COS was first asked for anything."""
     over = threading.Event()
     threads = []
@@ -49,9 +50,9 @@ def later() -> Iterator[Callable[..., Any]]:
     ids=["one", "many", "wildcard"],
 )
 def test_a_dag_goes_on_with_what_lands_in_a_bucket(
-    run_dag: Callable[..., Any],
+    run_dag: RunDag,
     mediax_emulator: MediaxEmulator,
-    later: Callable[..., Any],
+    later: Callable[[MediaxEmulator, str, float], None],
     deferrable: bool,
     key: list[str] | str,
     options: dict[str, Any],
@@ -77,7 +78,7 @@ def test_a_dag_goes_on_with_what_lands_in_a_bucket(
 @pytest.mark.parametrize("deferrable", [True, False])
 @pytest.mark.parametrize(("soft_fail", "state"), [(False, "failed"), (True, "skipped")])
 def test_a_sensor_that_waits_in_vain_fails_or_is_skipped(
-    run_dag: Callable[..., Any], mediax_emulator: MediaxEmulator, deferrable: bool, soft_fail: bool, state: str
+    run_dag: RunDag, mediax_emulator: MediaxEmulator, deferrable: bool, soft_fail: bool, state: str
 ) -> None:
     with DAG(dag_id=f"in_vain_{deferrable}_{soft_fail}") as dag:
         options = {"deferrable": deferrable, "poke_interval": 1, "timeout": 3, "soft_fail": soft_fail}
@@ -87,7 +88,7 @@ def test_a_sensor_that_waits_in_vain_fails_or_is_skipped(
 
 
 def test_files_move_to_cos_and_back_by_airflows_own_operator(
-    run_dag: Callable[..., Any], mediax_emulator: MediaxEmulator, tmp_path: Path
+    run_dag: RunDag, mediax_emulator: MediaxEmulator, tmp_path: Path
 ) -> None:
     (tmp_path / "in.wav").write_bytes(b"content")
     address = f"cos://{BUCKET}/{KEY}"
@@ -108,9 +109,7 @@ def test_files_move_to_cos_and_back_by_airflows_own_operator(
     assert len(copies) == 1  # inside COS, not through the worker
 
 
-def test_a_path_travels_between_tasks_without_keys(
-    run_dag: Callable[..., Any], mediax_emulator: MediaxEmulator
-) -> None:
+def test_a_path_travels_between_tasks_without_keys(run_dag: RunDag, mediax_emulator: MediaxEmulator) -> None:
     with DAG(dag_id="paths") as dag:
 
         @task

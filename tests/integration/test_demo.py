@@ -10,7 +10,6 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ import pytest
 
 from airflow_provider_mediax.emulator.process import MediaxEmulator
 from tests.audio import click_track
-from tests.integration.conftest import Run
+from tests.integration.conftest import Run, RunDag
 
 ROOT = Path(__file__).resolve().parents[2]
 SNIPPETS = ROOT / "docs" / "snippets"
@@ -140,7 +139,7 @@ def broken_airflow(folder: Path) -> Path:
 
 @pytest.mark.parametrize("name", EXPECTED)
 def test_a_dag_of_the_docs_runs_as_it_stands(
-    run_dag: Callable[..., Any], mediax_emulator: MediaxEmulator, tmp_path: Path, name: str
+    run_dag: RunDag, mediax_emulator: MediaxEmulator, tmp_path: Path, name: str
 ) -> None:
     for track in ("in/track.wav", "in/other.wav"):
         mediax_emulator.put_object(track, click_track(seconds=3))
@@ -160,7 +159,7 @@ def warehouse_in(folder: Path) -> dict[str, str]:
     return {"AIRFLOW_CONN_WAREHOUSE": json.dumps({"conn_type": "sqlite", "host": host})}
 
 
-def separate_stems(run_dag: Callable[..., Any], emulator: MediaxEmulator, home: Path) -> Run:
+def separate_stems(run_dag: RunDag, emulator: MediaxEmulator, home: Path) -> Run:
     """Run dags/separate_stems.py; every call is a run of its own."""
     dag = runpy.run_path(str(ROOT / "dags" / "separate_stems.py"))["stem_separation"]
     return run_dag(dag, connection=emulator.connection_json(), conn_env=warehouse_in(home))
@@ -179,7 +178,7 @@ def bought(emulator: MediaxEmulator) -> list[str]:
 
 
 def test_a_later_run_and_a_clear_pay_for_new_tracks_only(
-    run_dag: Callable[..., Any], incoming: MediaxEmulator, tmp_path: Path
+    run_dag: RunDag, incoming: MediaxEmulator, tmp_path: Path
 ) -> None:
     incoming.put_object("incoming/", b"")  # what the console makes for a folder
     first = separate_stems(run_dag, incoming, tmp_path)
@@ -199,9 +198,7 @@ def test_a_later_run_and_a_clear_pay_for_new_tracks_only(
         assert database.execute(count).fetchone() == (6, 6)
 
 
-def test_a_track_that_fails_holds_up_no_other(
-    run_dag: Callable[..., Any], incoming: MediaxEmulator, tmp_path: Path
-) -> None:
+def test_a_track_that_fails_holds_up_no_other(run_dag: RunDag, incoming: MediaxEmulator, tmp_path: Path) -> None:
     incoming.put_object("incoming/a.wav", b"no audio at all")
     run = separate_stems(run_dag, incoming, tmp_path)
     assert run.states["one_track.separate[0]"] == "failed"
@@ -211,7 +208,7 @@ def test_a_track_that_fails_holds_up_no_other(
 
 @pytest.mark.parametrize("again", ["clear", "another run"])
 def test_a_clear_and_another_run_of_the_first_dag_double_no_row(
-    run_dag: Callable[..., Any], mediax_emulator: MediaxEmulator, tmp_path: Path, again: str
+    run_dag: RunDag, mediax_emulator: MediaxEmulator, tmp_path: Path, again: str
 ) -> None:
     mediax_emulator.put_object("in/track.wav", click_track(seconds=3))
     mediax_emulator.durations("*", 0.2)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable
-from typing import Any
 
 import pytest
 import soundfile
@@ -18,6 +16,7 @@ from airflow_provider_mediax.protocol.urls import cos_address
 from airflow_provider_mediax.results import rows
 from tests.audio import click_track
 from tests.capability_cases import CASES, PICTURE, TRACK, VIDEO, label
+from tests.integration.conftest import RunDag
 
 BUCKET = "music-1250000000"
 # A deferral costs two seconds in a test, and is the same for all: with files, without, and without an input.
@@ -36,7 +35,7 @@ def emulator(mediax_emulator: MediaxEmulator, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_every_capability_returns_its_manifest_its_files_and_its_rows(
-    run_dag: Callable[..., Any], emulator: MediaxEmulator
+    run_dag: RunDag, emulator: MediaxEmulator
 ) -> None:
     with DAG(dag_id="every_capability") as dag:
         for case in CASES:
@@ -73,9 +72,7 @@ def test_every_capability_returns_its_manifest_its_files_and_its_rows(
     hook.close()
 
 
-def test_no_refused_argument_of_any_capability_leads_to_a_request(
-    run_dag: Callable[..., Any], emulator: MediaxEmulator
-) -> None:
+def test_no_refused_argument_of_any_capability_leads_to_a_request(run_dag: RunDag, emulator: MediaxEmulator) -> None:
     refused = {
         f"{label(case)}_{place}": (case, changes)
         for case in CASES
@@ -89,9 +86,7 @@ def test_no_refused_argument_of_any_capability_leads_to_a_request(
     assert emulator.ledger()["requests"] == []
 
 
-def test_a_job_with_several_inputs_and_outputs_is_read_in_full(
-    run_dag: Callable[..., Any], emulator: MediaxEmulator
-) -> None:
+def test_a_job_with_several_inputs_and_outputs_is_read_in_full(run_dag: RunDag, emulator: MediaxEmulator) -> None:
     """One file name in two directories, and rows that know which input they are about."""
     other = "in/other.wav"
     emulator.put_object(other, click_track(seconds=3))
@@ -119,7 +114,7 @@ def test_a_job_with_several_inputs_and_outputs_is_read_in_full(
 
 
 def test_files_outside_the_connections_bucket_have_addresses_where_the_bucket_is_told(
-    run_dag: Callable[..., Any], emulator: MediaxEmulator
+    run_dag: RunDag, emulator: MediaxEmulator
 ) -> None:
     connection = json.loads(emulator.connection_json())
     del connection["extra"]["cos_bucket"]
@@ -138,9 +133,7 @@ def test_files_outside_the_connections_bucket_have_addresses_where_the_bucket_is
     )
 
 
-def test_a_raw_composition_needs_no_input_and_its_files_can_be_heard(
-    run_dag: Callable[..., Any], emulator: MediaxEmulator
-) -> None:
+def test_a_raw_composition_needs_no_input_and_its_files_can_be_heard(run_dag: RunDag, emulator: MediaxEmulator) -> None:
     content_id = json.loads(emulator.connection_json())["extra"]["content_id"]
     compose = {"musicCompose": {"songQuantity": 2}}
     with DAG(dag_id="compose_raw") as dag:

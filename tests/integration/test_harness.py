@@ -9,6 +9,8 @@ from typing import Any, ClassVar
 import pytest
 from airflow.sdk import DAG, BaseHook, BaseOperator
 
+from tests.integration.conftest import RunDag
+
 ONE_YEAR = timedelta(days=365)
 
 
@@ -73,7 +75,7 @@ def failures(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
     return counts
 
 
-def test_a_deferrable_operator_runs_through_its_trigger(run_dag: Callable[..., Any]) -> None:
+def test_a_deferrable_operator_runs_through_its_trigger(run_dag: RunDag) -> None:
     run = run_dag(waiting_dag("h_defer", retries=0))
     assert run.state == "success"
     assert run.states == {"wait": "success"}
@@ -81,14 +83,14 @@ def test_a_deferrable_operator_runs_through_its_trigger(run_dag: Callable[..., A
     assert run.xcom("wait", "execute")["try_number"] == 1
 
 
-def test_dag_test_itself_works_with_a_dag_made_in_a_test(store_dag: Callable[..., Any]) -> None:
+def test_dag_test_itself_works_with_a_dag_made_in_a_test(store_dag: Callable[[DAG], None]) -> None:
     """What users write in their own tests, without the patches of ``run_dag``: the DAG must be stored, no more."""
     dag = waiting_dag("h_plain", retries=0)
     store_dag(dag)
     assert dag.test().state == "success"
 
 
-def test_a_connection_is_there_for_its_run_only(run_dag: Callable[..., Any]) -> None:
+def test_a_connection_is_there_for_its_run_only(run_dag: RunDag) -> None:
     with DAG("h_conn", schedule=None) as dag:
         Host(task_id="host")
     run = run_dag(dag, connection='{"conn_type": "mediax", "host": "http://127.0.0.1:1"}')
@@ -96,7 +98,7 @@ def test_a_connection_is_there_for_its_run_only(run_dag: Callable[..., Any]) -> 
     assert run_dag(dag).states == {"host": "failed"}
 
 
-def test_without_a_delay_all_tries_run_in_one_call(run_dag: Callable[..., Any], failures: dict[str, Any]) -> None:
+def test_without_a_delay_all_tries_run_in_one_call(run_dag: RunDag, failures: dict[str, Any]) -> None:
     failures["wait"] = 1
     run = run_dag(waiting_dag("h_no_delay", retries=2, retry_delay=timedelta(0)))
     assert run.states == {"wait": "success"}
@@ -106,7 +108,7 @@ def test_without_a_delay_all_tries_run_in_one_call(run_dag: Callable[..., Any], 
 
 
 def test_with_a_delay_the_run_stops_and_the_next_try_is_the_tests_to_start(
-    run_dag: Callable[..., Any], failures: dict[str, Any]
+    run_dag: RunDag, failures: dict[str, Any]
 ) -> None:
     failures["wait"] = 2
     run = run_dag(waiting_dag("h_delay", retries=2))
@@ -119,9 +121,7 @@ def test_with_a_delay_the_run_stops_and_the_next_try_is_the_tests_to_start(
         run.retry()
 
 
-def test_max_tries_stays_over_retries_and_moves_with_clears(
-    run_dag: Callable[..., Any], failures: dict[str, Any]
-) -> None:
+def test_max_tries_stays_over_retries_and_moves_with_clears(run_dag: RunDag, failures: dict[str, Any]) -> None:
     """The scheduler's own table: a retry keeps ``max_tries``, a clear sets ``try_number + retries``."""
     failures["wait"] = 1
     run = run_dag(waiting_dag("h_table", retries=2))
@@ -132,16 +132,14 @@ def test_max_tries_stays_over_retries_and_moves_with_clears(
     assert [old.try_number for old in run.earlier_tries("wait")] == [1, 2, 3]
 
 
-def test_max_tries_stays_when_retries_is_edited_between_two_tries(
-    run_dag: Callable[..., Any], failures: dict[str, Any]
-) -> None:
+def test_max_tries_stays_when_retries_is_edited_between_two_tries(run_dag: RunDag, failures: dict[str, Any]) -> None:
     failures["wait"] = 1
     run = run_dag(waiting_dag("h_edit", retries=2)).retry(waiting_dag("h_edit", retries=4))
     assert run.values["wait"]["max_tries"] == 2
     assert run.states == {"wait": "success"}
 
 
-def test_a_failed_run_can_be_cleared(run_dag: Callable[..., Any], failures: dict[str, Any]) -> None:
+def test_a_failed_run_can_be_cleared(run_dag: RunDag, failures: dict[str, Any]) -> None:
     failures["wait"] = 1
     run = run_dag(waiting_dag("h_failed", retries=0))
     assert (run.state, run.states) == ("failed", {"wait": "failed"})
@@ -149,7 +147,7 @@ def test_a_failed_run_can_be_cleared(run_dag: Callable[..., Any], failures: dict
     assert (run.state, run.states, run.try_numbers) == ("success", {"wait": "success"}, {"wait": 2})
 
 
-def test_a_clear_deletes_the_xcoms_of_the_try_before(run_dag: Callable[..., Any], failures: dict[str, Any]) -> None:
+def test_a_clear_deletes_the_xcoms_of_the_try_before(run_dag: RunDag, failures: dict[str, Any]) -> None:
     run = run_dag(waiting_dag("h_xcom", retries=0))
     failures["wait"] = 1
     run.clear()
@@ -157,13 +155,13 @@ def test_a_clear_deletes_the_xcoms_of_the_try_before(run_dag: Callable[..., Any]
     assert run.xcom("wait") is None
 
 
-def test_a_try_that_dies_is_followed_by_a_retry(run_dag: Callable[..., Any]) -> None:
+def test_a_try_that_dies_is_followed_by_a_retry(run_dag: RunDag) -> None:
     with DAG("h_dies", schedule=None) as dag:
         DiesOnce(task_id="dies", retries=1, retry_delay=timedelta(0))
     assert run_dag(dag).values == {"dies": 2}
 
 
-def test_mapped_tasks_have_names_of_their_own(run_dag: Callable[..., Any], failures: dict[str, Any]) -> None:
+def test_mapped_tasks_have_names_of_their_own(run_dag: RunDag, failures: dict[str, Any]) -> None:
     with DAG("h_mapped", schedule=None) as dag:
         Waiting.partial(task_id="wait").expand(doc=["a", "b"])
     run = run_dag(dag)
@@ -172,7 +170,7 @@ def test_mapped_tasks_have_names_of_their_own(run_dag: Callable[..., Any], failu
     assert run.try_numbers == {"wait[0]": 1, "wait[1]": 2}
 
 
-def test_what_a_task_stores_is_there_in_later_tries_and_after_a_clear(run_dag: Callable[..., Any]) -> None:
+def test_what_a_task_stores_is_there_in_later_tries_and_after_a_clear(run_dag: RunDag) -> None:
     from airflow.sdk.execution_time import context as sdk_context
 
     if not hasattr(sdk_context, "TaskStateStoreAccessor"):

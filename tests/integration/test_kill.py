@@ -16,6 +16,7 @@ from airflow_provider_mediax.emulator.process import MediaxEmulator
 from airflow_provider_mediax.operators.music import MusicTagOperator
 from airflow_provider_mediax.operators.voice_separation import VoiceSeparationOperator
 from tests.audio import click_track
+from tests.integration.conftest import RunDag
 
 
 @pytest.fixture
@@ -26,7 +27,7 @@ def emulator(mediax_emulator: MediaxEmulator) -> MediaxEmulator:
 
 
 @pytest.fixture
-def kill_when(emulator: MediaxEmulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Any]]:
+def kill_when(emulator: MediaxEmulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
     """
     Return a function that kills the running task once an action was seen at the service.
 
@@ -71,7 +72,7 @@ def separation(dag_id: str, **options: Any) -> DAG:
 
 
 def test_a_killed_worker_cancels_its_job_and_the_next_try_buys_the_one_that_replaces_it(
-    run_dag: Callable[..., Any], emulator: MediaxEmulator, kill_when: Callable[..., Any]
+    run_dag: RunDag, emulator: MediaxEmulator, kill_when: Callable[[str], None]
 ) -> None:
     emulator.pause_queue()
     kill_when("DescribeCiJobs")
@@ -85,7 +86,7 @@ def test_a_killed_worker_cancels_its_job_and_the_next_try_buys_the_one_that_repl
 
 
 def test_a_killed_worker_leaves_a_job_that_has_started_and_the_next_try_adopts_it(
-    run_dag: Callable[..., Any], emulator: MediaxEmulator, kill_when: Callable[..., Any]
+    run_dag: RunDag, emulator: MediaxEmulator, kill_when: Callable[[str], None]
 ) -> None:
     emulator.durations("VoiceSeparate", 0)
     kill_when("DescribeCiJobs")
@@ -98,7 +99,7 @@ def test_a_killed_worker_leaves_a_job_that_has_started_and_the_next_try_adopts_i
 
 @pytest.mark.parametrize("options", [{"cancel_on_kill": False}, {"idempotency_key": "shared"}])
 def test_a_kill_does_not_cancel_what_it_must_not(
-    run_dag: Callable[..., Any], emulator: MediaxEmulator, kill_when: Callable[..., Any], options: dict[str, Any]
+    run_dag: RunDag, emulator: MediaxEmulator, kill_when: Callable[[str], None], options: dict[str, Any]
 ) -> None:
     emulator.pause_queue()
     kill_when("DescribeCiJobs")
@@ -108,7 +109,7 @@ def test_a_kill_does_not_cancel_what_it_must_not(
 
 
 def test_a_killed_worker_of_the_music_platform_ends_at_once_and_its_job_is_adopted(
-    run_dag: Callable[..., Any], emulator: MediaxEmulator, kill_when: Callable[..., Any]
+    run_dag: RunDag, emulator: MediaxEmulator, kill_when: Callable[[str], None]
 ) -> None:
     kill_when("GetJob")
     dag = one_task(MusicTagOperator, "kill_mediax", path="a.wav")
@@ -119,7 +120,7 @@ def test_a_killed_worker_of_the_music_platform_ends_at_once_and_its_job_is_adopt
 
 
 def test_a_worker_that_is_killed_in_the_submit_sends_no_second_one(
-    run_dag: Callable[..., Any], emulator: MediaxEmulator, kill_when: Callable[..., Any]
+    run_dag: RunDag, emulator: MediaxEmulator, kill_when: Callable[[str], None]
 ) -> None:
     """The submit is left in flight; its answer is lost, and the next try finds the job by its marker."""
     emulator.fail_next("CreateJob", "slow_after", seconds=1.5)
@@ -130,9 +131,7 @@ def test_a_worker_that_is_killed_in_the_submit_sends_no_second_one(
     assert len(emulator.ledger()["jobs"]) == 1
 
 
-def test_an_execution_timeout_cancels_what_has_not_started(
-    run_dag: Callable[..., Any], emulator: MediaxEmulator
-) -> None:
+def test_an_execution_timeout_cancels_what_has_not_started(run_dag: RunDag, emulator: MediaxEmulator) -> None:
     emulator.pause_queue()
     dag = separation("kill_by_timeout", execution_timeout=timedelta(seconds=5))
     run = run_dag(dag, connection=emulator.connection_json())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -20,6 +19,7 @@ from airflow_provider_mediax.protocol.urls import cos_address
 from airflow_provider_mediax.results import rows
 from airflow_provider_mediax.sensors.job import MediaxJobSensor
 from tests.audio import click_track
+from tests.integration.conftest import RunDag
 
 TRACK = "in/click.wav"
 
@@ -33,7 +33,7 @@ def emulator(mediax_emulator: MediaxEmulator) -> MediaxEmulator:
 
 @pytest.mark.parametrize("deferrable", [True, False])
 def test_tags_lyrics_and_beats_of_a_track_arrive_as_manifests(
-    run_dag: Callable[..., Any], emulator: MediaxEmulator, deferrable: bool
+    run_dag: RunDag, emulator: MediaxEmulator, deferrable: bool
 ) -> None:
     with DAG(dag_id=f"analyze_{'deferred' if deferrable else 'in_worker'}") as dag:
         common = {"path": TRACK, "deferrable": deferrable, "poll_interval": 0.5}
@@ -62,7 +62,7 @@ def test_tags_lyrics_and_beats_of_a_track_arrive_as_manifests(
     assert len(emulator.ledger()["jobs"]) == 3
 
 
-def test_a_downstream_task_reads_rows_and_files(run_dag: Callable[..., Any], emulator: MediaxEmulator) -> None:
+def test_a_downstream_task_reads_rows_and_files(run_dag: RunDag, emulator: MediaxEmulator) -> None:
     with DAG(dag_id="downstream") as dag:
         common = {"path": TRACK, "deferrable": True, "poll_interval": 0.5}
 
@@ -96,7 +96,7 @@ def test_a_downstream_task_reads_rows_and_files(run_dag: Callable[..., Any], emu
     }
 
 
-def test_mapped_tasks_own_a_job_each(run_dag: Callable[..., Any], emulator: MediaxEmulator) -> None:
+def test_mapped_tasks_own_a_job_each(run_dag: RunDag, emulator: MediaxEmulator) -> None:
     with DAG(dag_id="mapped") as dag:
         MusicTagOperator.partial(task_id="tags", path=TRACK, deferrable=True, poll_interval=0.5).expand(
             tag_types=["vocal", "mood"]
@@ -108,7 +108,7 @@ def test_mapped_tasks_own_a_job_each(run_dag: Callable[..., Any], emulator: Medi
 
 @pytest.mark.parametrize("deferrable", [True, False])
 def test_a_sensor_waits_for_a_job_that_was_only_submitted_and_returns_the_same_manifest(
-    run_dag: Callable[..., Any], emulator: MediaxEmulator, deferrable: bool
+    run_dag: RunDag, emulator: MediaxEmulator, deferrable: bool
 ) -> None:
     with DAG(dag_id=f"submit_then_wait_{deferrable}") as dag:
         submit = MusicBeatOperator(task_id="submit", path=TRACK, wait_for_completion=False)
@@ -129,7 +129,7 @@ def test_a_sensor_waits_for_a_job_that_was_only_submitted_and_returns_the_same_m
     assert set(run.values["by_manifest"]) == set(run.values["again"])
 
 
-def test_any_capability_can_be_sent_raw(run_dag: Callable[..., Any], emulator: MediaxEmulator) -> None:
+def test_any_capability_can_be_sent_raw(run_dag: RunDag, emulator: MediaxEmulator) -> None:
     content_id = json.loads(emulator.connection_json())["extra"]["content_id"]
     output = {"inputSelectors": [0], "smartContentDescriptor": {"musicTagV2": {"tagType": ["mood"]}}}
     with DAG(dag_id="raw") as dag:
@@ -147,7 +147,7 @@ def test_any_capability_can_be_sent_raw(run_dag: Callable[..., Any], emulator: M
 
 @pytest.mark.parametrize("deferrable", [True, False])
 def test_a_sensor_of_a_failed_job_skips_if_it_is_told_to_fail_softly(
-    run_dag: Callable[..., Any], emulator: MediaxEmulator, deferrable: bool
+    run_dag: RunDag, emulator: MediaxEmulator, deferrable: bool
 ) -> None:
     emulator.outcome("musicTagV2", "ERROR")
     emulator.durations("musicTagV2", 0)
@@ -160,7 +160,7 @@ def test_a_sensor_of_a_failed_job_skips_if_it_is_told_to_fail_softly(
 
 
 def test_an_input_in_a_bucket_that_is_not_registered_is_fetched_by_a_passing_address(
-    run_dag: Callable[..., Any], emulator: MediaxEmulator, capfd: pytest.CaptureFixture[str]
+    run_dag: RunDag, emulator: MediaxEmulator, capfd: pytest.CaptureFixture[str]
 ) -> None:
     connection = json.loads(emulator.connection_json())
     del connection["extra"]["cos_bucket"]  # so the emulator's bucket is somebody else's

@@ -16,6 +16,7 @@ from airflow_provider_mediax.operators.music import MusicComposeOperator
 from airflow_provider_mediax.operators.voice_separation import VoiceSeparationOperator
 from airflow_provider_mediax.sensors.job import CloudInfiniteJobSensor
 from tests.audio import click_track
+from tests.integration.conftest import RunDag
 
 BUCKET = "music-1250000000"
 STEMS = f"cos://{BUCKET}/stems/in/song"
@@ -67,7 +68,7 @@ def bought(emulator: MediaxEmulator) -> int:
 
 
 @pytest.fixture
-def lines(capfd: pytest.CaptureFixture[str]) -> Callable[..., Any]:
+def lines(capfd: pytest.CaptureFixture[str]) -> Callable[[str], list[str]]:
     """Return a function that returns the printed lines that hold a text; each call sees what is new."""
 
     def holding(text: str) -> list[str]:
@@ -80,7 +81,7 @@ def lines(capfd: pytest.CaptureFixture[str]) -> Callable[..., Any]:
 @pytest.mark.parametrize("deferrable", [True, False])
 @pytest.mark.parametrize("how", ["missing", "empty"])
 def test_a_separation_without_a_stem_fails_for_good_and_leaves_its_manifest(
-    run_dag: Callable[..., Any], emulator: MediaxEmulator, how: str, deferrable: bool, lines: Callable[..., Any]
+    run_dag: RunDag, emulator: MediaxEmulator, how: str, deferrable: bool, lines: Callable[[str], list[str]]
 ) -> None:
     emulator.spoil_file("VoiceSeparate", how)
     dag = separation(f"stem_{how}_{deferrable}", deferrable=deferrable)
@@ -98,7 +99,7 @@ def test_a_separation_without_a_stem_fails_for_good_and_leaves_its_manifest(
 
 @pytest.mark.parametrize("deferrable", [True, False])
 def test_a_stem_that_comes_two_seconds_late_is_a_success(
-    run_dag: Callable[..., Any], emulator: MediaxEmulator, deferrable: bool
+    run_dag: RunDag, emulator: MediaxEmulator, deferrable: bool
 ) -> None:
     emulator.spoil_file("VoiceSeparate", "late", seconds=2)
     run = run_dag(separation(f"late_{deferrable}", deferrable=deferrable), connection=emulator.connection_json())
@@ -106,16 +107,14 @@ def test_a_stem_that_comes_two_seconds_late_is_a_success(
     assert run.xcom("job", "manifest") is None
 
 
-def test_verify_outputs_false_asks_nothing(run_dag: Callable[..., Any], emulator: MediaxEmulator) -> None:
+def test_verify_outputs_false_asks_nothing(run_dag: RunDag, emulator: MediaxEmulator) -> None:
     emulator.spoil_file("VoiceSeparate", "missing")
     run = run_dag(separation("unverified", verify_outputs=False), connection=emulator.connection_json())
     assert run.states == {"job": "success"}
     assert heads(emulator) == 0
 
 
-def test_a_retry_buys_anew_if_the_user_says_so_and_else_nothing_does(
-    run_dag: Callable[..., Any], emulator: MediaxEmulator
-) -> None:
+def test_a_retry_buys_anew_if_the_user_says_so_and_else_nothing_does(run_dag: RunDag, emulator: MediaxEmulator) -> None:
     emulator.spoil_file("VoiceSeparate", "missing")
     run = run_dag(separation("anew", retry_failed_jobs=True), connection=emulator.connection_json())
     assert run.states == {"job": "up_for_retry"}
@@ -127,9 +126,7 @@ def test_a_retry_buys_anew_if_the_user_says_so_and_else_nothing_does(
     assert not run.values["job"]["reattached"]
 
 
-def test_a_retry_takes_the_job_whose_stem_has_come_by_then(
-    run_dag: Callable[..., Any], emulator: MediaxEmulator
-) -> None:
+def test_a_retry_takes_the_job_whose_stem_has_come_by_then(run_dag: RunDag, emulator: MediaxEmulator) -> None:
     emulator.spoil_file("VoiceSeparate", "missing")
     run = run_dag(separation("come_by_then", retry_failed_jobs=True), connection=emulator.connection_json())
     assert run.states == {"job": "up_for_retry"}
@@ -140,7 +137,7 @@ def test_a_retry_takes_the_job_whose_stem_has_come_by_then(
 
 
 def test_refused_keys_are_one_warning_and_a_success(
-    run_dag: Callable[..., Any], emulator: MediaxEmulator, lines: Callable[..., Any]
+    run_dag: RunDag, emulator: MediaxEmulator, lines: Callable[[str], list[str]]
 ) -> None:
     emulator.fail_next("HeadObject", "unauthorized", times=10)
     run = run_dag(separation("refused"), connection=emulator.connection_json())
@@ -152,7 +149,7 @@ def test_refused_keys_are_one_warning_and_a_success(
 
 @pytest.mark.parametrize("deferrable", [True, False])
 def test_an_empty_file_of_the_platform_fails_the_task(
-    run_dag: Callable[..., Any], emulator: MediaxEmulator, deferrable: bool
+    run_dag: RunDag, emulator: MediaxEmulator, deferrable: bool
 ) -> None:
     emulator.spoil_file("musicCompose", "empty")
     run = run_dag(composition(f"empty_{deferrable}", deferrable=deferrable), connection=emulator.connection_json())
@@ -162,7 +159,7 @@ def test_an_empty_file_of_the_platform_fails_the_task(
 
 
 def test_a_missing_file_of_the_platform_is_one_warning_that_names_it(
-    run_dag: Callable[..., Any], emulator: MediaxEmulator, lines: Callable[..., Any]
+    run_dag: RunDag, emulator: MediaxEmulator, lines: Callable[[str], list[str]]
 ) -> None:
     emulator.spoil_file("musicCompose", "missing")
     run = run_dag(composition("platform_missing"), connection=emulator.connection_json())
@@ -172,7 +169,7 @@ def test_a_missing_file_of_the_platform_is_one_warning_that_names_it(
 
 
 def test_a_late_file_of_the_platform_is_said_nothing_of(
-    run_dag: Callable[..., Any], emulator: MediaxEmulator, lines: Callable[..., Any]
+    run_dag: RunDag, emulator: MediaxEmulator, lines: Callable[[str], list[str]]
 ) -> None:
     emulator.spoil_file("musicCompose", "late", seconds=2)
     run = run_dag(composition("platform_late"), connection=emulator.connection_json())
@@ -181,7 +178,7 @@ def test_a_late_file_of_the_platform_is_said_nothing_of(
 
 
 def test_without_cos_keys_one_line_says_what_to_set(
-    run_dag: Callable[..., Any], emulator: MediaxEmulator, lines: Callable[..., Any]
+    run_dag: RunDag, emulator: MediaxEmulator, lines: Callable[[str], list[str]]
 ) -> None:
     emulator.spoil_file("musicCompose", "empty")
     bare = connection(emulator, cos_secret_id=None, cos_secret_key=None)
@@ -193,7 +190,7 @@ def test_without_cos_keys_one_line_says_what_to_set(
 
 
 def test_a_bucket_that_does_not_exist_is_one_warning_and_a_success(
-    run_dag: Callable[..., Any], emulator: MediaxEmulator, lines: Callable[..., Any]
+    run_dag: RunDag, emulator: MediaxEmulator, lines: Callable[[str], list[str]]
 ) -> None:
     run = run_dag(composition("no_bucket"), connection=connection(emulator, cos_bucket="gone-1250000000"))
     assert run.states == {"job": "success"}
@@ -202,7 +199,7 @@ def test_a_bucket_that_does_not_exist_is_one_warning_and_a_success(
 
 
 def test_the_triggerer_looks_for_nothing(
-    run_dag: Callable[..., Any], emulator: MediaxEmulator, monkeypatch: pytest.MonkeyPatch
+    run_dag: RunDag, emulator: MediaxEmulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is deferred is looked for on resume, in a worker, and once."""
     from airflow_provider_mediax.triggers.job import JobTrigger
@@ -224,7 +221,7 @@ def test_the_triggerer_looks_for_nothing(
 
 
 @pytest.mark.parametrize("deferrable", [True, False])
-def test_a_sensor_looks_for_nothing(run_dag: Callable[..., Any], emulator: MediaxEmulator, deferrable: bool) -> None:
+def test_a_sensor_looks_for_nothing(run_dag: RunDag, emulator: MediaxEmulator, deferrable: bool) -> None:
     emulator.spoil_file("VoiceSeparate", "missing")
     with DAG(dag_id=f"sensor_{deferrable}") as dag:
         submit = VoiceSeparationOperator(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
@@ -16,7 +16,7 @@ from airflow_provider_mediax.exceptions import RequestChanged, WaitTimeout
 from airflow_provider_mediax.operators.music import MusicTagOperator
 from airflow_provider_mediax.triggers.job import JobTrigger
 from tests.audio import click_track
-from tests.integration.conftest import PERSISTENT, QUESTIONS
+from tests.integration.conftest import PERSISTENT, QUESTIONS, RunDag
 
 STORE = pytest.importorskip("airflow.version").version >= "3.3"
 """Whether Airflow has a task state store."""
@@ -47,7 +47,7 @@ def calls(emulator: MediaxEmulator, action: str) -> int:
 
 
 @pytest.mark.parametrize("kind", ["drop_after", "500_after", "html_after", "truncated"])
-def test_a_lost_answer_buys_no_second_job(run_dag: Callable[..., Any], emulator: MediaxEmulator, kind: str) -> None:
+def test_a_lost_answer_buys_no_second_job(run_dag: RunDag, emulator: MediaxEmulator, kind: str) -> None:
     emulator.fail_next("CreateJob", kind)
     run = run_dag(tags(f"lost_{kind}"), connection=emulator.connection_json())
     assert run.states == {"tags": "success"}
@@ -57,7 +57,7 @@ def test_a_lost_answer_buys_no_second_job(run_dag: Callable[..., Any], emulator:
 
 @pytest.mark.parametrize("kind", ["drop_before", "502", "html"])
 def test_a_lost_submit_is_sent_once_more_after_the_service_said_that_there_is_none(
-    run_dag: Callable[..., Any], emulator: MediaxEmulator, kind: str
+    run_dag: RunDag, emulator: MediaxEmulator, kind: str
 ) -> None:
     emulator.fail_next("CreateJob", kind)
     run = run_dag(tags(f"never_arrived_{kind}"), connection=emulator.connection_json())
@@ -66,9 +66,7 @@ def test_a_lost_submit_is_sent_once_more_after_the_service_said_that_there_is_no
     assert (calls(emulator, "CreateJob"), calls(emulator, "ListJobs")) == (2, QUESTIONS)
 
 
-def test_a_try_that_could_not_tell_is_followed_by_one_that_adopts(
-    run_dag: Callable[..., Any], emulator: MediaxEmulator
-) -> None:
+def test_a_try_that_could_not_tell_is_followed_by_one_that_adopts(run_dag: RunDag, emulator: MediaxEmulator) -> None:
     emulator.fail_next("CreateJob", "drop_after")
     emulator.fail_next("ListJobs", "error_response", times=PERSISTENT)
     run = run_dag(tags("could_not_tell"), connection=emulator.connection_json())
@@ -81,7 +79,7 @@ def test_a_try_that_could_not_tell_is_followed_by_one_that_adopts(
 
 @pytest.mark.parametrize("deferrable", [True, False])
 def test_a_retry_after_a_timeout_adopts_the_running_job_and_buys_nothing(
-    run_dag: Callable[..., Any], emulator: MediaxEmulator, deferrable: bool
+    run_dag: RunDag, emulator: MediaxEmulator, deferrable: bool
 ) -> None:
     emulator.durations("musicTagV2", 3600)
     dag = tags(f"timeout_{deferrable}", wait_timeout=1.5, deferrable=deferrable)
@@ -94,7 +92,7 @@ def test_a_retry_after_a_timeout_adopts_the_running_job_and_buys_nothing(
 
 
 def test_execution_timeout_lowers_the_deadline_of_a_deferred_wait(
-    run_dag: Callable[..., Any], emulator: MediaxEmulator, monkeypatch: pytest.MonkeyPatch
+    run_dag: RunDag, emulator: MediaxEmulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     emulator.outcome("musicTagV2", "NEVER")
     begun, failed, deadlines, own_run = [], [], [], JobTrigger.run
@@ -117,9 +115,7 @@ def test_execution_timeout_lowers_the_deadline_of_a_deferred_wait(
     assert deadlines == [begun[0]["ti"].start_date.timestamp() + 4]
 
 
-def test_an_edit_of_retries_between_two_tries_buys_no_second_job(
-    run_dag: Callable[..., Any], emulator: MediaxEmulator
-) -> None:
+def test_an_edit_of_retries_between_two_tries_buys_no_second_job(run_dag: RunDag, emulator: MediaxEmulator) -> None:
     emulator.durations("musicTagV2", 3600)
     run = run_dag(tags("edited_retries", wait_timeout=0.5), connection=emulator.connection_json())
     assert run.states == {"tags": "up_for_retry"}
@@ -131,7 +127,7 @@ def test_an_edit_of_retries_between_two_tries_buys_no_second_job(
 
 @pytest.mark.skipif(not STORE, reason="without a task state store nothing knows what the earlier try asked for")
 def test_a_template_that_renders_differently_on_a_retry_fails_and_names_the_field(
-    run_dag: Callable[..., Any], emulator: MediaxEmulator
+    run_dag: RunDag, emulator: MediaxEmulator
 ) -> None:
     emulator.durations("musicTagV2", 3600)
     run = run_dag(tags("changed", wait_timeout=0.5), connection=emulator.connection_json())
@@ -146,7 +142,7 @@ def test_a_template_that_renders_differently_on_a_retry_fails_and_names_the_fiel
 
 @pytest.mark.parametrize(("on_clear", "expected"), [("rerun", 2), ("reuse", 1)])
 def test_a_clear_after_success_submits_anew_or_reuses(
-    run_dag: Callable[..., Any], emulator: MediaxEmulator, on_clear: str, expected: int
+    run_dag: RunDag, emulator: MediaxEmulator, on_clear: str, expected: int
 ) -> None:
     run = run_dag(tags(f"clear_{on_clear}", on_clear=on_clear), connection=emulator.connection_json())
     run.clear()
@@ -155,7 +151,7 @@ def test_a_clear_after_success_submits_anew_or_reuses(
     assert run.values["tags"]["reattached"] is (on_clear == "reuse")
 
 
-def test_two_runs_that_share_a_key_share_one_job(run_dag: Callable[..., Any], emulator: MediaxEmulator) -> None:
+def test_two_runs_that_share_a_key_share_one_job(run_dag: RunDag, emulator: MediaxEmulator) -> None:
     dag = tags("shared", idempotency_key="{{ dag.dag_id }}-track-17")
     runs = [run_dag(dag, connection=emulator.connection_json()) for _ in range(2)]
     assert [run.states["tags"] for run in runs] == ["success", "success"]
@@ -164,9 +160,7 @@ def test_two_runs_that_share_a_key_share_one_job(run_dag: Callable[..., Any], em
     assert {**second, "owner": None, "reattached": False} == {**first, "owner": None}
 
 
-def test_namespaces_keep_two_deployments_on_one_account_apart(
-    run_dag: Callable[..., Any], emulator: MediaxEmulator
-) -> None:
+def test_namespaces_keep_two_deployments_on_one_account_apart(run_dag: RunDag, emulator: MediaxEmulator) -> None:
     dag = tags("apart", idempotency_key="same")
     for namespace in ("staging", "production"):
         connection = json.loads(emulator.connection_json())
@@ -177,7 +171,7 @@ def test_namespaces_keep_two_deployments_on_one_account_apart(
 
 @pytest.mark.parametrize("deferrable", [True, False])
 def test_a_failed_job_is_not_paid_for_again_by_a_retry(
-    run_dag: Callable[..., Any], emulator: MediaxEmulator, deferrable: bool
+    run_dag: RunDag, emulator: MediaxEmulator, deferrable: bool
 ) -> None:
     emulator.outcome("musicTagV2", "ERROR")
     run = run_dag(tags(f"failed_{deferrable}", deferrable=deferrable), connection=emulator.connection_json())
@@ -185,9 +179,7 @@ def test_a_failed_job_is_not_paid_for_again_by_a_retry(
     assert len(jobs(emulator)) == 1
 
 
-def test_a_failed_job_is_replaced_by_a_retry_if_the_user_says_so(
-    run_dag: Callable[..., Any], emulator: MediaxEmulator
-) -> None:
+def test_a_failed_job_is_replaced_by_a_retry_if_the_user_says_so(run_dag: RunDag, emulator: MediaxEmulator) -> None:
     emulator.outcome("musicTagV2", "ERROR")
     run = run_dag(tags("replaced", retry_failed_jobs=True), connection=emulator.connection_json())
     assert run.states == {"tags": "up_for_retry"}
@@ -197,7 +189,7 @@ def test_a_failed_job_is_replaced_by_a_retry_if_the_user_says_so(
 
 
 def test_a_job_that_somebody_canceled_is_not_paid_for_again_by_a_retry(
-    run_dag: Callable[..., Any], emulator: MediaxEmulator
+    run_dag: RunDag, emulator: MediaxEmulator
 ) -> None:
     emulator.outcome("musicTagV2", "CANCELED")
     run = run_dag(tags("canceled"), connection=emulator.connection_json())
@@ -206,9 +198,7 @@ def test_a_job_that_somebody_canceled_is_not_paid_for_again_by_a_retry(
     assert len(jobs(emulator)) == 1
 
 
-def test_a_canceled_job_is_replaced_by_a_retry_if_the_user_says_so(
-    run_dag: Callable[..., Any], emulator: MediaxEmulator
-) -> None:
+def test_a_canceled_job_is_replaced_by_a_retry_if_the_user_says_so(run_dag: RunDag, emulator: MediaxEmulator) -> None:
     emulator.outcome("musicTagV2", "CANCELED")
     run = run_dag(tags("canceled_again", retry_failed_jobs=True), connection=emulator.connection_json())
     assert run.states == {"tags": "up_for_retry"}
@@ -217,7 +207,7 @@ def test_a_canceled_job_is_replaced_by_a_retry_if_the_user_says_so(
     assert len(jobs(emulator)) == 2
 
 
-def test_a_wait_survives_errors_of_every_kind(run_dag: Callable[..., Any], emulator: MediaxEmulator) -> None:
+def test_a_wait_survives_errors_of_every_kind(run_dag: RunDag, emulator: MediaxEmulator) -> None:
     emulator.durations("musicTagV2", 4)
     for kind in ("html", "500", "429", "drop_before", "truncated", "503", "error_response"):
         emulator.fail_next("GetJob", kind, **({"retry_after": 0.2} if kind == "429" else {}))
@@ -226,7 +216,7 @@ def test_a_wait_survives_errors_of_every_kind(run_dag: Callable[..., Any], emula
     assert len(jobs(emulator)) == 1
 
 
-def test_an_unknown_state_is_waited_on_to_the_deadline(run_dag: Callable[..., Any], emulator: MediaxEmulator) -> None:
+def test_an_unknown_state_is_waited_on_to_the_deadline(run_dag: RunDag, emulator: MediaxEmulator) -> None:
     emulator.outcome("musicTagV2", "UNKNOWN")
     run = run_dag(tags("unknown", wait_timeout=3, retries=0), connection=emulator.connection_json())
     assert run.states == {"tags": "failed"}
@@ -234,7 +224,7 @@ def test_an_unknown_state_is_waited_on_to_the_deadline(run_dag: Callable[..., An
 
 
 def test_an_event_of_another_task_does_not_end_the_wait(
-    run_dag: Callable[..., Any], emulator: MediaxEmulator, monkeypatch: pytest.MonkeyPatch
+    run_dag: RunDag, emulator: MediaxEmulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On sqlite an event can reach the task that follows the one it was meant for."""
     emulator.durations("musicTagV2", 2)
@@ -258,7 +248,7 @@ def test_an_event_of_another_task_does_not_end_the_wait(
 
 @pytest.mark.parametrize("event", [None, "text", {}, {"status": "final", "states": 3, "error": "x"}])
 def test_an_event_that_cannot_be_read_does_no_harm(
-    run_dag: Callable[..., Any],
+    run_dag: RunDag,
     emulator: MediaxEmulator,
     monkeypatch: pytest.MonkeyPatch,
     event: dict[str, Any] | str | None,

@@ -26,9 +26,8 @@ from airflow_provider_mediax.operators.voice_separation import VoiceSeparationOp
 from airflow_provider_mediax.sensors.job import MediaxJobSensor
 from airflow_provider_mediax.triggers.job import JobTrigger
 from tests.audio import click_track
-from tests.integration.conftest import Run
+from tests.integration.conftest import Run, RunDag
 
-RunDag = Callable[..., Run]
 Make = Callable[[bool], BaseOperator]
 
 TRACK = "in/click.wav"

@@ -7,9 +7,7 @@ real API in this process.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 from airflow.sdk import DAG, task
@@ -18,7 +16,7 @@ from airflow.sdk.execution_time.comms import GetTaskStates
 
 from airflow_provider_mediax.triggers import kill
 from airflow_provider_mediax.triggers.kill import is_over
-from tests.integration.conftest import Run
+from tests.integration.conftest import Run, RunDag
 
 
 class Supervisor:
@@ -66,7 +64,7 @@ def set_state(run: Run, task_id: str, state: str | None, map_index: int = -1) ->
 
 
 @pytest.fixture
-def run(run_dag: Callable[..., Any]) -> Run:
+def run(run_dag: RunDag) -> Run:
     with DAG(dag_id="guarded") as dag:
 
         @task

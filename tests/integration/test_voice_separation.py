@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -18,7 +17,7 @@ from airflow_provider_mediax.operators.voice_separation import VoiceSeparationOp
 from airflow_provider_mediax.protocol.urls import cos_address
 from airflow_provider_mediax.sensors.job import CloudInfiniteJobSensor
 from tests.audio import click_track
-from tests.integration.conftest import PERSISTENT
+from tests.integration.conftest import PERSISTENT, RunDag
 
 BUCKET = "music-1250000000"
 
@@ -52,9 +51,7 @@ def separation(dag_id: str, **options: Any) -> DAG:
 
 
 @pytest.mark.parametrize("deferrable", [True, False])
-def test_stems_arrive_as_a_manifest_and_decode(
-    run_dag: Callable[..., Any], emulator: MediaxEmulator, deferrable: bool
-) -> None:
+def test_stems_arrive_as_a_manifest_and_decode(run_dag: RunDag, emulator: MediaxEmulator, deferrable: bool) -> None:
     dag = separation(f"stems_{deferrable}", deferrable=deferrable, mode="MusicMode")
     run = run_dag(dag, connection=emulator.connection_json())
     manifest = run.values["separate"]
@@ -72,9 +69,7 @@ def test_stems_arrive_as_a_manifest_and_decode(
         assert len(samples) / rate == pytest.approx(3, abs=0.05)
 
 
-def test_two_tracks_of_one_name_never_overwrite_each_other(
-    run_dag: Callable[..., Any], emulator: MediaxEmulator
-) -> None:
+def test_two_tracks_of_one_name_never_overwrite_each_other(run_dag: RunDag, emulator: MediaxEmulator) -> None:
     with DAG(dag_id="two_tracks") as dag:
         VoiceSeparationOperator.partial(
             task_id="separate", mode="IsAudio", codec="wav", destination="stems", deferrable=True, poll_interval=0.3
@@ -84,7 +79,7 @@ def test_two_tracks_of_one_name_never_overwrite_each_other(
     assert sorted(files) == [f"cos://{BUCKET}/stems/in/{folder}/song/voice.wav" for folder in "ab"]
 
 
-def test_a_template_tells_the_stems(run_dag: Callable[..., Any], emulator: MediaxEmulator) -> None:
+def test_a_template_tells_the_stems(run_dag: RunDag, emulator: MediaxEmulator) -> None:
     with DAG(dag_id="template") as dag:
 
         @task
@@ -107,9 +102,7 @@ def test_a_template_tells_the_stems(run_dag: Callable[..., Any], emulator: Media
 
 
 @pytest.mark.parametrize("deferrable", [True, False])
-def test_a_sensor_returns_the_same_manifest(
-    run_dag: Callable[..., Any], emulator: MediaxEmulator, deferrable: bool
-) -> None:
+def test_a_sensor_returns_the_same_manifest(run_dag: RunDag, emulator: MediaxEmulator, deferrable: bool) -> None:
     with DAG(dag_id=f"ci_sensor_{deferrable}") as dag:
         submit = VoiceSeparationOperator(
             task_id="submit",
@@ -127,7 +120,7 @@ def test_a_sensor_returns_the_same_manifest(
 
 
 @pytest.mark.parametrize("kind", ["drop_after", "500_after", "html_after", "truncated"])
-def test_a_lost_answer_buys_no_second_job(run_dag: Callable[..., Any], emulator: MediaxEmulator, kind: str) -> None:
+def test_a_lost_answer_buys_no_second_job(run_dag: RunDag, emulator: MediaxEmulator, kind: str) -> None:
     emulator.fail_next("SubmitCiJob", kind)
     run = run_dag(separation(f"ci_lost_{kind}"), connection=emulator.connection_json())
     assert run.states == {"separate": "success"}
@@ -135,9 +128,7 @@ def test_a_lost_answer_buys_no_second_job(run_dag: Callable[..., Any], emulator:
 
 
 @pytest.mark.parametrize("kind", ["drop_before", "502", "slow_down", "429"])
-def test_a_submit_that_was_not_carried_out_is_sent_again(
-    run_dag: Callable[..., Any], emulator: MediaxEmulator, kind: str
-) -> None:
+def test_a_submit_that_was_not_carried_out_is_sent_again(run_dag: RunDag, emulator: MediaxEmulator, kind: str) -> None:
     emulator.fail_next("SubmitCiJob", kind)
     run = run_dag(separation(f"ci_again_{kind}"), connection=emulator.connection_json())
     assert run.states == {"separate": "success"}
@@ -146,7 +137,7 @@ def test_a_submit_that_was_not_carried_out_is_sent_again(
 
 @pytest.mark.parametrize("queued", [False, True])
 def test_a_retry_adopts_by_the_marker_also_where_the_service_insists_on_a_queue(
-    run_dag: Callable[..., Any], emulator: MediaxEmulator, queued: bool
+    run_dag: RunDag, emulator: MediaxEmulator, queued: bool
 ) -> None:
     if queued:
         emulator.precondition("queue_id_optional", False)
@@ -162,7 +153,7 @@ def test_a_retry_adopts_by_the_marker_also_where_the_service_insists_on_a_queue(
 
 
 def test_a_job_that_has_not_started_is_canceled_at_the_deadline_and_replaced_by_the_retry(
-    run_dag: Callable[..., Any], emulator: MediaxEmulator
+    run_dag: RunDag, emulator: MediaxEmulator
 ) -> None:
     emulator.pause_queue()
     run = run_dag(separation("ci_deadline", wait_timeout=2), connection=emulator.connection_json())
@@ -174,7 +165,7 @@ def test_a_job_that_has_not_started_is_canceled_at_the_deadline_and_replaced_by_
     assert len(jobs(emulator)) == 2
 
 
-def test_the_clock_may_be_ten_minutes_off(run_dag: Callable[..., Any], emulator: MediaxEmulator) -> None:
+def test_the_clock_may_be_ten_minutes_off(run_dag: RunDag, emulator: MediaxEmulator) -> None:
     for offset in (600, -600):
         emulator.clock(offset)
         run = run_dag(separation(f"ci_clock_{abs(offset)}_{offset > 0}"), connection=emulator.connection_json())
@@ -200,7 +191,7 @@ def test_the_clock_may_be_ten_minutes_off(run_dag: Callable[..., Any], emulator:
     ],
 )
 def test_bad_input_is_refused_before_anything_is_sent(
-    run_dag: Callable[..., Any], emulator: MediaxEmulator, name: str, options: dict[str, Any]
+    run_dag: RunDag, emulator: MediaxEmulator, name: str, options: dict[str, Any]
 ) -> None:
     run = run_dag(separation(f"ci_refused_{name}", **options), connection=emulator.connection_json())
     assert run.states == {"separate": "failed"}
@@ -208,18 +199,14 @@ def test_bad_input_is_refused_before_anything_is_sent(
 
 
 @pytest.mark.parametrize("name", ["bucket_bound", "smart_audio", "role"])
-def test_what_the_account_lacks_fails_the_task_for_good(
-    run_dag: Callable[..., Any], emulator: MediaxEmulator, name: str
-) -> None:
+def test_what_the_account_lacks_fails_the_task_for_good(run_dag: RunDag, emulator: MediaxEmulator, name: str) -> None:
     emulator.precondition(name, False)
     run = run_dag(separation(f"ci_lacks_{name}"), connection=emulator.connection_json())
     assert run.states == {"separate": "failed"}
     assert jobs(emulator) == []
 
 
-def test_tags_of_a_stem_take_the_manifests_address_as_it_stands(
-    run_dag: Callable[..., Any], emulator: MediaxEmulator
-) -> None:
+def test_tags_of_a_stem_take_the_manifests_address_as_it_stands(run_dag: RunDag, emulator: MediaxEmulator) -> None:
     from airflow_provider_mediax.operators.music import MusicTagOperator
 
     connection = json.loads(emulator.connection_json())
@@ -234,7 +221,7 @@ def test_tags_of_a_stem_take_the_manifests_address_as_it_stands(
 
 @pytest.mark.parametrize("deferrable", [True, False])
 def test_a_sensor_of_a_job_that_the_service_does_not_know_fails_for_good(
-    run_dag: Callable[..., Any], emulator: MediaxEmulator, deferrable: bool
+    run_dag: RunDag, emulator: MediaxEmulator, deferrable: bool
 ) -> None:
     with DAG(dag_id=f"ci_unknown_{deferrable}") as dag:
         CloudInfiniteJobSensor(task_id="wait", job_id="j0123", deferrable=deferrable, retries=2, poke_interval=0.5)

@@ -12,7 +12,7 @@ class Blackhole:
     """Listens on loopback, keeps what it is sent and never answers. A context manager."""
 
     def __enter__(self) -> Self:
-        self.swallowed: list[bytes] = []
+        self.swallowed: list[bytearray] = []
         self._over = threading.Event()
 
         class Swallow(socketserver.BaseRequestHandler):

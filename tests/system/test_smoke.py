@@ -43,7 +43,7 @@ def test_every_process_of_a_service_is_known_as_the_stacks_own(stack: Stack) -> 
 def alive(process: psutil.Process) -> bool:
     """Tell whether it has not ended meanwhile, as processes that parse a file or run a task do at any time."""
     try:
-        return process.status() != psutil.STATUS_ZOMBIE
+        return bool(process.status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return False
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from typing import Any
 
 import pytest
 
@@ -32,7 +33,7 @@ WEATHER = {
 FAILING = sum(share for kind, share in WEATHER.items() if not kind.startswith("slow"))
 
 
-def start(stack: Stack, each: int, **conf: object) -> list[Run]:
+def start(stack: Stack, each: int, **conf: Any) -> list[Run]:
     for number in range(each):
         stack.emulator.put_object(f"in/{number}.wav", stack.emulator.get_object("in/track.wav"))
     sources = [f"in/{number}.wav" for number in range(each)]

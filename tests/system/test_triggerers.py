@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -22,7 +23,7 @@ def defer_many(stack: Stack, each: int) -> list[Run]:
     for number in range(each):
         stack.emulator.put_object(f"in/{number}.wav", stack.emulator.get_object("in/track.wav"))
     sources = [f"in/{number}.wav" for number in range(each)]
-    options = {"sources": sources, "poll_interval": 2, "wait_timeout": 86400}
+    options: dict[str, Any] = {"sources": sources, "poll_interval": 2, "wait_timeout": 86400}
     runs = [run for dag in SERVICES for run in stack.trigger(f"{dag}_mapped", **options)]
     for run in runs:
         run.wait_until(

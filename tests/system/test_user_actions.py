@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
@@ -11,13 +12,13 @@ from tests.system.dag_source import DEADLINE, SERVICES, jobs_run_on, write_dags
 from tests.system.runs import Run
 from tests.system.stack import Stack
 
-QUICK = {"poll_interval": 0.5}
+QUICK: dict[str, Any] = {"poll_interval": 0.5}
 
 MARKED = pytest.mark.parametrize("state", ["failed", pytest.param("success", marks=pytest.mark.full)])
 """What a user may mark a task that waits."""
 
 
-def deferred(stack: Stack, copies: int, *dags: str, **conf: object) -> list[Run]:
+def deferred(stack: Stack, copies: int, *dags: str, **conf: Any) -> list[Run]:
     """Return runs that wait in the triggerer; separations wait in their queue, where they can still be canceled."""
     stack.emulator.durations("*", 3600)
     stack.emulator.pause_queue()

@@ -6,7 +6,6 @@ import json
 import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from airflow.models.connection import Connection
@@ -42,14 +41,14 @@ def emulator(
 @pytest.fixture
 def cli(
     emulator: MediaxEmulator, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> Callable[..., Any]:
+) -> Callable[..., Said]:
     return lambda *arguments, **how: run_command(arguments, capsys, monkeypatch, emulator.connection_json(), **how)
 
 
 @pytest.fixture
 def registering(
-    emulator: MediaxEmulator, cli: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
-) -> Callable[..., Any]:
+    emulator: MediaxEmulator, cli: Callable[..., Said], monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Said]:
     """Return a function that registers a customer, all but its keys given as options."""
     for field, variable in register.KEY_VARIABLES.items():
         monkeypatch.setenv(variable, KEYS[field])
@@ -79,7 +78,7 @@ def registrations(emulator: MediaxEmulator) -> int:
 
 
 def test_register_makes_a_connection_that_works(
-    emulator: MediaxEmulator, registering: Callable[..., Any], cli: Callable[..., Any]
+    emulator: MediaxEmulator, registering: Callable[..., Said], cli: Callable[..., Said]
 ) -> None:
     said = registering()
     assert (said.code, said.out) == (0, "")
@@ -101,7 +100,7 @@ def test_register_makes_a_connection_that_works(
 
 @pytest.mark.parametrize("where", ["environment", "database"])
 def test_register_does_not_overwrite_a_connection_and_sends_nothing(
-    emulator: MediaxEmulator, registering: Callable[..., Any], where: str
+    emulator: MediaxEmulator, registering: Callable[..., Said], where: str
 ) -> None:
     conn_id = "mediax_default"
     if where == "database":
@@ -114,7 +113,7 @@ def test_register_does_not_overwrite_a_connection_and_sends_nothing(
     assert registrations(emulator) == before
 
 
-def test_register_overwrites_when_forced(emulator: MediaxEmulator, registering: Callable[..., Any]) -> None:
+def test_register_overwrites_when_forced(emulator: MediaxEmulator, registering: Callable[..., Said]) -> None:
     registering()
     first = stored().login
     assert registering("--force").code == 0
@@ -123,7 +122,7 @@ def test_register_overwrites_when_forced(emulator: MediaxEmulator, registering: 
 
 @pytest.mark.parametrize("fault", ["500", "drop_after", "html_after"])
 def test_register_is_sent_once_and_a_lost_answer_is_said_to_be_lost(
-    emulator: MediaxEmulator, registering: Callable[..., Any], fault: str
+    emulator: MediaxEmulator, registering: Callable[..., Said], fault: str
 ) -> None:
     emulator.fail_next("Register", fault)
     said = registering()
@@ -134,7 +133,7 @@ def test_register_is_sent_once_and_a_lost_answer_is_said_to_be_lost(
 
 
 def test_register_is_not_repeated_even_where_nothing_was_registered(
-    emulator: MediaxEmulator, registering: Callable[..., Any]
+    emulator: MediaxEmulator, registering: Callable[..., Said]
 ) -> None:
     emulator.fail_next("Register", "429", retry_after=0.1)
     said = registering()
@@ -144,7 +143,7 @@ def test_register_is_not_repeated_even_where_nothing_was_registered(
 
 
 def test_register_says_that_it_waits(
-    emulator: MediaxEmulator, registering: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+    emulator: MediaxEmulator, registering: Callable[..., Said], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(register, "PROGRESS_SECONDS", 0.2)
     emulator.register_delay(1)
@@ -155,7 +154,7 @@ def test_register_says_that_it_waits(
 
 @pytest.mark.parametrize("output", ["json", "uri"])
 def test_register_prints_the_connection_only_if_asked_to(
-    emulator: MediaxEmulator, registering: Callable[..., Any], output: str
+    emulator: MediaxEmulator, registering: Callable[..., Said], output: str
 ) -> None:
     said = registering("--output", output)
     read = Connection.from_json(said.out, conn_id="x") if output == "json" else Connection(uri=said.out.strip())
@@ -167,7 +166,7 @@ def test_register_prints_the_connection_only_if_asked_to(
 
 @pytest.mark.parametrize("option", ["operate-uin", "user-name", "bucket", "region"])
 def test_register_asks_nobody_where_nobody_is(
-    emulator: MediaxEmulator, registering: Callable[..., Any], option: str
+    emulator: MediaxEmulator, registering: Callable[..., Said], option: str
 ) -> None:
     said = registering(**{option: None})
     assert said.code == 2
@@ -176,7 +175,7 @@ def test_register_asks_nobody_where_nobody_is(
 
 
 def test_register_says_where_keys_come_from(
-    emulator: MediaxEmulator, registering: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+    emulator: MediaxEmulator, registering: Callable[..., Said], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("MEDIAX_COS_SECRET_KEY")
     said = registering()
@@ -185,7 +184,7 @@ def test_register_says_where_keys_come_from(
 
 
 def test_register_takes_keys_from_a_file(
-    emulator: MediaxEmulator, registering: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    emulator: MediaxEmulator, registering: Callable[..., Said], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     for variable in register.KEY_VARIABLES.values():
         monkeypatch.delenv(variable)
@@ -209,14 +208,14 @@ def test_register_prompts_a_person_and_does_not_show_the_keys(
 
 @pytest.mark.parametrize("name", ["with space", "x" * 20, "a-b"])
 def test_register_refuses_a_wrong_user_name_before_it_sends(
-    emulator: MediaxEmulator, registering: Callable[..., Any], name: str
+    emulator: MediaxEmulator, registering: Callable[..., Said], name: str
 ) -> None:
     assert registering(**{"user-name": name}).code == 2
     assert registrations(emulator) == 0
 
 
 def test_keys_are_not_lost_when_the_connection_cannot_be_written(
-    registering: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    registering: Callable[..., Said], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     def broken() -> None:
         raise OperationalError("insert", {}, Exception("disk full"))
@@ -234,7 +233,7 @@ def test_keys_are_not_lost_when_the_connection_cannot_be_written(
 TRIED = ["gateway", "platform keys", "voice separation", "COS"]
 
 
-def test_check_finds_that_all_works(cli: Callable[..., Any]) -> None:
+def test_check_finds_that_all_works(cli: Callable[..., Said]) -> None:
     said = cli("check", "-o", "json")
     verdicts = {line["part"]: line["verdict"] for line in said.json}
     assert verdicts == {**dict.fromkeys(TRIED, "works"), "repository": "not tried"}
@@ -252,7 +251,7 @@ def test_check_finds_that_all_works(cli: Callable[..., Any]) -> None:
 )
 def test_check_names_the_part_that_is_wrong_and_what_to_do(
     emulator: MediaxEmulator,
-    cli: Callable[..., Any],
+    cli: Callable[..., Said],
     monkeypatch: pytest.MonkeyPatch,
     field: str,
     part: str,
@@ -269,7 +268,7 @@ def test_check_names_the_part_that_is_wrong_and_what_to_do(
     assert "mistyped" not in said.out
 
 
-def test_check_tells_that_smart_audio_is_not_activated(emulator: MediaxEmulator, cli: Callable[..., Any]) -> None:
+def test_check_tells_that_smart_audio_is_not_activated(emulator: MediaxEmulator, cli: Callable[..., Said]) -> None:
     emulator.precondition("smart_audio", False)
     said = cli("check")
     assert said.code == 1
@@ -278,7 +277,7 @@ def test_check_tells_that_smart_audio_is_not_activated(emulator: MediaxEmulator,
     assert "activate Smart Audio" in told
 
 
-def test_check_tells_what_may_pass_from_what_is_wrong(emulator: MediaxEmulator, cli: Callable[..., Any]) -> None:
+def test_check_tells_what_may_pass_from_what_is_wrong(emulator: MediaxEmulator, cli: Callable[..., Said]) -> None:
     emulator.fail_next("ListJobs", "503", times=50)
     said = cli("check", "-o", "json")
     assert said.code == 3
@@ -286,7 +285,7 @@ def test_check_tells_what_may_pass_from_what_is_wrong(emulator: MediaxEmulator, 
 
 
 def test_check_says_works_of_nothing_that_it_did_not_ask(
-    emulator: Any, cli: Any, monkeypatch: pytest.MonkeyPatch
+    emulator: MediaxEmulator, cli: Callable[..., Said], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     connection = json.loads(emulator.connection_json())
     connection["host"] = "http://127.0.0.1:9"
@@ -306,7 +305,7 @@ def test_check_says_works_of_nothing_that_it_did_not_ask(
 
 
 def test_check_of_an_empty_connection_finds_nothing_set_up(
-    emulator: MediaxEmulator, cli: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+    emulator: MediaxEmulator, cli: Callable[..., Said], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_EMPTY", '{"conn_type": "mediax"}')
     said = cli("check", "--conn-id", "empty", "-o", "json")
@@ -314,7 +313,7 @@ def test_check_of_an_empty_connection_finds_nothing_set_up(
 
 
 @pytest.fixture
-def job(emulator: MediaxEmulator) -> Callable[..., Any]:
+def job(emulator: MediaxEmulator) -> Callable[..., str]:
     """Return a function that submits a job and returns its id."""
 
     def submit(marker: str = "mx1-of-a-test") -> str:
@@ -327,7 +326,7 @@ def job(emulator: MediaxEmulator) -> Callable[..., Any]:
 
 
 def test_jobs_wait_ends_with_the_job_and_get_shows_its_manifest(
-    cli: Callable[..., Any], job: Callable[..., Any]
+    cli: Callable[..., Said], job: Callable[..., str]
 ) -> None:
     job_id = job()
     waited = cli("jobs", "wait", job_id, "--poll-interval", "0.3", "--timeout", "30", "-o", "json")
@@ -339,7 +338,7 @@ def test_jobs_wait_ends_with_the_job_and_get_shows_its_manifest(
 
 
 def test_jobs_wait_asks_nothing_more_about_a_job_that_is_final(
-    emulator: MediaxEmulator, cli: Callable[..., Any], job: Callable[..., Any]
+    emulator: MediaxEmulator, cli: Callable[..., Said], job: Callable[..., str]
 ) -> None:
     job_id = job()
     assert cli("jobs", "wait", job_id, "--poll-interval", "0.3", "-o", "json").json["state"] == "COMPLETED"
@@ -349,7 +348,7 @@ def test_jobs_wait_asks_nothing_more_about_a_job_that_is_final(
 
 
 def test_jobs_wait_tells_how_the_job_ended(
-    emulator: MediaxEmulator, cli: Callable[..., Any], job: Callable[..., Any]
+    emulator: MediaxEmulator, cli: Callable[..., Said], job: Callable[..., str]
 ) -> None:
     emulator.outcome("musicTagV2", "ERROR")
     assert cli("jobs", "wait", job(), "--poll-interval", "0.3").code == 1
@@ -360,7 +359,7 @@ def test_jobs_wait_tells_how_the_job_ended(
 
 
 def test_jobs_list_finds_what_carries_a_marker(
-    emulator: MediaxEmulator, cli: Callable[..., Any], job: Callable[..., Any]
+    emulator: MediaxEmulator, cli: Callable[..., Said], job: Callable[..., str]
 ) -> None:
     ids = {job("mx1-twice"), job("mx1-twice")}
     job("mx1-another")
@@ -369,6 +368,6 @@ def test_jobs_list_finds_what_carries_a_marker(
 
 
 @pytest.mark.parametrize("service", ["mediax", "cloud_infinite"])
-def test_a_job_that_is_not_known_ends_with_2(cli: Callable[..., Any], service: str) -> None:
+def test_a_job_that_is_not_known_ends_with_2(cli: Callable[..., Said], service: str) -> None:
     for command in ("get", "wait"):
         assert cli("jobs", command, "no-such-job", "--service", service).code == 2

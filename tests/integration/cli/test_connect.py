@@ -51,7 +51,7 @@ def connection(emulator: MediaxEmulator) -> dict[str, Any]:
 @pytest.fixture
 def connect(
     connection: dict[str, Any], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> Callable[..., Any]:
+) -> Callable[..., Said]:
     """Return a function that connects without a terminal."""
 
     def run(*arguments: str, given: object = "", **how: Any) -> Said:
@@ -131,7 +131,7 @@ def test_every_secret_field_is_hidden() -> None:
     assert {*TYPED, *MORE, "port", "description"} == set(FIELDS)
 
 
-def test_fields_that_break_a_rule_are_asked_again(connect: Callable[..., Any], connection: dict[str, Any]) -> None:
+def test_fields_that_break_a_rule_are_asked_again(connect: Callable[..., Said], connection: dict[str, Any]) -> None:
     given = flat(connection)
     assert connect("--no-check", "--file", "-", given={"namespace": "old"}).code == 0
     with Terminal(["connect", "--no-check"]) as terminal:
@@ -148,7 +148,7 @@ def test_fields_that_break_a_rule_are_asked_again(connect: Callable[..., Any], c
     assert "namespace" not in extra
 
 
-def test_a_connection_that_exists_is_kept_without_a_yes(connect: Callable[..., Any]) -> None:
+def test_a_connection_that_exists_is_kept_without_a_yes(connect: Callable[..., Said]) -> None:
     assert connect("--no-check", "--file", "-", given={"namespace": "old"}).code == 0
     with Terminal(["connect"]) as terminal:
         terminal.answer("Overwrite it? [y/N]", "")
@@ -186,7 +186,7 @@ def test_who_stops_in_the_middle_has_written_nothing(emulator: MediaxEmulator, l
     assert stored("mediax_default") is None
 
 
-def test_nobody_is_asked_where_there_is_no_terminal(connect: Callable[..., Any]) -> None:
+def test_nobody_is_asked_where_there_is_no_terminal(connect: Callable[..., Said]) -> None:
     said = connect()
     assert (said.code, said.out) == (2, "")
     assert "--file" in said.err
@@ -196,10 +196,10 @@ def test_nobody_is_asked_where_there_is_no_terminal(connect: Callable[..., Any])
 @pytest.mark.parametrize("form", [dict, flat, exported], ids=["variable", "flat", "export"])
 @pytest.mark.parametrize("where", ["file", "stdin"])
 def test_every_form_of_a_connection_is_read(
-    connect: Callable[..., Any],
+    connect: Callable[..., Said],
     connection: dict[str, Any],
     tmp_path: Path,
-    form: Callable[..., Any] | type[Any],
+    form: Callable[[dict[str, Any]], dict[str, Any]],
     where: str,
 ) -> None:
     file = tmp_path / "connection.json"
@@ -212,7 +212,7 @@ def test_every_form_of_a_connection_is_read(
     assert fields_of(made) == flat(connection)
 
 
-def test_no_white_space_and_no_default_is_stored(connect: Callable[..., Any]) -> None:
+def test_no_white_space_and_no_default_is_stored(connect: Callable[..., Said]) -> None:
     given = {
         "host": " https://api.mediax.tencent.com ",
         "port": 0,
@@ -262,7 +262,7 @@ def test_no_white_space_and_no_default_is_stored(connect: Callable[..., Any]) ->
     ],
 )
 def test_what_cannot_be_right_is_refused_by_name(
-    connect: Callable[..., Any], given: dict[str, Any] | list[str] | str, told: str
+    connect: Callable[..., Said], given: dict[str, Any] | list[str] | str, told: str
 ) -> None:
     said = connect("--no-check", "--file", "-", given=given)
     assert said.code == 2
@@ -273,20 +273,20 @@ def test_what_cannot_be_right_is_refused_by_name(
 
 @pytest.mark.parametrize("conn_id", ["two words", "", "x" * 251, "a\nb"])
 def test_an_id_that_airflow_does_not_take_is_refused_before_anything_is_read(
-    connect: Callable[..., Any], conn_id: str
+    connect: Callable[..., Said], conn_id: str
 ) -> None:
     said = connect(conn_id, "--no-check", "--file", "nothing.json")
     assert said.code == 2
     assert "conn_id=" in said.err
 
 
-def test_a_file_that_is_not_there_is_named(connect: Callable[..., Any], tmp_path: Path) -> None:
+def test_a_file_that_is_not_there_is_named(connect: Callable[..., Said], tmp_path: Path) -> None:
     said = connect("--file", str(tmp_path / "nothing.json"))
     assert said.code == 2
     assert "nothing.json" in said.err
 
 
-def test_fields_that_do_not_work_are_not_written(connect: Callable[..., Any], connection: dict[str, Any]) -> None:
+def test_fields_that_do_not_work_are_not_written(connect: Callable[..., Said], connection: dict[str, Any]) -> None:
     connection["extra"]["gateway_secret_key"] = "mistyped"
     said = connect("--file", "-", given=connection)
     assert said.code == 1
@@ -298,7 +298,7 @@ def test_fields_that_do_not_work_are_not_written(connect: Callable[..., Any], co
 
 
 def test_what_cannot_be_tried_now_is_not_written(
-    emulator: MediaxEmulator, connect: Callable[..., Any], connection: dict[str, Any]
+    emulator: MediaxEmulator, connect: Callable[..., Said], connection: dict[str, Any]
 ) -> None:
     emulator.fail_next("ListJobs", "503", times=50)
     assert connect("--file", "-", given=connection).code == 3
@@ -306,7 +306,7 @@ def test_what_cannot_be_tried_now_is_not_written(
 
 
 def test_a_connection_that_exists_is_written_over_only_if_asked_to(
-    connect: Callable[..., Any], connection: dict[str, Any]
+    connect: Callable[..., Said], connection: dict[str, Any]
 ) -> None:
     assert connect("--file", "-", given=connection).code == 0
     said = connect("--file", "-", given={"namespace": "new"})
@@ -318,7 +318,7 @@ def test_a_connection_that_exists_is_written_over_only_if_asked_to(
 
 
 def test_a_variable_that_hides_the_connection_is_named(
-    connect: Callable[..., Any], connection: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    connect: Callable[..., Said], connection: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_MEDIAX_DEFAULT", "{}")
     said = connect("--file", "-", given=connection)
@@ -381,13 +381,13 @@ def test_the_database_holds_the_secrets_only_encrypted_in_the_connection(
     assert [secret for secret in secrets if secret in password + extra] == []
 
 
-def test_keys_that_the_database_holds_in_clear_are_announced(connect: Callable[..., Any]) -> None:
+def test_keys_that_the_database_holds_in_clear_are_announced(connect: Callable[..., Said]) -> None:
     assert "NOT encrypted" in connect("--no-check", "--file", "-", given={"password": "x"}).err
     assert not stored("mediax_default").is_encrypted
 
 
 def test_the_documented_statement_removes_what_the_old_instructions_left(
-    airflow_db: None, connect: Callable[..., Any], emulator: MediaxEmulator
+    airflow_db: None, connect: Callable[..., Said], emulator: MediaxEmulator
 ) -> None:
     clear_log()
     old = {"conn_type": "mediax", "login": "AKIDold", "extra": {"gateway_secret_key": "old-gateway-key"}}

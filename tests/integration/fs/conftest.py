@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TypeAlias
 
 import pytest
 
 from airflow_provider_mediax.emulator.process import MediaxEmulator
 from airflow_provider_mediax.fs.cos import CosFileSystem
+
+Objects: TypeAlias = Callable[[], dict[str, str]]
 
 
 @pytest.fixture
@@ -19,6 +21,6 @@ def fs(mediax_emulator: MediaxEmulator, monkeypatch: pytest.MonkeyPatch) -> CosF
 
 
 @pytest.fixture
-def objects(mediax_emulator: MediaxEmulator) -> Callable[..., Any]:
+def objects(mediax_emulator: MediaxEmulator) -> Objects:
     """Return a function that returns all objects with their contents."""
     return lambda: {key: mediax_emulator.get_object(key).decode() for key in mediax_emulator.object_keys()}

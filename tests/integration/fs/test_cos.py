@@ -15,7 +15,8 @@ from airflow.sdk import ObjectStoragePath
 from airflow_provider_mediax.client.retry import PATIENT
 from airflow_provider_mediax.emulator.process import MediaxEmulator
 from airflow_provider_mediax.exceptions import AuthenticationFailed, MediaxError, Unavailable
-from airflow_provider_mediax.fs.cos import CosFile, CosFileSystem
+from airflow_provider_mediax.fs.cos import CosFileSystem
+from airflow_provider_mediax.fs.cos_file import CosFile
 
 BUCKET = "music-1250000000"
 MIB = 1024 * 1024

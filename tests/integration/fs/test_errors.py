@@ -11,6 +11,7 @@ import pytest
 
 from airflow_provider_mediax.emulator.process import MediaxEmulator
 from airflow_provider_mediax.fs.cos import CosFileSystem
+from tests.integration.fs.conftest import Objects
 
 BUCKET = "music-1250000000"
 MISSING, FILE, FOLDER = f"{BUCKET}/missing", f"{BUCKET}/in/a", f"{BUCKET}/in"
@@ -70,7 +71,7 @@ CASES = {
 
 @pytest.mark.parametrize(("code", "path", "act"), CASES.values(), ids=CASES)
 def test_an_error_is_that_of_files_with_number_and_name(
-    fs: CosFileSystem, objects: Callable[..., Any], code: int, path: str, act: Callable[..., Any]
+    fs: CosFileSystem, objects: Objects, code: int, path: str, act: Callable[..., Any]
 ) -> None:
     with pytest.raises(EXPECTED[code]) as caught:
         act(fs, path)
@@ -87,7 +88,7 @@ def test_a_local_file_that_is_missing_is_named(fs: CosFileSystem, tmp_path: Path
 
 
 def test_a_second_rm_of_a_name_removes_nothing_more(
-    fs: CosFileSystem, mediax_emulator: MediaxEmulator, objects: Callable[..., Any]
+    fs: CosFileSystem, mediax_emulator: MediaxEmulator, objects: Objects
 ) -> None:
     """Also where object and folder have the same name."""
     mediax_emulator.put_object("in", b"object")

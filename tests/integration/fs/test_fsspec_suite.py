@@ -9,15 +9,15 @@ fsspec's own tests of a filesystem, all of them, against the emulator.
 from __future__ import annotations
 
 import pytest
-from fsspec.implementations.local import LocalFileSystem  # type: ignore[import-untyped]
-from fsspec.tests import abstract  # type: ignore[import-untyped]
+from fsspec.implementations.local import LocalFileSystem
+from fsspec.tests import abstract
 
 from airflow_provider_mediax.fs.cos import CosFileSystem
 
 BUCKET = "music-1250000000"
 
 
-class CosFixtures(abstract.AbstractFixtures):
+class CosFixtures(abstract.AbstractFixtures):  # type: ignore[misc]  # fsspec is not typed
     """What the tests need to know; ``fs`` is the fixture of this folder."""
 
     @pytest.fixture
@@ -38,23 +38,23 @@ class CosFixtures(abstract.AbstractFixtures):
         return False
 
 
-class TestCopy(abstract.AbstractCopyTests, CosFixtures):
+class TestCopy(abstract.AbstractCopyTests, CosFixtures):  # type: ignore[misc]  # fsspec is not typed
     """Copies inside COS."""
 
 
-class TestGet(abstract.AbstractGetTests, CosFixtures):
+class TestGet(abstract.AbstractGetTests, CosFixtures):  # type: ignore[misc]  # fsspec is not typed
     """Downloads."""
 
 
-class TestPut(abstract.AbstractPutTests, CosFixtures):
+class TestPut(abstract.AbstractPutTests, CosFixtures):  # type: ignore[misc]  # fsspec is not typed
     """Uploads."""
 
 
-class TestPipe(abstract.AbstractPipeTests, CosFixtures):
+class TestPipe(abstract.AbstractPipeTests, CosFixtures):  # type: ignore[misc]  # fsspec is not typed
     """Objects that are written with one call."""
 
 
-class TestOpen(abstract.AbstractOpenTests, CosFixtures):
+class TestOpen(abstract.AbstractOpenTests, CosFixtures):  # type: ignore[misc]  # fsspec is not typed
     """Objects that are written as files."""
 
 

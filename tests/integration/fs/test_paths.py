@@ -5,13 +5,13 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable
 from importlib.metadata import version
-from typing import Any
 
 import pytest
 from airflow.sdk import ObjectStoragePath
 
 from airflow_provider_mediax.emulator.process import MediaxEmulator
 from airflow_provider_mediax.fs.cos import CosFileSystem
+from tests.integration.fs.conftest import Objects
 
 BUCKET = "music-1250000000"
 NAMES = ["a b.wav", "a+b.wav", "50%.wav", "%41.wav", "日本 🎵.wav", "[x].wav", "a*.wav", "why?", "no#1", "a&b=c;d"]
@@ -25,9 +25,7 @@ def top(fs: CosFileSystem) -> ObjectStoragePath:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_joined_name_is_taken_as_it_stands_in_every_verb(
-    top: ObjectStoragePath, objects: Callable[..., Any], name: str
-) -> None:
+def test_a_joined_name_is_taken_as_it_stands_in_every_verb(top: ObjectStoragePath, objects: Objects, name: str) -> None:
     path = top / name
     path.write_text("text")
     path.touch()
@@ -46,7 +44,7 @@ def test_a_joined_name_is_taken_as_it_stands_in_every_verb(
 
 @pytest.mark.parametrize("name", NAMES)
 def test_what_is_not_there_is_missing(
-    top: ObjectStoragePath, mediax_emulator: MediaxEmulator, objects: Callable[..., Any], name: str
+    top: ObjectStoragePath, mediax_emulator: MediaxEmulator, objects: Objects, name: str
 ) -> None:
     for other in ("x.wav", "ab.wav", "why!"):
         mediax_emulator.put_object(other, b"")
@@ -61,14 +59,15 @@ def test_what_is_not_there_is_missing(
 
 def test_errors_have_number_and_name(top: ObjectStoragePath) -> None:
     (top / "in" / "a").write_text("text")
-    for act, path, code in [
+    cases: list[tuple[Callable[[ObjectStoragePath], object], ObjectStoragePath, int]] = [
         (ObjectStoragePath.read_bytes, top / "missing", errno.ENOENT),
         (ObjectStoragePath.stat, top / "missing", errno.ENOENT),
         (ObjectStoragePath.read_bytes, top / "in", errno.EISDIR),
         (ObjectStoragePath.unlink, top / "in", errno.EISDIR),
         (lambda path: path.open("xb"), top / "in" / "a", errno.EEXIST),
         (ObjectStoragePath.rmdir, top, errno.EPERM),
-    ]:
+    ]
+    for act, path, code in cases:
         with pytest.raises(OSError, match="cos://") as caught:
             act(path)
         assert (caught.value.errno, "cos://" in str(caught.value.filename)) == (code, True)
@@ -103,7 +102,7 @@ def test_a_folder_that_is_gone_is_no_pattern(
 
 
 @pytest.mark.skipif(not NEW_LIBRARY, reason="the path library of Airflow 3.1 has no such verbs")
-def test_objects_and_folders_go_into_folders(top: ObjectStoragePath, objects: Callable[..., Any]) -> None:
+def test_objects_and_folders_go_into_folders(top: ObjectStoragePath, objects: Objects) -> None:
     (top / "in" / "[x]" / "a").write_text("text")
     (top / "there" / "b").write_text("b")
     (top / "in" / "[x]" / "a").copy_into(top / "there")
@@ -117,7 +116,7 @@ def test_objects_and_folders_go_into_folders(top: ObjectStoragePath, objects: Ca
     ]
 
 
-def test_folders_are_moved_whole_where_that_is_asked(top: ObjectStoragePath, objects: Callable[..., Any]) -> None:
+def test_folders_are_moved_whole_where_that_is_asked(top: ObjectStoragePath, objects: Objects) -> None:
     (top / "in" / "[x]" / "a").write_text("text")
     for move in (ObjectStoragePath.move, ObjectStoragePath.rename):
         with pytest.raises(IsADirectoryError):

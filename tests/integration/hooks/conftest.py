@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Any
+from typing import TypeAlias
 
 import pytest
 
@@ -13,9 +13,11 @@ from tests.audio import click_track
 
 CONNECTION = "AIRFLOW_CONN_MEDIAX_DEFAULT"
 
+Edited: TypeAlias = Callable[..., MediaxEmulator]
+
 
 @pytest.fixture
-def edited(mediax_emulator: MediaxEmulator, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+def edited(mediax_emulator: MediaxEmulator, monkeypatch: pytest.MonkeyPatch) -> Edited:
     """Return a function that sets the emulator's connection with some fields changed."""
 
     def edit(**changes: str) -> MediaxEmulator:

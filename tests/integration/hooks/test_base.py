@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
 
@@ -13,20 +12,28 @@ from airflow_provider_mediax.client.stop import StopSignal
 from airflow_provider_mediax.exceptions import Stopped, Unavailable
 from airflow_provider_mediax.hooks.base import pacing_of
 from airflow_provider_mediax.hooks.cloud_infinite import CloudInfiniteHook
+from tests.integration.hooks.conftest import Edited
 from tests.integration.hooks.separations import separation
 
 
 @pytest.fixture
-def hook(edited: Callable[..., Any]) -> Iterator[CloudInfiniteHook]:
+def stop() -> Iterator[StopSignal]:
+    signal = StopSignal()
+    yield signal
+    signal.close()
+
+
+@pytest.fixture
+def hook(edited: Edited, stop: StopSignal) -> Iterator[CloudInfiniteHook]:
     edited().pause_queue()
-    made = CloudInfiniteHook(stop=StopSignal())
+    made = CloudInfiniteHook(stop=stop)
     yield made
     made.close()
 
 
-def test_a_killed_hook_sends_nothing_but_what_is_carried_out_apart(hook: CloudInfiniteHook) -> None:
+def test_a_killed_hook_sends_nothing_but_what_is_carried_out_apart(hook: CloudInfiniteHook, stop: StopSignal) -> None:
     job = hook.submit(separation(), "mx1-a")
-    hook._stop.set()
+    stop.set()
     with pytest.raises(Stopped):
         hook.cancel([job.id])
     hook.run_apart(hook.service.cancel([job.id]), 3.0)
@@ -44,7 +51,7 @@ def test_what_a_kill_interrupts_holds_nothing_that_the_cancel_needs(hook: CloudI
         assert hook.run_apart(hook.service.describe([job.id]), 3.0)[job.id].state_name == "Cancel"
 
 
-def test_a_service_that_does_not_answer_holds_a_kill_up_no_longer_than_told(edited: Callable[..., Any]) -> None:
+def test_a_service_that_does_not_answer_holds_a_kill_up_no_longer_than_told(edited: Edited) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         edited(cos_endpoint=f"http://127.0.0.1:{silent.getsockname()[1]}")
         hook = CloudInfiniteHook()

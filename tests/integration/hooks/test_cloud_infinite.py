@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from typing import Any
 
 import pytest
 
 from airflow_provider_mediax.exceptions import AuthenticationFailed, BadRequest, Unavailable
 from airflow_provider_mediax.hooks.cloud_infinite import CloudInfiniteHook
 from airflow_provider_mediax.protocol.job import JobState
+from tests.integration.hooks.conftest import Edited
 from tests.integration.hooks.separations import separation
 
 
-def test_a_job_is_submitted_found_described_and_canceled(edited: Callable[..., Any]) -> None:
+def test_a_job_is_submitted_found_described_and_canceled(edited: Edited) -> None:
     emulator = edited()
     emulator.pause_queue()
     hook = CloudInfiniteHook()
@@ -28,7 +27,7 @@ def test_a_job_is_submitted_found_described_and_canceled(edited: Callable[..., A
     hook.close()
 
 
-def test_a_thousand_jobs_are_described_in_a_hundred_calls(edited: Callable[..., Any]) -> None:
+def test_a_thousand_jobs_are_described_in_a_hundred_calls(edited: Edited) -> None:
     emulator = edited()
     emulator.outcome("VoiceSeparate", "NEVER", times=30)
     hook = CloudInfiniteHook()
@@ -40,14 +39,14 @@ def test_a_thousand_jobs_are_described_in_a_hundred_calls(edited: Callable[..., 
     assert len(emulator.ledger()["requests"]) - before == 3
 
 
-def test_eleven_ids_are_refused_before_they_are_sent(edited: Callable[..., Any]) -> None:
+def test_eleven_ids_are_refused_before_they_are_sent(edited: Edited) -> None:
     emulator = edited()
     with pytest.raises(BadRequest, match="10"):
         CloudInfiniteHook().describe([f"j{number}" for number in range(11)])
     assert emulator.ledger()["requests"] == []
 
 
-def test_a_template_is_made_once_and_found_by_its_name(edited: Callable[..., Any]) -> None:
+def test_a_template_is_made_once_and_found_by_its_name(edited: Edited) -> None:
     edited()
     hook = CloudInfiniteHook()
     made = hook.ensure_template("stems", "MusicMode", codec="mp3")
@@ -57,7 +56,7 @@ def test_a_template_is_made_once_and_found_by_its_name(edited: Callable[..., Any
         hook.ensure_template("stems", "IsAudio", codec="mp3")
 
 
-def test_a_template_whose_answer_was_lost_is_found_and_not_made_twice(edited: Callable[..., Any]) -> None:
+def test_a_template_whose_answer_was_lost_is_found_and_not_made_twice(edited: Edited) -> None:
     emulator = edited()
     emulator.fail_next("CreateCiTemplate", "drop_after")
     made = CloudInfiniteHook().ensure_template("stems", "IsAudio", codec="mp3")
@@ -66,7 +65,7 @@ def test_a_template_whose_answer_was_lost_is_found_and_not_made_twice(edited: Ca
     assert actions.count("CreateCiTemplate") == 1
 
 
-def test_the_smart_audio_queue_is_listed(edited: Callable[..., Any]) -> None:
+def test_the_smart_audio_queue_is_listed(edited: Edited) -> None:
     edited()
     assert [queue.name for queue in CloudInfiniteHook().queues()] == ["queue-smart-audio-1"]
 
@@ -75,9 +74,7 @@ def test_the_smart_audio_queue_is_listed(edited: Callable[..., Any]) -> None:
     ("precondition", "advice"),
     [("bucket_bound", "Bind the bucket"), ("smart_audio", "activate Smart Audio"), ("role", "CI_QCSRole")],
 )
-def test_what_the_account_lacks_is_said_with_what_to_do(
-    edited: Callable[..., Any], precondition: str, advice: str
-) -> None:
+def test_what_the_account_lacks_is_said_with_what_to_do(edited: Edited, precondition: str, advice: str) -> None:
     edited().precondition(precondition, False)
     with pytest.raises(BadRequest) as caught:
         CloudInfiniteHook().submit(separation(), "mx1-a")
@@ -85,7 +82,7 @@ def test_what_the_account_lacks_is_said_with_what_to_do(
 
 
 @pytest.mark.parametrize("field", ["cos_secret_id", "cos_secret_key"])
-def test_a_wrong_key_is_an_authentication_error_that_does_not_repeat_it(edited: Callable[..., Any], field: str) -> None:
+def test_a_wrong_key_is_an_authentication_error_that_does_not_repeat_it(edited: Edited, field: str) -> None:
     edited(**{field: "mistyped"})
     with pytest.raises(AuthenticationFailed) as caught:
         CloudInfiniteHook().submit(separation(), "mx1-a")
@@ -94,14 +91,14 @@ def test_a_wrong_key_is_an_authentication_error_that_does_not_repeat_it(edited: 
 
 
 @pytest.mark.parametrize("field", ["cos_secret_id", "cos_secret_key", "cos_bucket", "cos_region"])
-def test_a_missing_field_is_named_before_anything_is_sent(edited: Callable[..., Any], field: str) -> None:
+def test_a_missing_field_is_named_before_anything_is_sent(edited: Edited, field: str) -> None:
     emulator = edited(**{field: ""})
     with pytest.raises(BadRequest, match=rf"^{field}="):
         CloudInfiniteHook().submit(separation(), "mx1-a")
     assert emulator.ledger()["requests"] == []
 
 
-def test_an_unknown_bucket_is_said_with_what_to_check(edited: Callable[..., Any]) -> None:
+def test_an_unknown_bucket_is_said_with_what_to_check(edited: Edited) -> None:
     edited()
     with pytest.raises(BadRequest) as caught:
         CloudInfiniteHook(bucket="other-1250000000").submit(separation(), "mx1-a")
@@ -109,12 +106,12 @@ def test_an_unknown_bucket_is_said_with_what_to_check(edited: Callable[..., Any]
 
 
 @pytest.mark.parametrize("offset", [600.0, -1200.0])
-def test_a_clock_that_is_off_is_learned_from_the_refusal(edited: Callable[..., Any], offset: float) -> None:
+def test_a_clock_that_is_off_is_learned_from_the_refusal(edited: Edited, offset: float) -> None:
     edited().clock(offset)
     assert CloudInfiniteHook().submit(separation(), "mx1-a").id
 
 
-def test_a_lost_answer_is_reported_and_never_repeated(edited: Callable[..., Any]) -> None:
+def test_a_lost_answer_is_reported_and_never_repeated(edited: Edited) -> None:
     emulator = edited()
     emulator.fail_next("SubmitCiJob", "drop_after")
     with pytest.raises(Unavailable):
@@ -122,7 +119,7 @@ def test_a_lost_answer_is_reported_and_never_repeated(edited: Callable[..., Any]
     assert len(emulator.ledger()["jobs"]) == 1
 
 
-def test_temporary_keys_come_with_their_token(edited: Callable[..., Any]) -> None:
+def test_temporary_keys_come_with_their_token(edited: Edited) -> None:
     from airflow_provider_mediax.emulator.shared import accounts
 
     edited(
@@ -137,13 +134,13 @@ def test_temporary_keys_come_with_their_token(edited: Callable[..., Any]) -> Non
 
 
 def test_an_input_of_another_bucket_gets_an_address_that_is_masked_and_passes(
-    edited: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    edited: Edited, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     from airflow_provider_mediax.hooks import mediax
     from airflow_provider_mediax.protocol.mediax.request import MediaxInput
 
     edited()
-    masked = []
+    masked: list[str] = []
     monkeypatch.setattr(mediax, "mask_secret", masked.append)
     repository = mediax.MediaxHook().service.repository
     given = MediaxInput(url="cos://other-1250000000/a b+ü.mp3")

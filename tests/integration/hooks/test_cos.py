@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from unittest.mock import MagicMock
 
 import pytest
@@ -123,7 +123,7 @@ def requests_of(emulator: MediaxEmulator, action: str) -> list[dict[str, Any]]:
     return [request for request in emulator.ledger()["requests"] if request["action"] == action]
 
 
-def unfinished(hook: CosHook) -> list[Any]:
+def unfinished(hook: CosHook) -> list[str]:
     """Return the keys of the uploads that were begun and neither completed nor aborted."""
     answer = hook._client.ask("list the uploads of", Target(hook.bucket, hook.region), "list_multipart_uploads")
     return [entry["Key"] for entry in answer.said.get("Upload") or ()]
@@ -231,7 +231,7 @@ def test_the_parts_of_a_failed_upload_are_removed_and_the_old_object_stays(
 def test_the_parts_of_a_killed_upload_are_removed(
     hook: CosHook, mediax_emulator: MediaxEmulator, large: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def killed(*_: Callable[..., Any] | list[Part]) -> None:
+    def killed(parts: list[Part], work: Callable[[Part], object]) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(cos, "in_parallel", killed)
@@ -253,9 +253,9 @@ def test_a_lost_answer_to_the_last_call_of_an_upload_is_no_failure(
 def test_a_file_that_changes_while_it_is_uploaded_is_an_error(
     hook: CosHook, large: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    in_parallel = cos.in_parallel
+    in_parallel = cos_files.in_parallel
 
-    def meanwhile(parts: list[Part], work: Callable[..., Any]) -> None:
+    def meanwhile(parts: list[Part], work: Callable[[Part], object]) -> None:
         in_parallel(parts, work)
         with large.open("ab") as file:
             file.write(b"more")
@@ -396,9 +396,9 @@ def test_a_source_that_is_replaced_while_its_parts_are_copied_is_an_error(
     monkeypatch.setattr(cos, "COPY_LIMIT", MIB)
     monkeypatch.setattr(cos, "COPY_PART_SIZE", MIB)
     mediax_emulator.put_object("a", large.read_bytes())
-    in_parallel = cos.in_parallel
+    in_parallel = cos_files.in_parallel
 
-    def meanwhile(parts: list[Part], work: Callable[..., Any]) -> None:
+    def meanwhile(parts: list[Part], work: Callable[[Part], object]) -> None:
         in_parallel(parts, work)
         mediax_emulator.put_object("a", b"other")
 
@@ -484,12 +484,12 @@ def test_presigned_addresses_are_masked_and_never_logged(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_MEDIAX_DEFAULT", with_fields(mediax_emulator, cos_token="temporary/token+"))
-    masked = []
+    masked: list[str] = []
     monkeypatch.setattr(cos, "mask_secret", masked.append)
     hook.close()
     with caplog.at_level(logging.DEBUG):
         url = hook.presigned_url("a")
-    signature = re.search(r"q-signature=(\w{40})", url)[1]
+    (signature,) = re.findall(r"q-signature=(\w{40})", url)
     assert signature in masked
     shown = url
     for secret in masked:
@@ -520,7 +520,7 @@ def test_find_takes_patterns_and_sizes(hook: CosHook, mediax_emulator: MediaxEmu
         mediax_emulator.put_object(key, b"12345")
     mediax_emulator.put_object("in/empty.wav", b"")
 
-    def found(key: str, **options: bool | int) -> list[str]:
+    def found(key: str, **options: Any) -> list[str]:
         return [entry.key for entry in hook.find(key, **options)]
 
     assert found("in/*.wav", wildcard=True, min_size=1) == ["in/a.wav", "in/a[1].wav", "in/b/c.wav"]
@@ -543,13 +543,13 @@ class TestAddresses:
         hook.close()
 
     @pytest.fixture(params=["cos://{}/in/a b.bin", "cos://mediax_default@{}/in/a b.bin", "a path"])
-    def address(self, request: pytest.FixtureRequest) -> ObjectStoragePath | str:
-        if request.param == "a path":
-            return ObjectStoragePath(f"cos://mediax_default@{self.BUCKET}/in/a b.bin")
-        return request.param.format(self.BUCKET)
+    def address(self, request: pytest.FixtureRequest) -> str:
+        if request.param == "a path":  # no text, but taken as well
+            return cast("str", ObjectStoragePath(f"cos://mediax_default@{self.BUCKET}/in/a b.bin"))
+        return str(request.param).format(self.BUCKET)
 
     def test_every_verb_reaches_the_object_that_an_address_names(
-        self, elsewhere: CosHook, hook: CosHook, address: ObjectStoragePath | str, tmp_path: Path
+        self, elsewhere: CosHook, hook: CosHook, address: str, tmp_path: Path
     ) -> None:
         elsewhere.write_bytes(address, b"12345")
         assert hook.read_bytes("in/a b.bin") == b"12345"

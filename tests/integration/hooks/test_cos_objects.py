@@ -12,14 +12,13 @@ from airflow_provider_mediax.client.aio import AsyncClient
 from airflow_provider_mediax.client.pacing import Pacing
 from airflow_provider_mediax.client.retry import PATIENT
 from airflow_provider_mediax.client.sync import SyncClient
-from airflow_provider_mediax.emulator.process import MediaxEmulator
 from airflow_provider_mediax.exceptions import Throttled, Unavailable
 from airflow_provider_mediax.hooks.connection import MediaxConnection
 from airflow_provider_mediax.protocol.cos_objects import CosObjects
 from airflow_provider_mediax.protocol.exchange import Flow
+from tests.integration.hooks.conftest import Edited
 
 T = TypeVar("T")
-Edited: TypeAlias = Callable[..., MediaxEmulator]
 Run: TypeAlias = Callable[[Flow[T]], T]
 
 

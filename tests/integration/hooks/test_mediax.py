@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import pytest
 
@@ -27,15 +27,14 @@ from airflow_provider_mediax.protocol.mediax.request import CapabilityRequest, M
 from airflow_provider_mediax.protocol.service import JobService
 from airflow_provider_mediax.results import rows
 from tests.audio import click_track
+from tests.integration.hooks.conftest import Edited
 from tests.unit.emulator.helpers import wait_for
 
 CONNECTION = "AIRFLOW_CONN_MEDIAX_DEFAULT"
 
-Edit: TypeAlias = Callable[..., MediaxEmulator]
-
 
 @pytest.fixture
-def edited(mediax_emulator: MediaxEmulator, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+def edited(mediax_emulator: MediaxEmulator, monkeypatch: pytest.MonkeyPatch) -> Edited:
     """Return a function that sets the emulator's connection with some fields changed."""
 
     def edit(**changes: str) -> MediaxEmulator:
@@ -77,10 +76,10 @@ def sentence_of(answer: tuple[bool, str]) -> str:
 
 
 class TestTestConnection:
-    def test_all_is_well(self, edited: Edit) -> None:
+    def test_all_is_well(self, edited: Edited) -> None:
         assert MediaxHook().test_connection() == (True, ACCEPTED)
 
-    def test_it_buys_and_writes_nothing(self, edited: Edit) -> None:
+    def test_it_buys_and_writes_nothing(self, edited: Edited) -> None:
         emulator = edited()
         MediaxHook().test_connection()
         asked = [request["action"] for request in emulator.ledger()["requests"]]
@@ -103,7 +102,7 @@ class TestTestConnection:
             ({"cos_secret_key": "wrong-"}, "Gateway accepted"),
         ],
     )
-    def test_it_begins_with_the_part_that_is_wrong(self, edited: Edit, changes: dict[str, str], said: str) -> None:
+    def test_it_begins_with_the_part_that_is_wrong(self, edited: Edited, changes: dict[str, str], said: str) -> None:
         edited(**changes)
         assert sentence_of(MediaxHook().test_connection()).startswith(said)
 
@@ -119,17 +118,17 @@ class TestTestConnection:
             ("drop_before", "No answer now"),
         ],
     )
-    def test_what_the_gateway_answers_is_told_apart(self, edited: Edit, kind: str, said: str) -> None:
+    def test_what_the_gateway_answers_is_told_apart(self, edited: Edited, kind: str, said: str) -> None:
         edited().fail_next("ListJobs", kind, times=20)
         assert sentence_of(MediaxHook().test_connection()).startswith(said)
 
     @pytest.mark.parametrize("kind", [*INSTEAD, "truncated", "short"])
-    def test_every_answer_of_the_gateway_has_a_documented_beginning(self, edited: Edit, kind: str) -> None:
+    def test_every_answer_of_the_gateway_has_a_documented_beginning(self, edited: Edited, kind: str) -> None:
         edited().fail_next("ListJobs", kind, times=20)
         assert sentence_of(MediaxHook().test_connection()).startswith(BEGINNINGS)
 
     @pytest.mark.parametrize("kind", [*INSTEAD, "truncated", "drop_before"])
-    def test_every_answer_of_cos_follows_the_gateways(self, edited: Edit, kind: str) -> None:
+    def test_every_answer_of_cos_follows_the_gateways(self, edited: Edited, kind: str) -> None:
         edited().fail_next("ListObjects", kind, times=20)
         sentence = sentence_of(MediaxHook().test_connection())
         assert sentence.startswith("Gateway accepted; platform keys accepted; COS")
@@ -139,19 +138,19 @@ class TestTestConnection:
         page = Path(__file__).parents[3].joinpath("docs", "connection.md").read_text(encoding="utf-8")
         assert [words for words in BEGINNINGS if f"| `{words}` |" not in page] == []
 
-    def test_cos_is_tried_too(self, edited: Edit) -> None:
+    def test_cos_is_tried_too(self, edited: Edited) -> None:
         edited(cos_secret_key="wrong-")
         sentence = sentence_of(MediaxHook().test_connection())
         assert sentence.startswith("Gateway accepted; platform keys accepted; ")
         assert "COS refused to list cos://music-1250000000/" in sentence
         assert "Check cos_secret_id, cos_secret_key" in sentence
 
-    def test_every_bucket_that_is_named_is_tried(self, edited: Edit) -> None:
+    def test_every_bucket_that_is_named_is_tried(self, edited: Edited) -> None:
         edited(bucket_regions={"nobody-1250000000": "ap-beijing"})
         sentence = sentence_of(MediaxHook().test_connection())
         assert "COS accepted; COS bucket nobody-1250000000: There is no cos://nobody-1250000000/" in sentence
 
-    def test_what_is_not_set_is_not_tried(self, edited: Edit) -> None:
+    def test_what_is_not_set_is_not_tried(self, edited: Edited) -> None:
         edited(login="", password="")
         assert MediaxHook().test_connection() == (True, "COS accepted; voice separation accepted.")
         edited(cos_secret_id="", cos_secret_key="")
@@ -160,7 +159,7 @@ class TestTestConnection:
         assert "Nothing is set up" in sentence_of(MediaxHook().test_connection())
 
     @pytest.mark.parametrize("field", ["host", "cos_endpoint"])
-    def test_plain_http_without_a_scheme_is_said(self, edited: Edit, field: str) -> None:
+    def test_plain_http_without_a_scheme_is_said(self, edited: Edited, field: str) -> None:
         plain = edited().url.removeprefix("http://")
         edited(**{field: plain if field == "host" else f"https://{plain}"})
         assert "no TLS; if plain HTTP is meant, the address must begin with http://" in sentence_of(
@@ -169,7 +168,7 @@ class TestTestConnection:
 
 
 @pytest.mark.parametrize("field", ["host", "cos_endpoint"])
-async def test_plain_http_without_a_scheme_is_said_in_the_triggerer(edited: Edit, field: str) -> None:
+async def test_plain_http_without_a_scheme_is_said_in_the_triggerer(edited: Edited, field: str) -> None:
     plain = edited().url.removeprefix("http://")
     edited(**{field: plain if field == "host" else f"https://{plain}"})
     connection = MediaxConnection.look_up("mediax_default")
@@ -181,7 +180,7 @@ async def test_plain_http_without_a_scheme_is_said_in_the_triggerer(edited: Edit
             await client.run(service.jobs_of("marker"), ONE_TRY)
 
 
-def test_a_job_is_submitted_found_and_read(edited: Any) -> None:
+def test_a_job_is_submitted_found_and_read(edited: Edited) -> None:
     emulator = edited()
     emulator.put_object("a.wav", click_track(seconds=2))
     emulator.durations("*", 0)
@@ -194,7 +193,7 @@ def test_a_job_is_submitted_found_and_read(edited: Any) -> None:
 
 
 @pytest.mark.parametrize("field", ["gateway_secret_key", "gateway_source"])
-def test_a_wrong_gateway_key_is_an_authentication_error(edited: Any, field: Any) -> None:
+def test_a_wrong_gateway_key_is_an_authentication_error(edited: Edited, field: str) -> None:
     edited(**{field: "mistyped"})
     with pytest.raises(AuthenticationFailed) as caught:
         MediaxHook().submit(tags(), "marker")
@@ -204,7 +203,7 @@ def test_a_wrong_gateway_key_is_an_authentication_error(edited: Any, field: Any)
 
 
 @pytest.mark.parametrize("field", ["login", "password"])
-def test_a_wrong_platform_key_is_a_refusal_that_names_the_fields(edited: Any, field: Any) -> None:
+def test_a_wrong_platform_key_is_a_refusal_that_names_the_fields(edited: Edited, field: str) -> None:
     edited(**{field: "mistyped"})
     with pytest.raises(BadRequest) as caught:
         MediaxHook().submit(tags(), "marker")
@@ -214,7 +213,7 @@ def test_a_wrong_platform_key_is_a_refusal_that_names_the_fields(edited: Any, fi
 
 
 @pytest.mark.parametrize("field", ["cos_secret_id", "cos_secret_key"])
-def test_a_wrong_cos_key_is_an_authentication_error(edited: Any, field: Any) -> None:
+def test_a_wrong_cos_key_is_an_authentication_error(edited: Edited, field: str) -> None:
     edited(**{field: "mistyped"})
     with pytest.raises(AuthenticationFailed) as caught:
         CosHook().write_bytes("a", b"x")
@@ -222,7 +221,7 @@ def test_a_wrong_cos_key_is_an_authentication_error(edited: Any, field: Any) -> 
     assert "mistyped" not in str(caught.value)
 
 
-def test_register_returns_all_keys_and_is_sent_once(edited: Any) -> None:
+def test_register_returns_all_keys_and_is_sent_once(edited: Edited) -> None:
     emulator = edited()
     emulator.fail_next("Register", "500")
     registration = Registration(
@@ -240,7 +239,11 @@ def test_register_returns_all_keys_and_is_sent_once(edited: Any) -> None:
     assert {"tmpContentId", "tmpSecretId", "tmpSecretKey", "apiGateSecretId", "apiGateSecretKey"} <= set(info)
 
 
-def test_trained_voices_are_listed_by_kind_and_page(edited: Any) -> None:
+def is_over(hook: MediaxHook, job_id: str) -> bool:
+    return hook.describe([job_id])[job_id].state.final
+
+
+def test_trained_voices_are_listed_by_kind_and_page(edited: Edited) -> None:
     emulator = edited()
     emulator.put_object("a.wav", click_track(seconds=2))
     emulator.durations("*", 0)
@@ -249,7 +252,7 @@ def test_trained_voices_are_listed_by_kind_and_page(edited: Any) -> None:
     for name, kind in kinds.items():
         training = kind(task="train", model_name=name)
         job = hook.submit(CapabilityRequest(capability=training, input=MediaxInput(path="a.wav")), name)
-        wait_for(lambda job=job: hook.describe([job.id])[job.id].state.final)
+        wait_for(partial(is_over, hook, job.id))
     assert sorted(voice["name"] for voice in hook.models()) == ["singer", "speaker"]
     assert [voice["name"] for voice in hook.models(kind=2)] == ["singer"]
     assert len(hook.models(limit=1)) == 1
@@ -259,18 +262,18 @@ def test_trained_voices_are_listed_by_kind_and_page(edited: Any) -> None:
     hook.close()
 
 
-def test_a_passing_fault_of_the_list_of_voices_is_borne(edited: Any) -> None:
+def test_a_passing_fault_of_the_list_of_voices_is_borne(edited: Edited) -> None:
     edited().fail_next("ListModels", "502")
     assert MediaxHook().models() == []
 
 
 def test_files_in_another_repository_have_an_address_only_where_its_bucket_is_told(
-    edited: Any, caplog: pytest.LogCaptureFixture, capfd: Any
+    edited: Edited, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
     edited()
     from airflow_provider_mediax.protocol.mediax.gateway import read_job
 
-    output = {
+    output: dict[str, Any] = {
         "contentId": "other",
         "destination": "/out",
         "smartContentDescriptor": {"musicSeperate": {}},
@@ -286,15 +289,15 @@ def test_files_in_another_repository_have_an_address_only_where_its_bucket_is_to
     assert "The bucket of ['out/v.wav'] is not known (set cos_bucket)" in caplog.text + capfd.readouterr().out
 
 
-def test_a_result_too_large_for_xcom_is_kept_beside_the_files_and_its_rows_are_read_from_there(edited: Any) -> None:
+def test_a_result_too_large_for_xcom_is_kept_beside_the_files_and_its_rows_are_read_from_there(edited: Edited) -> None:
     edited()
     hook = MediaxHook()
     lines = {f"f{number}FileName": "x" * 1000 for number in range(60)}
     content_id = hook.connection.repository.content_id
-    job = hook.service.gateway  # the job as the platform would describe it
     from airflow_provider_mediax.protocol.mediax.gateway import read_job
 
-    output = {
+    # The job as the platform would describe it.
+    output: dict[str, Any] = {
         "contentId": content_id,
         "destination": "/out",
         "smartContentDescriptor": {"musicBeat": {}},

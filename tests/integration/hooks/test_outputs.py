@@ -7,14 +7,13 @@ import logging
 import socket
 import threading
 import time
-from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from airflow_provider_mediax.client.stop import StopSignal
 from airflow_provider_mediax.emulator.process import MediaxEmulator
-from airflow_provider_mediax.exceptions import ResultMissing, Stopped
+from airflow_provider_mediax.exceptions import MediaxError, ResultMissing, Stopped
 from airflow_provider_mediax.hooks import outputs
 from airflow_provider_mediax.hooks.cloud_infinite import CloudInfiniteHook
 from airflow_provider_mediax.hooks.connection import MediaxConnection
@@ -24,6 +23,7 @@ from airflow_provider_mediax.protocol.ci.answers import read_job
 from airflow_provider_mediax.protocol.job import Job, JobState
 from airflow_provider_mediax.protocol.service import Promise
 from airflow_provider_mediax.protocol.urls import CosAddress
+from tests.integration.hooks.conftest import Edited
 from tests.unit.client.stub import Answer, StubServer, http
 
 BUCKET, REGION = "music-1250000000", "ap-guangzhou"
@@ -31,7 +31,7 @@ CONNECTION = "AIRFLOW_CONN_MEDIAX_DEFAULT"
 
 
 @pytest.fixture
-def edited(mediax_emulator: MediaxEmulator, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+def edited(mediax_emulator: MediaxEmulator, monkeypatch: pytest.MonkeyPatch) -> Edited:
     """Return a function that sets the emulator's connection with some fields changed, None taking one out."""
 
     def edit(**changes: str | None) -> MediaxEmulator:
@@ -89,16 +89,14 @@ def requests(emulator: MediaxEmulator) -> list[tuple[str, str]]:
 
 def check(job: Job, hook: CloudInfiniteHook | MediaxHook | None = None) -> None:
     hook = hook or CloudInfiniteHook()
-    hook._log = logging.getLogger("task")  # Airflow's own goes past what tests can read
+    hook._log = cast("Any", logging.getLogger("task"))  # Airflow's own goes past what tests can read
     try:
         hook.check_outputs(job)
     finally:
         hook.close()
 
 
-def test_files_that_are_there_are_looked_at_once_each(
-    edited: Callable[..., Any], log: pytest.LogCaptureFixture
-) -> None:
+def test_files_that_are_there_are_looked_at_once_each(edited: Edited, log: pytest.LogCaptureFixture) -> None:
     emulator = edited()
     for key in ("v", "b"):
         emulator.put_object(key, b"1")
@@ -108,9 +106,7 @@ def test_files_that_are_there_are_looked_at_once_each(
     assert said(log, "WARNING") == []
 
 
-def test_each_missing_and_each_empty_stem_is_named_with_the_job(
-    edited: Callable[..., Any], log: pytest.LogCaptureFixture
-) -> None:
+def test_each_missing_and_each_empty_stem_is_named_with_the_job(edited: Edited, log: pytest.LogCaptureFixture) -> None:
     edited().put_object("b", b"")
     with pytest.raises(ResultMissing) as caught:
         check(separation("v", "b"))
@@ -122,12 +118,17 @@ def test_each_missing_and_each_empty_stem_is_named_with_the_job(
 
 
 def test_a_stem_that_comes_after_the_first_look_is_there(
-    edited: Callable[..., Any], log: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    edited: Edited, log: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(decisions, "LOOKS", (0.0, 1.5, 5.0))
     emulator = edited()
     emulator.put_object("b", b"1")
-    arrival = threading.Thread(target=lambda: (_asked_for(emulator, "/v"), emulator.put_object("v", b"1")))
+
+    def arrive() -> None:
+        _asked_for(emulator, "/v")
+        emulator.put_object("v", b"1")
+
+    arrival = threading.Thread(target=arrive)
     arrival.start()
     check(separation("v", "b"))
     arrival.join()
@@ -142,7 +143,7 @@ def _asked_for(emulator: MediaxEmulator, path: str) -> None:
         threading.Event().wait(0.02)
 
 
-def test_an_output_in_another_bucket_and_region_is_looked_for_there(edited: Callable[..., Any]) -> None:
+def test_an_output_in_another_bucket_and_region_is_looked_for_there(edited: Edited) -> None:
     emulator = edited()
     with pytest.raises(ResultMissing):
         check(separation("v"))
@@ -156,7 +157,7 @@ def test_an_output_in_another_bucket_and_region_is_looked_for_there(edited: Call
 
 @pytest.mark.parametrize("place", [{"bucket": "gone-1250000000"}, {"region": "ap-beijing"}])
 def test_a_bucket_that_is_not_there_is_one_warning(
-    edited: Callable[..., Any], log: pytest.LogCaptureFixture, place: dict[str, str]
+    edited: Edited, log: pytest.LogCaptureFixture, place: dict[str, str]
 ) -> None:
     edited()
     check(separation("v", "b", **place))
@@ -168,7 +169,7 @@ def test_a_bucket_that_is_not_there_is_one_warning(
 @pytest.mark.parametrize("action", ["HeadObject", "HeadBucket"])
 @pytest.mark.parametrize("kind", ["unauthorized", "drop_before", "500", "slow_down", "error_response"])
 def test_whatever_keeps_cos_from_answering_is_one_warning(
-    edited: Callable[..., Any], log: pytest.LogCaptureFixture, action: str, kind: str
+    edited: Edited, log: pytest.LogCaptureFixture, action: str, kind: str
 ) -> None:
     emulator = edited()
     emulator.fail_next(action, kind, times=100)
@@ -178,7 +179,7 @@ def test_whatever_keeps_cos_from_answering_is_one_warning(
 
 
 def test_keys_that_are_refused_are_one_warning_that_says_what_to_check(
-    edited: Callable[..., Any], log: pytest.LogCaptureFixture
+    edited: Edited, log: pytest.LogCaptureFixture
 ) -> None:
     edited(cos_secret_key="another")
     check(separation("v", "b"))
@@ -189,7 +190,7 @@ def test_keys_that_are_refused_are_one_warning_that_says_what_to_check(
 
 
 def test_a_fault_that_passes_hides_neither_a_file_nor_its_absence(
-    edited: Callable[..., Any], log: pytest.LogCaptureFixture
+    edited: Edited, log: pytest.LogCaptureFixture
 ) -> None:
     emulator = edited()
     emulator.put_object("v", b"1")
@@ -200,7 +201,7 @@ def test_a_fault_that_passes_hides_neither_a_file_nor_its_absence(
     assert said(log, "WARNING") == []
 
 
-def test_a_redirect_to_another_region_is_one_warning(edited: Callable[..., Any], log: pytest.LogCaptureFixture) -> None:
+def test_a_redirect_to_another_region_is_one_warning(edited: Edited, log: pytest.LogCaptureFixture) -> None:
     moved = http(b"", 301, Location="https://elsewhere.example/", x_cos_bucket_region="ap-beijing")
     with StubServer([Answer(moved)]) as stub:
         edited(cos_endpoint=stub.url)
@@ -211,7 +212,7 @@ def test_a_redirect_to_another_region_is_one_warning(edited: Callable[..., Any],
 
 @pytest.mark.parametrize("script", [[http(b"")], [http(b"", 404), http(b"")]])
 def test_a_proxy_that_answers_in_the_place_of_cos_is_one_warning(
-    edited: Callable[..., Any], log: pytest.LogCaptureFixture, script: list[bytes]
+    edited: Edited, log: pytest.LogCaptureFixture, script: list[bytes]
 ) -> None:
     with StubServer([Answer(data) for data in script]) as stub:
         edited(cos_endpoint=stub.url)
@@ -221,7 +222,7 @@ def test_a_proxy_that_answers_in_the_place_of_cos_is_one_warning(
 
 
 def test_a_silent_store_holds_a_finished_task_up_for_ten_seconds_at_most(
-    edited: Callable[..., Any], log: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    edited: Edited, log: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(outputs, "CALL_SECONDS", 0.2)
     monkeypatch.setattr(outputs, "LAST_QUESTION", 0.6)
@@ -237,19 +238,20 @@ def test_a_silent_store_holds_a_finished_task_up_for_ten_seconds_at_most(
     assert taken < 10  # 100 files of 0.2 s by eights would take 2.5 s a look, even if nobody disturbs this machine
 
 
-def test_nothing_is_begun_after_six_seconds(edited: Callable[..., Any]) -> None:
+def test_nothing_is_begun_after_six_seconds(edited: Edited) -> None:
     edited()
     now = iter([0.0, 5.9, 6.1, 6.2])
     connection = MediaxConnection.look_up("mediax_default")
     store = outputs.CosStore(connection, REGION, lambda: False, lambda: next(now))
     found = [store.look([CosAddress(BUCKET, "v")])[CosAddress(BUCKET, "v")] for _ in range(2)]
     assert found[0] is decisions.Seen.MISSING
+    assert isinstance(found[1], MediaxError)
     assert "longer than 6 s" in found[1].what
     store.close()
 
 
 def test_of_very_many_files_a_hundred_are_looked_at_and_the_log_says_so(
-    edited: Callable[..., Any], log: pytest.LogCaptureFixture
+    edited: Edited, log: pytest.LogCaptureFixture
 ) -> None:
     emulator = edited()
     keys = [f"stems/{number:03}" for number in range(120)]
@@ -270,12 +272,17 @@ def test_of_very_many_files_a_hundred_are_looked_at_and_the_log_says_so(
     assert said(log, "INFO")[0] == "Job j1 promises 120 files; the first 100 of them are looked for"
 
 
-def test_a_kill_ends_the_look_at_once(edited: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_kill_ends_the_look_at_once(edited: Edited, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(decisions, "LOOKS", (0.0, 60.0, 120.0))
     emulator = edited()
     stop = StopSignal()
     hook = CloudInfiniteHook(stop=stop)
-    killer = threading.Thread(target=lambda: (_asked_for(emulator, "/v"), stop.set()))
+
+    def kill() -> None:
+        _asked_for(emulator, "/v")
+        stop.set()
+
+    killer = threading.Thread(target=kill)
     killer.start()
     begun = time.monotonic()
     with pytest.raises(Stopped):
@@ -294,7 +301,7 @@ def test_a_kill_ends_the_look_at_once(edited: Callable[..., Any], monkeypatch: p
     ],
 )
 def test_without_keys_or_region_one_line_says_what_to_set(
-    edited: Callable[..., Any], log: pytest.LogCaptureFixture, lacking: tuple[Any, ...], named: str
+    edited: Edited, log: pytest.LogCaptureFixture, lacking: tuple[str, ...], named: str
 ) -> None:
     emulator = edited(**dict.fromkeys(lacking))
     check(beats(emulator), MediaxHook())
@@ -305,7 +312,7 @@ def test_without_keys_or_region_one_line_says_what_to_set(
 
 
 def test_a_missing_file_of_the_platform_is_one_warning_that_names_it(
-    edited: Callable[..., Any], log: pytest.LogCaptureFixture
+    edited: Edited, log: pytest.LogCaptureFixture
 ) -> None:
     emulator = edited()
     emulator.put_object("out/a.wav", b"1")
@@ -315,7 +322,7 @@ def test_a_missing_file_of_the_platform_is_one_warning_that_names_it(
 
 
 def test_an_empty_file_of_the_platform_fails_beside_a_missing_one(
-    edited: Callable[..., Any], log: pytest.LogCaptureFixture
+    edited: Edited, log: pytest.LogCaptureFixture
 ) -> None:
     emulator = edited()
     emulator.put_object("out/a.wav", b"")
@@ -325,9 +332,7 @@ def test_an_empty_file_of_the_platform_fails_beside_a_missing_one(
     assert warning.endswith(f"cos://{BUCKET}/out/a.json is missing")
 
 
-def test_a_job_without_files_asks_nothing_and_says_nothing(
-    edited: Callable[..., Any], log: pytest.LogCaptureFixture
-) -> None:
+def test_a_job_without_files_asks_nothing_and_says_nothing(edited: Edited, log: pytest.LogCaptureFixture) -> None:
     emulator = edited()
     check(Job(id="m1", state=JobState.SUCCEEDED, state_name="COMPLETED", raw={}), MediaxHook())
     assert requests(emulator) == []
@@ -336,7 +341,7 @@ def test_a_job_without_files_asks_nothing_and_says_nothing(
 
 @pytest.mark.parametrize("key", ["..", "x" * 900, "\ud800"], ids=["dots", "long", "surrogate"])
 def test_a_name_that_cannot_be_asked_for_is_one_warning(
-    edited: Callable[..., Any], log: pytest.LogCaptureFixture, key: str
+    edited: Edited, log: pytest.LogCaptureFixture, key: str
 ) -> None:
     edited()
     check(separation(key))

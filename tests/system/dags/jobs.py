@@ -29,7 +29,7 @@ def conf(name: str, default: Any) -> str:
     return f"{{{{ dag_run.conf.get({name!r}, {default!r}) }}}}"
 
 
-COMMON = {
+COMMON: dict[str, Any] = {
     "task_id": "job",
     "mediax_conn_id": conf("conn_id", "mediax_default"),
     "poll_interval": conf("poll_interval", 1),
@@ -37,8 +37,13 @@ COMMON = {
     "idempotency_key": conf("idempotency_key", None),
     "on_clear": conf("on_clear", "rerun"),
 }
-TAG = {**COMMON, "tag_types": conf("tag_types", "all")}
-SEPARATE = {**COMMON, "mode": "IsAudio", "codec": "wav", "destination": conf("destination", "stems")}
+TAG: dict[str, Any] = {**COMMON, "tag_types": conf("tag_types", "all")}
+SEPARATE: dict[str, Any] = {
+    **COMMON,
+    "mode": "IsAudio",
+    "codec": "wav",
+    "destination": conf("destination", "stems"),
+}
 SOURCE = conf("source", "in/track.wav")
 
 
