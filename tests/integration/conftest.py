@@ -24,6 +24,8 @@ from unittest.mock import patch
 
 import pytest
 
+from airflow_provider_mediax.protocol.urls import CosAddress, cos_address
+
 if TYPE_CHECKING:
     from airflow.sdk import DAG
 
@@ -295,6 +297,13 @@ def run_dag(execution_api: None) -> RunDag:
         return Run(dag, f"test__{next(_RUNS)}", environment)._drive(run_conf=run_conf)
 
     return run
+
+
+def address_of(file: str) -> CosAddress:
+    """Return bucket and key of a file of a manifest."""
+    found = cos_address(file)
+    assert found is not None, file
+    return found
 
 
 QUESTIONS, PERSISTENT = 5, 7

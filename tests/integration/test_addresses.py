@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from airflow.sdk import DAG, ObjectStoragePath, task
 
@@ -26,14 +28,14 @@ def emulator(mediax_emulator: MediaxEmulator) -> MediaxEmulator:
 def test_an_address_of_this_connection_reaches_its_object_on_every_lane(
     run_dag: RunDag, emulator: MediaxEmulator
 ) -> None:
-    common = {"poll_interval": 0.2, "deferrable": False}
+    common: dict[str, Any] = {"poll_interval": 0.2, "deferrable": False}
     with DAG(dag_id="addresses_on_every_lane") as dag:
 
         @task
         def find() -> ObjectStoragePath:
             return ObjectStoragePath(f"{HERE}/a.wav")
 
-        found = find()
+        found: Any = find()  # stands for the path
         pulled = "{{ ti.xcom_pull('find') }}"
         MusicTagOperator(task_id="object", url=ObjectStoragePath(HERE) / "a.wav", **common)
         MusicTagOperator(task_id="object_with_template", url=ObjectStoragePath(f"{HERE}/{{{{ 'a' }}}}.wav"), **common)
@@ -64,7 +66,7 @@ def test_an_address_of_another_connection_is_refused_and_nothing_is_sent(
     run_dag: RunDag, emulator: MediaxEmulator, deferrable: bool
 ) -> None:
     theirs = f"cos://theirs@{BUCKET}/in/a.wav"
-    common = {"deferrable": deferrable, "retries": 2}
+    common: dict[str, Any] = {"deferrable": deferrable, "retries": 2}
     with DAG(dag_id=f"addresses_of_another_connection_{deferrable}") as dag:
         MusicTagOperator(task_id="object", url=ObjectStoragePath(theirs), **common)
         MusicTagOperator(task_id="template", url=f"{{{{ '{theirs}' }}}}", **common)

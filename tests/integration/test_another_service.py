@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import pytest
 from airflow.sdk import DAG
@@ -177,7 +177,7 @@ def cli(toys: Toys, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Monk
 def test_its_job_is_run_waited_for_and_collected(run_dag: RunDag, toys: Toys, deferrable: bool) -> None:
     with DAG(dag_id=f"toy_{deferrable}") as dag:
         job = ToyOperator(task_id="job", words="a song", deferrable=deferrable, poll_interval=0.1)
-        ToyJobSensor(task_id="again", job_id=job.output, deferrable=deferrable, poke_interval=0.1)
+        ToyJobSensor(task_id="again", job_id=cast("str", job.output), deferrable=deferrable, poke_interval=0.1)
     values = run_dag(dag).values
     assert values["job"]["result"] == {"words": "gnos a"}
     assert (values["job"]["service"], values["job"]["state"]) == ("toy", "Done")

@@ -10,6 +10,7 @@ from airflow.sdk import DAG
 
 from airflow_provider_mediax.emulator.process import MediaxEmulator
 from airflow_provider_mediax.operators.music import MusicAsrOperator, MusicBeatOperator, MusicTagOperator
+from airflow_provider_mediax.operators.music_base import MediaxOperator
 from tests.integration.conftest import Run, RunDag
 
 SECRET = "mistyped-SECRET"
@@ -18,11 +19,11 @@ SECRET = "mistyped-SECRET"
 def run_one(
     run_dag: RunDag,
     emulator: MediaxEmulator,
-    operator: type[Any],
+    operator: type[MediaxOperator],
     *,
     dag_id: str,
     changes: dict[str, str] | None = None,
-    **options: bool | int | str,
+    **options: Any,
 ) -> Run:
     """Run one operator; with retries left, so that only a permanent error ends it."""
     connection = json.loads(emulator.connection_json())
@@ -51,7 +52,7 @@ def test_it_is_refused_before_anything_is_sent(
     run_dag: RunDag,
     mediax_emulator: MediaxEmulator,
     name: str,
-    operator: type[Any],
+    operator: type[MediaxOperator],
     options: dict[str, Any],
 ) -> None:
     run = run_one(run_dag, mediax_emulator, operator, dag_id=f"refused_{name}", **options)
@@ -96,7 +97,7 @@ def test_an_input_that_cannot_be_read_ends_in_a_failed_job_that_is_not_repeated(
     mediax_emulator: MediaxEmulator,
     name: str,
     content: bytes | None,
-    options: dict[str, str],
+    options: dict[str, Any],
     deferrable: bool,
 ) -> None:
     if content is not None:

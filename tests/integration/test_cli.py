@@ -15,6 +15,7 @@ import pytest
 from airflow.sdk import DAG
 
 from airflow_provider_mediax.emulator.process import MediaxEmulator
+from airflow_provider_mediax.operators.base import JobOperator
 from airflow_provider_mediax.operators.music import MusicTagOperator
 from airflow_provider_mediax.operators.voice_separation import VoiceSeparationOperator
 from tests.audio import click_track
@@ -43,17 +44,17 @@ def cli(
     return lambda *arguments, **how: run_command(arguments, capsys, monkeypatch, emulator.connection_json(), **how)
 
 
-def tags(dag_id: str, **options: bool | float | str) -> DAG:
+def tags(dag_id: str, **options: Any) -> DAG:
     return one_task(MusicTagOperator, dag_id, path="a.wav", **options)
 
 
-def separation(dag_id: str, **options: bool | float) -> DAG:
+def separation(dag_id: str, **options: Any) -> DAG:
     return one_task(
         VoiceSeparationOperator, dag_id, source="a.wav", mode="IsAudio", codec="wav", destination="stems", **options
     )
 
 
-def one_task(operator: type[Any], dag_id: str, **options: bool | float | str) -> DAG:
+def one_task(operator: type[JobOperator[Any]], dag_id: str, **options: Any) -> DAG:
     defaults = {"deferrable": True, "poll_interval": 0.3, "retries": 0, "retry_delay": timedelta(hours=1)}
     with DAG(dag_id=dag_id) as dag:
         operator(task_id="job", **{**defaults, **options})
@@ -340,7 +341,7 @@ def test_one_service_alone_can_be_asked(run_dag: RunDag, emulator: MediaxEmulato
     ],
 )
 def test_wrong_use_ends_with_2_and_says_what_to_do(
-    execution_api: None, cli: Callable[..., Said], arguments: tuple[Any, ...], told: str
+    execution_api: None, cli: Callable[..., Said], arguments: tuple[str, ...], told: str
 ) -> None:
     said = cli("orphans", *arguments)
     assert (said.code, said.out) == (2, "")

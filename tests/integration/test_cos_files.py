@@ -6,7 +6,7 @@ import json
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from airflow.providers.common.io.operators.file_transfer import FileTransferOperator
@@ -24,7 +24,7 @@ KEY = "in/a b+c%🎵.wav"
 def later() -> Iterator[Callable[[MediaxEmulator, str, float], None]]:
     """Return a function that puts an object into the bucket some seconds after COS was first asked for anything."""
     over = threading.Event()
-    threads = []
+    threads: list[threading.Thread] = []
 
     def put(emulator: MediaxEmulator, key: str, seconds: float) -> None:
         def wait_and_put() -> None:
@@ -62,10 +62,10 @@ def test_a_dag_goes_on_with_what_lands_in_a_bucket(
         landed = CosKeySensor(task_id="landed", key=key, deferrable=deferrable, poke_interval=1, timeout=600, **options)
 
         @task
-        def size(addresses: list[str]) -> Any:
+        def size(addresses: list[str]) -> int:
             return sum(ObjectStoragePath(address, conn_id="mediax_default").stat().st_size for address in addresses)
 
-        size(landed.output)
+        size(cast("list[str]", landed.output))
     later(mediax_emulator, KEY, 2.5)
     run = run_dag(dag, connection=mediax_emulator.connection_json())
     assert run.states == {"landed": "success", "size": "success"}
@@ -81,7 +81,7 @@ def test_a_sensor_that_waits_in_vain_fails_or_is_skipped(
     run_dag: RunDag, mediax_emulator: MediaxEmulator, deferrable: bool, soft_fail: bool, state: str
 ) -> None:
     with DAG(dag_id=f"in_vain_{deferrable}_{soft_fail}") as dag:
-        options = {"deferrable": deferrable, "poke_interval": 1, "timeout": 3, "soft_fail": soft_fail}
+        options: dict[str, Any] = {"deferrable": deferrable, "poke_interval": 1, "timeout": 3, "soft_fail": soft_fail}
         CosKeySensor(task_id="landed", key="never", retries=3, **options)
     run = run_dag(dag, connection=mediax_emulator.connection_json())
     assert run.states == {"landed": state}
@@ -113,16 +113,16 @@ def test_a_path_travels_between_tasks_without_keys(run_dag: RunDag, mediax_emula
     with DAG(dag_id="paths") as dag:
 
         @task
-        def write() -> Any:
+        def write() -> ObjectStoragePath:
             path = ObjectStoragePath(f"cos://mediax_default@{BUCKET}/out/a b.txt")
             path.write_text("text")
             return path
 
         @task
-        def read(path: ObjectStoragePath) -> Any:
+        def read(path: ObjectStoragePath) -> list[Any]:
             return [path.read_text(), [found.name for found in path.parent.iterdir()]]
 
-        read(write())
+        read(cast("ObjectStoragePath", write()))
     run = run_dag(dag, connection=mediax_emulator.connection_json())
     assert run.values["read"] == ["text", ["a b.txt"]]
     extra = json.loads(mediax_emulator.connection_json())["extra"]

@@ -24,8 +24,8 @@ ROOT = Path(__file__).resolve().parents[2]
 SNIPPETS = ROOT / "docs" / "snippets"
 
 # Task states by snippet; a new snippet has to be given a line here.
-EXPECTED = {
-    "retry_policy": ["tags"],
+EXPECTED: dict[str, set[str]] = {
+    "retry_policy": {"tags"},
     "first_dag": {"tags", "rows"},
     "list_voices": {"voices"},
     "listen_to_tracks": {
@@ -81,18 +81,22 @@ def tagged_stems(home: Path) -> set[str]:
 def test_the_demo_shows_what_was_found_and_a_second_one_doubles_no_row(tmp_path: Path) -> None:
     first = demo(tmp_path)
     assert first.returncode == 0, first.stdout + first.stderr
-    tempo, made_at = map(float, re.search(r"Tempo +([\d.]+) .*made at ([\d.]+)", first.stdout).groups())
+    found = re.search(r"Tempo +([\d.]+) .*made at ([\d.]+)", first.stdout)
+    assert found
+    tempo, made_at = map(float, found.groups())
     assert tempo == pytest.approx(made_at, rel=0.02)
     assert re.search(r"│ mood +│ Exciting +│ 0.2953", first.stdout)
     assert "还记得那年的夏天" in first.stdout
     assert "\nairflow-mediax connect\n" in first.stdout
     # Five tags of the track, and of each of two voices; two stems of each track.
     assert rows_in(tmp_path) == {"tags": 15, "lyrics": 4, "beats": 2, "stems": 4}
-    assert stems_shown(first.stdout) == [
-        (f"cos://music-1250000000/stems/incoming/{track}/{role}.wav", pytest.approx(seconds, abs=0.1))
-        for track, seconds in (("demo-track", 26.2), ("demo-variation", 17.6))
-        for role in ("voice", "background")
+    shown = stems_shown(first.stdout)
+    tracks = {"demo-track": 26.2, "demo-variation": 17.6}
+    stems = [(track, role) for track in tracks for role in ("voice", "background")]
+    assert [stem for stem, _ in shown] == [
+        f"cos://music-1250000000/stems/incoming/{track}/{role}.wav" for track, role in stems
     ]
+    assert [seconds for _, seconds in shown] == pytest.approx([tracks[track] for track, _ in stems], abs=0.1)
     assert re.search(r"demo-variation.wav, its voice tagged \* .*Exciting", first.stdout)
     assert tagged_stems(tmp_path) == {"demo-track/voice.wav", "demo-variation/voice.wav"}
 
@@ -103,7 +107,9 @@ def test_the_demo_shows_what_was_found_and_a_second_one_doubles_no_row(tmp_path:
     (tmp_path / "Lied #1, 天空.wav").write_bytes(click_track(bpm=90))
     second = demo(tmp_path, "--audio", "~/Lied #1, 天空.wav")
     assert second.returncode == 0, second.stdout + second.stderr
-    assert float(re.search(r"Tempo +([\d.]+)", second.stdout)[1]) == pytest.approx(90, rel=0.02)
+    found = re.search(r"Tempo +([\d.]+)", second.stdout)
+    assert found
+    assert float(found[1]) == pytest.approx(90, rel=0.02)
     # The new track's rows, beside those of the first; the variation's are replaced.
     assert rows_in(tmp_path) == {"tags": 25, "lyrics": 8, "beats": 4, "stems": 6}
     assert tagged_stems(tmp_path) == {

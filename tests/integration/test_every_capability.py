@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from typing import Any
 
 import pytest
 import soundfile
@@ -12,11 +13,10 @@ from airflow.sdk import DAG
 from airflow_provider_mediax.emulator.process import MediaxEmulator
 from airflow_provider_mediax.hooks.mediax import MediaxHook
 from airflow_provider_mediax.operators.music import MediaxJobOperator, MusicSeparationOperator
-from airflow_provider_mediax.protocol.urls import cos_address
 from airflow_provider_mediax.results import rows
 from tests.audio import click_track
 from tests.capability_cases import CASES, PICTURE, TRACK, VIDEO, label
-from tests.integration.conftest import RunDag
+from tests.integration.conftest import RunDag, address_of
 
 BUCKET = "music-1250000000"
 # A deferral costs two seconds in a test, and is the same for all: with files, without, and without an input.
@@ -49,7 +49,7 @@ def test_every_capability_returns_its_manifest_its_files_and_its_rows(
         assert (manifest["capability"], manifest["state"]) == (case.name, "COMPLETED")
         path = case.input.get("path")
         assert manifest["input"] == (f"cos://{BUCKET}/{path}" if path else None)
-        assert {cos_address(file).key for file in manifest["files"]} <= keys
+        assert {address_of(file).key for file in manifest["files"]} <= keys
         assert all(file.startswith(f"cos://{BUCKET}/mediax/{manifest['marker']}/") for file in manifest["files"])
         assert bool(manifest["files"]) == (case.row.get("file") is not None)
         found = rows(manifest)
@@ -120,13 +120,13 @@ def test_files_outside_the_connections_bucket_have_addresses_where_the_bucket_is
     del connection["extra"]["cos_bucket"]
     own = {"content_id": connection["extra"]["content_id"], "cos_bucket": BUCKET}
     with DAG(dag_id="other_repository") as dag:
-        common = {"path": TRACK, "poll_interval": 0.5}
+        common: dict[str, Any] = {"path": TRACK, "poll_interval": 0.5}
         MusicSeparationOperator(task_id="told", deferrable=True, **own, **common)
         MusicSeparationOperator(task_id="untold", **common)
     run = run_dag(dag, connection=json.dumps(connection))
     told, untold = run.values["told"], run.values["untold"]
     assert told["files"] == list(told["result"]["stems"].values())
-    assert {cos_address(file).bucket for file in told["files"]} == {BUCKET}
+    assert {address_of(file).bucket for file in told["files"]} == {BUCKET}
     assert (untold["files"], list(untold["result"]["stems"].values())) == (
         [],
         ["click_voice.wav", "click_background.wav"],
@@ -137,7 +137,7 @@ def test_a_raw_composition_needs_no_input_and_its_files_can_be_heard(run_dag: Ru
     content_id = json.loads(emulator.connection_json())["extra"]["content_id"]
     compose = {"musicCompose": {"songQuantity": 2}}
     with DAG(dag_id="compose_raw") as dag:
-        common = {"poll_interval": 0.5}
+        common: dict[str, Any] = {"poll_interval": 0.5}
         MediaxJobOperator(
             task_id="arrays", outputs=[{"smartContentDescriptor": compose, "contentId": content_id}], **common
         )
@@ -147,5 +147,5 @@ def test_a_raw_composition_needs_no_input_and_its_files_can_be_heard(run_dag: Ru
         files = run.values[name]["files"]
         assert len(files) == 2
         for file in files:
-            samples, rate = soundfile.read(io.BytesIO(emulator.get_object(cos_address(file).key)))
+            samples, rate = soundfile.read(io.BytesIO(emulator.get_object(address_of(file).key)))
             assert len(samples) / rate == pytest.approx(2, abs=0.1)

@@ -10,9 +10,10 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from airflow.sdk import DAG
+from airflow.sdk import DAG, Context
 
 from airflow_provider_mediax.emulator.process import MediaxEmulator
+from airflow_provider_mediax.operators.base import JobOperator
 from airflow_provider_mediax.operators.music import MusicTagOperator
 from airflow_provider_mediax.operators.voice_separation import VoiceSeparationOperator
 from tests.audio import click_track
@@ -34,12 +35,14 @@ def kill_when(emulator: MediaxEmulator, monkeypatch: pytest.MonkeyPatch) -> Iter
     As the task runner does it: the task's ``on_kill`` is called by the handler of a signal.
     """
     ends = threading.Event()
-    operators: list = []
-    for kind in (MusicTagOperator, VoiceSeparationOperator):
-        execute = kind.execute
-        monkeypatch.setattr(
-            kind, "execute", lambda self, context, run=execute: (operators.append(self), run(self, context))[1]
-        )
+    operators: list[JobOperator[Any]] = []
+    own_execute = JobOperator.execute
+
+    def execute(operator: JobOperator[Any], context: Context) -> Any:
+        operators.append(operator)
+        return own_execute(operator, context)
+
+    monkeypatch.setattr(JobOperator, "execute", execute)
     before = signal.signal(signal.SIGUSR1, lambda *_: operators[-1].on_kill())
 
     def arrange(action: str) -> None:
@@ -56,7 +59,7 @@ def kill_when(emulator: MediaxEmulator, monkeypatch: pytest.MonkeyPatch) -> Iter
     signal.signal(signal.SIGUSR1, before)
 
 
-def one_task(operator: type[Any], dag_id: str, **options: Any) -> DAG:
+def one_task(operator: type[JobOperator[Any]], dag_id: str, **options: Any) -> DAG:
     with DAG(dag_id=dag_id) as dag:
         operator(
             task_id="job",

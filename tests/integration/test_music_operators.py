@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from airflow.sdk import DAG, ObjectStoragePath, task
@@ -15,11 +15,10 @@ from airflow_provider_mediax.operators.music import (
     MusicBeatOperator,
     MusicTagOperator,
 )
-from airflow_provider_mediax.protocol.urls import cos_address
-from airflow_provider_mediax.results import rows
+from airflow_provider_mediax.results import Row, rows
 from airflow_provider_mediax.sensors.job import MediaxJobSensor
 from tests.audio import click_track
-from tests.integration.conftest import RunDag
+from tests.integration.conftest import RunDag, address_of
 
 TRACK = "in/click.wav"
 
@@ -36,9 +35,9 @@ def test_tags_lyrics_and_beats_of_a_track_arrive_as_manifests(
     run_dag: RunDag, emulator: MediaxEmulator, deferrable: bool
 ) -> None:
     with DAG(dag_id=f"analyze_{'deferred' if deferrable else 'in_worker'}") as dag:
-        common = {"path": TRACK, "deferrable": deferrable, "poll_interval": 0.5}
+        common: dict[str, Any] = {"path": TRACK, "deferrable": deferrable, "poll_interval": 0.5}
         MusicTagOperator(task_id="tags", **common)
-        MusicAsrOperator(task_id="lyrics", confidence="{{ 0.1 + 0.2 }}", **common)
+        MusicAsrOperator(task_id="lyrics", confidence=cast("float", "{{ 0.1 + 0.2 }}"), **common)
         MusicBeatOperator(task_id="beats", destination="/out/", output_prefix="b-", **common)
     run = run_dag(dag, connection=emulator.connection_json())
     assert run.states == {"tags": "success", "lyrics": "success", "beats": "success"}
@@ -50,7 +49,7 @@ def test_tags_lyrics_and_beats_of_a_track_arrive_as_manifests(
     found = json.loads(emulator.get_object(next(key for key in emulator.object_keys() if key.endswith(".json"))))
     assert found["tempo"] == pytest.approx(120, rel=0.02)
     assert all(file.startswith("cos://music-1250000000/out/b-") for file in beats["files"])
-    assert {cos_address(file).key for file in beats["files"]} <= set(emulator.object_keys())
+    assert {address_of(file).key for file in beats["files"]} <= set(emulator.object_keys())
 
     for name, manifest in run.values.items():
         job = next(job for job in emulator.ledger()["jobs"] if job["id"] == manifest["job_id"])
@@ -64,19 +63,21 @@ def test_tags_lyrics_and_beats_of_a_track_arrive_as_manifests(
 
 def test_a_downstream_task_reads_rows_and_files(run_dag: RunDag, emulator: MediaxEmulator) -> None:
     with DAG(dag_id="downstream") as dag:
-        common = {"path": TRACK, "deferrable": True, "poll_interval": 0.5}
+        common: dict[str, Any] = {"path": TRACK, "deferrable": True, "poll_interval": 0.5}
 
         @task
-        def flat(manifest: dict[str, Any]) -> Any:
+        def flat(manifest: dict[str, Any]) -> list[Row]:
             return rows(manifest)
 
         @task
-        def beats_of(manifest: dict[str, Any]) -> Any:
+        def beats_of(manifest: dict[str, Any]) -> float:
             address = ObjectStoragePath(manifest["result"]["beatFileName"], conn_id="mediax_default")
-            return json.loads(address.read_text())["tempo"]
+            return float(json.loads(address.read_text())["tempo"])
 
-        flat.override(task_id="beat_rows")(beats := MusicBeatOperator(task_id="beats", **common).output)
-        flat.override(task_id="rows")(MusicTagOperator(task_id="tags", tag_types=["vocal", "mood"], **common).output)
+        beats: Any = MusicBeatOperator(task_id="beats", **common).output  # these stand for the manifests
+        tags: Any = MusicTagOperator(task_id="tags", tag_types=["vocal", "mood"], **common).output
+        flat.override(task_id="beat_rows")(beats)
+        flat.override(task_id="rows")(tags)
         beats_of(beats)
     run = run_dag(dag, connection=emulator.connection_json())
     assert run.values["beats_of"] == pytest.approx(120, rel=0.02)
@@ -112,8 +113,8 @@ def test_a_sensor_waits_for_a_job_that_was_only_submitted_and_returns_the_same_m
 ) -> None:
     with DAG(dag_id=f"submit_then_wait_{deferrable}") as dag:
         submit = MusicBeatOperator(task_id="submit", path=TRACK, wait_for_completion=False)
-        waits = {"deferrable": deferrable, "poke_interval": 0.5}
-        by_manifest = MediaxJobSensor(task_id="by_manifest", job_id=submit.output, **waits)
+        waits: dict[str, Any] = {"deferrable": deferrable, "poke_interval": 0.5}
+        by_manifest = MediaxJobSensor(task_id="by_manifest", job_id=cast("str", submit.output), **waits)
         by_text = MediaxJobSensor(task_id="by_text", job_id="{{ ti.xcom_pull(task_ids='submit') }}", **waits)
         by_id = MediaxJobSensor(task_id="by_id", job_id="{{ ti.xcom_pull(task_ids='submit')['job_id'] }}", **waits)
         again = MusicBeatOperator(task_id="again", path=TRACK, idempotency_key="one", deferrable=deferrable)
@@ -133,12 +134,11 @@ def test_any_capability_can_be_sent_raw(run_dag: RunDag, emulator: MediaxEmulato
     content_id = json.loads(emulator.connection_json())["extra"]["content_id"]
     output = {"inputSelectors": [0], "smartContentDescriptor": {"musicTagV2": {"tagType": ["mood"]}}}
     with DAG(dag_id="raw") as dag:
-        MediaxJobOperator(task_id="descriptor", descriptor={"musicASR": {"confidence": 0.5}}, path=TRACK)
         MediaxJobOperator(
-            task_id="arrays", inputs=[{"source": {"contentId": content_id, "path": TRACK}}], outputs=[output]
+            task_id="descriptor", descriptor={"musicASR": {"confidence": 0.5}}, path=TRACK, poll_interval=0.5
         )
-    for operator in dag.tasks:
-        operator.poll_interval = 0.5
+        inputs = [{"source": {"contentId": content_id, "path": TRACK}}]
+        MediaxJobOperator(task_id="arrays", inputs=inputs, outputs=[output], poll_interval=0.5)
     run = run_dag(dag, connection=emulator.connection_json())
     assert run.values["descriptor"]["result"]["lines"]
     assert run.values["arrays"]["result"]["mood"]["label"] == "Exciting"
@@ -153,8 +153,10 @@ def test_a_sensor_of_a_failed_job_skips_if_it_is_told_to_fail_softly(
     emulator.durations("musicTagV2", 0)
     with DAG(dag_id=f"soft_fail_{deferrable}") as dag:
         submit = MusicTagOperator(task_id="submit", path=TRACK, wait_for_completion=False)
-        MediaxJobSensor(task_id="soft", job_id=submit.output, deferrable=deferrable, soft_fail=True, poke_interval=0.5)
-        MediaxJobSensor(task_id="hard", job_id=submit.output, deferrable=deferrable, poke_interval=0.5)
+        MediaxJobSensor(
+            task_id="soft", job_id=cast("str", submit.output), deferrable=deferrable, soft_fail=True, poke_interval=0.5
+        )
+        MediaxJobSensor(task_id="hard", job_id=cast("str", submit.output), deferrable=deferrable, poke_interval=0.5)
     run = run_dag(dag, connection=emulator.connection_json())
     assert run.states == {"submit": "success", "soft": "skipped", "hard": "failed"}
 

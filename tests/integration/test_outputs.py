@@ -9,23 +9,19 @@ from typing import Any
 
 import pytest
 from airflow.sdk import DAG
+from airflow.triggers.base import TriggerEvent
 
 from airflow_provider_mediax.emulator.process import MediaxEmulator
-from airflow_provider_mediax.jobs.ownership import Acquisition
+from airflow_provider_mediax.operators.base import JobOperator
 from airflow_provider_mediax.operators.music import MusicComposeOperator
 from airflow_provider_mediax.operators.voice_separation import VoiceSeparationOperator
 from airflow_provider_mediax.sensors.job import CloudInfiniteJobSensor
+from airflow_provider_mediax.triggers.job import JobTrigger
 from tests.audio import click_track
 from tests.integration.conftest import RunDag
 
 BUCKET = "music-1250000000"
 STEMS = f"cos://{BUCKET}/stems/in/song"
-
-
-@pytest.fixture(autouse=True)
-def quick_look_ups(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ask soon whether a job exists: how long the service is really given is shown in the unit tests."""
-    monkeypatch.setitem(Acquisition._look_up.__kwdefaults__, "patience", (0.0, 0.1, 0.2))
 
 
 @pytest.fixture
@@ -35,19 +31,19 @@ def emulator(mediax_emulator: MediaxEmulator) -> MediaxEmulator:
     return mediax_emulator
 
 
-def one_task(kind: type[Any], dag_id: str, **options: bool | int | str) -> DAG:
+def one_task(kind: type[JobOperator[Any]], dag_id: str, **options: Any) -> DAG:
     with DAG(dag_id=dag_id) as dag:
         defaults = {"deferrable": True, "poll_interval": 0.3, "retries": 2, "retry_delay": timedelta(hours=1)}
         kind(task_id="job", **{**defaults, **options})
     return dag
 
 
-def separation(dag_id: str, **options: bool) -> DAG:
+def separation(dag_id: str, **options: Any) -> DAG:
     defaults = {"source": "in/song.wav", "mode": "AudioAndBackground", "codec": "wav", "destination": "stems"}
     return one_task(VoiceSeparationOperator, dag_id, **{**defaults, **options})
 
 
-def composition(dag_id: str, **options: bool) -> DAG:
+def composition(dag_id: str, **options: Any) -> DAG:
     return one_task(MusicComposeOperator, dag_id, **{"song_quantity": 2, "destination": "/songs/", **options})
 
 
@@ -202,13 +198,11 @@ def test_the_triggerer_looks_for_nothing(
     run_dag: RunDag, emulator: MediaxEmulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is deferred is looked for on resume, in a worker, and once."""
-    from airflow_provider_mediax.triggers.job import JobTrigger
-
-    at_the_event = []
+    at_the_event: list[int] = []
     own_run = JobTrigger.run
 
-    async def run(self) -> AsyncIterator[Any]:
-        async for event in own_run(self):
+    async def run(trigger: JobTrigger) -> AsyncIterator[TriggerEvent]:
+        async for event in own_run(trigger):
             at_the_event.append(heads(emulator))
             yield event
 

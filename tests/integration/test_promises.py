@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from airflow.sdk import DAG
+from airflow.sdk import DAG, Context
 from airflow.triggers.base import TriggerEvent
 
 from airflow_provider_mediax.emulator.process import MediaxEmulator
@@ -38,8 +38,9 @@ def tags(dag_id: str, path: str = "a.wav", **options: Any) -> DAG:
     return dag
 
 
-def jobs(emulator: MediaxEmulator) -> list[dict]:
-    return emulator.ledger()["jobs"]
+def jobs(emulator: MediaxEmulator) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = emulator.ledger()["jobs"]
+    return found
 
 
 def calls(emulator: MediaxEmulator, action: str) -> int:
@@ -95,15 +96,18 @@ def test_execution_timeout_lowers_the_deadline_of_a_deferred_wait(
     run_dag: RunDag, emulator: MediaxEmulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     emulator.outcome("musicTagV2", "NEVER")
-    begun, failed, deadlines, own_run = [], [], [], JobTrigger.run
+    begun: list[Context] = []
+    failed: list[Context] = []
+    deadlines: list[float] = []
+    own_run = JobTrigger.run
 
-    async def noted(self) -> AsyncIterator[Any]:
-        deadlines.append(self.deadline)
-        async for event in own_run(self):
+    async def noted(trigger: JobTrigger) -> AsyncIterator[TriggerEvent]:
+        deadlines.append(trigger.deadline)
+        async for event in own_run(trigger):
             yield event
 
     monkeypatch.setattr(JobTrigger, "run", noted)
-    callbacks = {"on_execute_callback": begun.append, "on_failure_callback": failed.append}
+    callbacks: dict[str, Any] = {"on_execute_callback": begun.append, "on_failure_callback": failed.append}
     dag = tags("execution_timeout", execution_timeout=timedelta(seconds=4), retries=0, **callbacks)
     run = run_dag(dag, connection=emulator.connection_json())
     assert run.states == {"tags": "failed"}
@@ -131,7 +135,7 @@ def test_a_template_that_renders_differently_on_a_retry_fails_and_names_the_fiel
 ) -> None:
     emulator.durations("musicTagV2", 3600)
     run = run_dag(tags("changed", wait_timeout=0.5), connection=emulator.connection_json())
-    failed = []
+    failed: list[Context] = []
     run.retry(tags("changed", path="b.wav", on_failure_callback=failed.append))
     assert run.states == {"tags": "failed"}  # with a retry left
     assert len(jobs(emulator)) == 1
@@ -210,7 +214,7 @@ def test_a_canceled_job_is_replaced_by_a_retry_if_the_user_says_so(run_dag: RunD
 def test_a_wait_survives_errors_of_every_kind(run_dag: RunDag, emulator: MediaxEmulator) -> None:
     emulator.durations("musicTagV2", 4)
     for kind in ("html", "500", "429", "drop_before", "truncated", "503", "error_response"):
-        emulator.fail_next("GetJob", kind, **({"retry_after": 0.2} if kind == "429" else {}))
+        emulator.fail_next("GetJob", kind, retry_after=0.2 if kind == "429" else None)
     run = run_dag(tags("survives", deferrable=False), connection=emulator.connection_json())
     assert run.states == {"tags": "success"}
     assert len(jobs(emulator)) == 1
@@ -228,14 +232,15 @@ def test_an_event_of_another_task_does_not_end_the_wait(
 ) -> None:
     """On sqlite an event can reach the task that follows the one it was meant for."""
     emulator.durations("musicTagV2", 2)
-    own_run, strange = JobTrigger.run, []
+    own_run = JobTrigger.run
+    strange: list[JobTrigger] = []
 
-    async def run(self) -> AsyncIterator[Any]:
+    async def run(trigger: JobTrigger) -> AsyncIterator[TriggerEvent]:
         if not strange:
-            strange.append(self)
+            strange.append(trigger)
             yield TriggerEvent({"schema": 1, "status": "final", "states": {"of-another": "COMPLETED"}, "error": None})
             return
-        async for event in own_run(self):
+        async for event in own_run(trigger):
             yield event
 
     monkeypatch.setattr(JobTrigger, "run", run)
@@ -253,12 +258,12 @@ def test_an_event_that_cannot_be_read_does_no_harm(
     monkeypatch: pytest.MonkeyPatch,
     event: dict[str, Any] | str | None,
 ) -> None:
-    seen = []
+    seen: list[object] = []
     own_run = JobTrigger.run
 
-    async def run(self) -> AsyncIterator[Any]:
+    async def run(trigger: JobTrigger) -> AsyncIterator[TriggerEvent]:
         if seen:
-            async for regular in own_run(self):
+            async for regular in own_run(trigger):
                 yield regular
         else:
             seen.append(event)

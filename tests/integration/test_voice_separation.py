@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import soundfile
@@ -14,10 +14,9 @@ from airflow.sdk import DAG, task
 from airflow_provider_mediax.emulator.process import MediaxEmulator
 from airflow_provider_mediax.hooks.cloud_infinite import CloudInfiniteHook
 from airflow_provider_mediax.operators.voice_separation import VoiceSeparationOperator
-from airflow_provider_mediax.protocol.urls import cos_address
 from airflow_provider_mediax.sensors.job import CloudInfiniteJobSensor
 from tests.audio import click_track
-from tests.integration.conftest import PERSISTENT, RunDag
+from tests.integration.conftest import PERSISTENT, RunDag, address_of
 
 BUCKET = "music-1250000000"
 
@@ -30,8 +29,9 @@ def emulator(mediax_emulator: MediaxEmulator) -> MediaxEmulator:
     return mediax_emulator
 
 
-def jobs(emulator: MediaxEmulator) -> list[dict]:
-    return emulator.ledger()["jobs"]
+def jobs(emulator: MediaxEmulator) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = emulator.ledger()["jobs"]
+    return found
 
 
 def separation(dag_id: str, **options: Any) -> DAG:
@@ -65,7 +65,7 @@ def test_stems_arrive_as_a_manifest_and_decode(run_dag: RunDag, emulator: Mediax
     )
     assert manifest["input"] == f"cos://{BUCKET}/in/a/song.wav"
     for file in manifest["files"]:
-        samples, rate = soundfile.read(io.BytesIO(emulator.get_object(cos_address(file).key)))
+        samples, rate = soundfile.read(io.BytesIO(emulator.get_object(address_of(file).key)))
         assert len(samples) / rate == pytest.approx(3, abs=0.05)
 
 
@@ -92,7 +92,7 @@ def test_a_template_tells_the_stems(run_dag: RunDag, emulator: MediaxEmulator) -
         VoiceSeparationOperator(
             task_id="separate",
             source="in/a/song.wav",
-            template_id=template(),
+            template_id=cast("str", template()),
             destination="stems",
             deferrable=True,
             poll_interval=0.3,

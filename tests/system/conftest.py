@@ -59,7 +59,9 @@ def emulator(stack: Stack) -> MediaxEmulator:
 @pytest.fixture
 def copies(request: pytest.FixtureRequest) -> int:
     """How often a scenario happens: to how many DAG runs of each kind, or how many times in a row."""
-    return int(request.config.getoption("copies", 1))
+    number = int(request.config.getoption("copies", 1))
+    assert number > 0, "--copies must be positive, or nothing happens"
+    return number
 
 
 @pytest.fixture

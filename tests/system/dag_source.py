@@ -42,4 +42,6 @@ from airflow_provider_mediax.operators.voice_separation import VoiceSeparationOp
 with DAG("{name}_{operator}", schedule=None, max_active_runs=64):
     {operator}(task_id="job", poll_interval=0.5, **{{"deferrable": True, **dict({arguments})}})
 """
-    return sorted(stack.write_dag(name, source))
+    dags = stack.write_dag(name, source)
+    assert len(dags) == len(operators)
+    return dags

@@ -100,6 +100,7 @@ class Verdict:
 
         :param submits: how many were sent, if that is not one per task.
         """
+        assert self.jobs, "there is no task to judge"
         several = {task: ids for task, ids in self.jobs.items() if len(ids) != 1}
         assert not several, f"not one job for each task: {several}"
         assert not self.without_owner, f"jobs that no task owns: {self.without_owner}"

@@ -59,13 +59,17 @@ def findings(text: str, where: str, patterns: Iterable[re.Pattern[str]] = PATTER
             yield f"{where}: {pattern.pattern!r} after ...{before}"
 
 
+def logs_in(home: Path) -> Iterator[tuple[str, str]]:
+    """Yield name and text of each log file of services, tasks and triggers, of which there must be some."""
+    files = sorted(file for file in home.rglob("*.log*") if file.is_file())
+    assert files, home
+    for file in files:
+        yield str(file.relative_to(home)), file.read_text(encoding="utf-8", errors="replace")
+
+
 def in_logs(home: Path) -> list[str]:
-    """Return what lies in the log files of services, tasks and triggers."""
-    found: list[str] = []
-    for log in sorted(home.rglob("*.log*")):
-        if log.is_file():
-            found += findings(log.read_text(encoding="utf-8", errors="replace"), str(log.relative_to(home)))
-    return found
+    """Return what lies in the log files."""
+    return [found for name, text in logs_in(home) for found in findings(text, name)]
 
 
 def in_records(database: Database, emulator: MediaxEmulator) -> list[str]:

@@ -35,6 +35,7 @@ def test_a_run_of_each_service_costs_one_job(stack: Stack, copies: int, way: str
 def test_every_process_of_a_service_is_known_as_the_stacks_own(stack: Stack) -> None:
     trees = {service.name: service.tree() for service in stack.services}
     known = set(processes_of(str(stack.home)))
+    assert trees
     for name, tree in trees.items():
         assert tree, name
         assert not [process for process in tree if process.pid not in known and alive(process)], name

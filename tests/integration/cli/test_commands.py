@@ -6,6 +6,7 @@ import json
 import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TextIO
 
 import pytest
 from airflow.models.connection import Connection
@@ -73,6 +74,13 @@ def stored(conn_id: str = "made") -> Connection | None:
         return found
 
 
+def written(conn_id: str = "made") -> Connection:
+    """Return a connection that must be there."""
+    found = stored(conn_id)
+    assert found is not None, conn_id
+    return found
+
+
 def registrations(emulator: MediaxEmulator) -> int:
     return sum(request["action"] == "Register" for request in emulator.ledger()["requests"])
 
@@ -84,7 +92,7 @@ def test_register_makes_a_connection_that_works(
     assert (said.code, said.out) == (0, "")
     assert "Registration successful" in said.err
     assert "1000000001_demo/run_musicBeat.py" in said.err
-    made = stored()
+    made = written()
     assert made.conn_type == "mediax"
     extra = made.extra_dejson
     assert extra["gateway_source"] == "1000000001_demo"
@@ -115,9 +123,9 @@ def test_register_does_not_overwrite_a_connection_and_sends_nothing(
 
 def test_register_overwrites_when_forced(emulator: MediaxEmulator, registering: Callable[..., Said]) -> None:
     registering()
-    first = stored().login
+    first = written().login
     assert registering("--force").code == 0
-    assert stored().login != first
+    assert written().login != first
 
 
 @pytest.mark.parametrize("fault", ["500", "drop_after", "html_after"])
@@ -191,7 +199,7 @@ def test_register_takes_keys_from_a_file(
     file = tmp_path / "keys.json"
     file.write_text(json.dumps(KEYS))
     assert registering("--keys-file", str(file)).code == 0
-    assert stored().extra_dejson["cos_secret_key"] == KEYS["cos_secret_key"]
+    assert written().extra_dejson["cos_secret_key"] == KEYS["cos_secret_key"]
     file.write_text("{}")
     assert registering("--keys-file", str(file), "--force").code == 2
 
@@ -199,8 +207,13 @@ def test_register_takes_keys_from_a_file(
 def test_register_prompts_a_person_and_does_not_show_the_keys(
     emulator: MediaxEmulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = []
-    monkeypatch.setattr(commands, "getpass", lambda words, stream: (asked.append(words), "typed")[1])
+    asked: list[str] = []
+
+    def typed(words: str, stream: TextIO) -> str:
+        asked.append(words)
+        return "typed"
+
+    monkeypatch.setattr(commands, "getpass", typed)
     monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
     assert register._ask("COS secret key", "MEDIAX_COS_SECRET_KEY", secret=True) == "typed"
     assert asked == ["COS secret key: "]

@@ -7,7 +7,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from airflow_provider_mediax.cli.connect import SECTIONS
 from airflow_provider_mediax.cli.connection_fields import FIELDS
 from airflow_provider_mediax.emulator.process import MediaxEmulator
 from airflow_provider_mediax.hooks.connection import SECRET_EXTRAS
-from tests.integration.cli.test_commands import stored
+from tests.integration.cli.test_commands import stored, written
 from tests.unit.cli.said import Said, run_command, secrets_of
 from tests.unit.cli.terminal import Terminal
 
@@ -45,7 +45,8 @@ def emulator(
 @pytest.fixture
 def connection(emulator: MediaxEmulator) -> dict[str, Any]:
     """The emulator's connection, as Airflow's environment variables take it."""
-    return json.loads(emulator.connection_json())
+    made: dict[str, Any] = json.loads(emulator.connection_json())
+    return made
 
 
 @pytest.fixture
@@ -61,27 +62,24 @@ def connect(
     return run
 
 
-def fields_of(connection: Connection) -> dict[str, object]:
+def fields_of(connection: Connection) -> dict[str, Any]:
     standard = {name: getattr(connection, name) for name in ("host", "login", "password") if getattr(connection, name)}
-    return standard | connection.extra_dejson
+    return {**standard, **connection.extra_dejson}
 
 
-def flat(connection: dict) -> dict[str, object]:
-    return {name: value for name, value in connection.items() if name not in ("conn_type", "extra")} | connection[
-        "extra"
-    ]
+def flat(connection: dict[str, Any]) -> dict[str, Any]:
+    standard = {name: value for name, value in connection.items() if name not in ("conn_type", "extra")}
+    return {**standard, **connection["extra"]}
 
 
-def exported(connection: dict, conn_id: str = "mediax_default") -> dict[str, object]:
+def exported(connection: dict[str, Any], conn_id: str = "mediax_default") -> dict[str, Any]:
     """What ``airflow connections export`` writes, beside another connection."""
     empty = dict.fromkeys(("description", "login", "password", "host", "port", "schema", "extra"))
     other = empty | {"conn_type": "http", "host": "example.com"}
     return {"other": other, conn_id: empty | connection | {"extra": json.dumps(connection["extra"])}}
 
 
-def asked_fields(
-    terminal: Terminal, answers: dict[str, str], names: dict[str, str] | list[str] | tuple[Any, ...] = TYPED
-) -> None:
+def asked_fields(terminal: Terminal, answers: Mapping[str, str], names: Iterable[str] = TYPED) -> None:
     for name in names:
         label = FIELDS[name].label.partition(" (")[0]
         terminal.answer(label, answers.get(name, ""))
@@ -119,7 +117,7 @@ def test_a_person_is_asked_and_secrets_are_not_shown(emulator: MediaxEmulator, c
     for name in ("host", "gateway_source", "content_id", "cos_region", "namespace"):
         assert given[name] in terminal.shown
     del given["cos_endpoint"]
-    assert fields_of(stored("mediax_default")) == {name: value.strip() for name, value in given.items()} | {
+    assert fields_of(written("mediax_default")) == {name: value.strip() for name, value in given.items()} | {
         "read_timeout": 7
     }
     assert "platform keys: works" in terminal.shown
@@ -143,7 +141,7 @@ def test_fields_that_break_a_rule_are_asked_again(connect: Callable[..., Said], 
         terminal.answer("[y/N]", "")
         assert terminal.end() == 0, terminal.shown
     assert "Give these fields again" in terminal.shown
-    extra = stored("mediax_default").extra_dejson
+    extra = written("mediax_default").extra_dejson
     assert extra["gateway_secret_id"] == given["gateway_secret_id"]
     assert "namespace" not in extra
 
@@ -154,7 +152,7 @@ def test_a_connection_that_exists_is_kept_without_a_yes(connect: Callable[..., S
         terminal.answer("Overwrite it? [y/N]", "")
         assert terminal.end() == 2
     assert "Nothing is written" in terminal.shown
-    assert stored("mediax_default").extra_dejson == {"namespace": "old"}
+    assert written("mediax_default").extra_dejson == {"namespace": "old"}
 
 
 @pytest.mark.parametrize(("answer", "code"), [("n", 1), ("y", 0)])
@@ -207,7 +205,7 @@ def test_every_form_of_a_connection_is_read(
     said = connect("--file", "-", given=form(connection)) if where == "stdin" else connect("--file", str(file))
     assert (said.code, said.out) == (0, ""), said.err
     assert said.err.count("works") == 4
-    made = stored("mediax_default")
+    made = written("mediax_default")
     assert (made.conn_type, made.port, made.schema) == ("mediax", None, None)
     assert fields_of(made) == flat(connection)
 
@@ -228,7 +226,7 @@ def test_no_white_space_and_no_default_is_stored(connect: Callable[..., Said]) -
         "description": " of the nightly runs ",
     }
     assert connect("own", "--no-check", "--file", "-", given=given).code == 0
-    made = stored("own")
+    made = written("own")
     assert (made.host, made.port, made.login, made.password) == (None, None, "id", "12345")
     assert made.description == "of the nightly runs"
     assert made.extra_dejson == {"read_timeout": 7.5}
@@ -294,7 +292,7 @@ def test_fields_that_do_not_work_are_not_written(connect: Callable[..., Said], c
     assert "Nothing is written" in said.err
     assert stored("mediax_default") is None
     assert connect("--no-check", "--file", "-", given=connection).code == 0
-    assert stored("mediax_default").extra_dejson["gateway_secret_key"] == "mistyped"
+    assert written("mediax_default").extra_dejson["gateway_secret_key"] == "mistyped"
 
 
 def test_what_cannot_be_tried_now_is_not_written(
@@ -312,9 +310,9 @@ def test_a_connection_that_exists_is_written_over_only_if_asked_to(
     said = connect("--file", "-", given={"namespace": "new"})
     assert said.code == 2
     assert "--overwrite" in said.err
-    assert fields_of(stored("mediax_default")) == flat(connection)
+    assert fields_of(written("mediax_default")) == flat(connection)
     assert connect("--file", "-", "--overwrite", "--no-check", given={"namespace": "new"}).code == 0
-    assert fields_of(stored("mediax_default")) == {"namespace": "new"}
+    assert fields_of(written("mediax_default")) == {"namespace": "new"}
 
 
 def test_a_variable_that_hides_the_connection_is_named(
@@ -383,7 +381,7 @@ def test_the_database_holds_the_secrets_only_encrypted_in_the_connection(
 
 def test_keys_that_the_database_holds_in_clear_are_announced(connect: Callable[..., Said]) -> None:
     assert "NOT encrypted" in connect("--no-check", "--file", "-", given={"password": "x"}).err
-    assert not stored("mediax_default").is_encrypted
+    assert not written("mediax_default").is_encrypted
 
 
 def test_the_documented_statement_removes_what_the_old_instructions_left(
@@ -402,8 +400,8 @@ def test_the_documented_statement_removes_what_the_old_instructions_left(
     left = [table for table, row in everything_stored() if "old-gateway-key" in row]
     assert left == (["log"] if version < "3.4" else [])  # since 3.4 Airflow stars what it knows to be secret
     page = (ROOT / "docs" / "connection.md").read_text(encoding="utf-8")
-    for statement in re.findall(r"^ *((?:SELECT|DELETE) .*;)$", page, re.MULTILINE):
-        with create_session() as session:
-            done = session.execute(text(statement))
-            assert statement.startswith("DELETE") or len(done.all()) == 1
+    look, remove = re.findall(r"^ *((?:SELECT|DELETE) .*;)$", page, re.MULTILINE)
+    with create_session() as session:
+        assert len(session.execute(text(look)).all()) == 1
+        session.execute(text(remove))
     assert [table for table, row in everything_stored() if "old-gateway-key" in row] == []
