@@ -172,10 +172,10 @@ class World:
     story: list[str] = field(default_factory=list)
     doubles: list[list[Bought]] = field(default_factory=list)
     in_the_way: Callable[[World, Bought], list[Bought]] = lambda world, job: []
-    _queue: list[tuple[float, int, Callable[[], None]]] = field(default_factory=list)
+    _queue: list[tuple[float, int, Callable[[], object]]] = field(default_factory=list)
     _order: itertools.count[int] = field(default_factory=itertools.count)
 
-    def at(self, moment: float, action: Callable[[], None]) -> None:
+    def at(self, moment: float, action: Callable[[], object]) -> None:
         heapq.heappush(self._queue, (moment, next(self._order), action))
 
     def run(self) -> None:
@@ -410,8 +410,7 @@ class Process:
         if fault is faults.DIES:
             raise Death
         if fault is faults.STOPPED:
-            assert fault.error is not None
-            raise fault.error()
+            raise fault.failure()
         if fault is faults.STANDS_STILL:
             self.given_up_at = self.world.now
             self._over()
@@ -428,10 +427,10 @@ class Process:
             return (yield from self._submitted(ask, fault))
         yield ANSWER
         if ask.action in self._down:
-            raise faults.DOWN.error()
+            raise faults.DOWN.failure()
         if fault is not None and fault.error is not None:
             self.unlisted = self.unlisted or ask.action == "find"
-            raise fault.error()
+            raise fault.failure()
         if ask.action == "find":
             if fault is faults.SHORT:
                 return JobList([], complete=False)
@@ -439,7 +438,7 @@ class Process:
             return JobList([job for job in listed if job.id not in self._hidden], complete=True)
         if ask.action == "describe":
             if self._hidden.intersection(ask.subject):
-                raise faults.REFUSED.error()
+                raise faults.REFUSED.failure()
             return {} if fault is faults.NOT_KNOWN else self.world.described(ask.subject)
         for bought in self.world.bought:
             if bought.job.id in ask.subject:
@@ -461,12 +460,11 @@ class Process:
             yield ANSWER / 2
             return job
         if fault.carried_out is not None:
-            world.at(world.now + fault.carried_out, lambda: world.create(ask.subject, self, checked) and None)
+            world.at(world.now + fault.carried_out, lambda: world.create(ask.subject, self, checked))
         if fault is faults.DIES_SENDING:
             yield ANSWER
             raise Death
         yield TIMEOUT if fault.silent else 2 * ANSWER
-        assert fault.error is not None
-        error = fault.error()
+        error = fault.failure()
         error.sent_at = began if fault.silent else None
         raise error

@@ -43,12 +43,12 @@ DAG_FILES = [
 ERRORS = [
     kind for kind in vars(exceptions).values() if inspect.isclass(kind) and kind.__module__ == exceptions.__name__
 ]
-OPERATORS = [
+OPERATORS: list[type[JobOperator[Any]]] = [
     kind
     for kind in vars(music).values()
     if inspect.isclass(kind) and issubclass(kind, JobOperator) and kind.__module__ == music.__name__
 ]
-TABLES = [
+TABLES: list[type[Table]] = [
     kind
     for kind in (*vars(listening).values(), *vars(making).values())
     if inspect.isclass(kind)
@@ -217,6 +217,7 @@ def test_help_of_a_users_own_operator_describes_the_inherited_arguments() -> Non
     class Undocumented(music.MusicTagOperator):
         pass
 
+    assert Moods.__doc__ is not None
     lines = Moods.__doc__.splitlines()
     assert lines[:5] == [
         "Moods only.",
@@ -298,9 +299,10 @@ def test_the_table_of_operators_says_what_each_leaves() -> None:
     assert {name: "file" in rows[name] for name in leaves_files} == leaves_files
 
 
-@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.__name__)
-def test_every_name_of_an_enum_is_described_with_its_number(table: type[Any]) -> None:
+@pytest.mark.parametrize("table", TABLES, ids=[table.__name__ for table in TABLES])
+def test_every_name_of_an_enum_is_described_with_its_number(table: type[Table]) -> None:
     page = (DOCS / "operators.md").read_text(encoding="utf-8")
+    assert table.__members__
     missing = [name for name, value in table.__members__.items() if f"`{name}` ({value:d}" not in page]
     assert missing == [name for name in ("MULTI_TRACE",) if name in table.__members__]
 

@@ -118,6 +118,9 @@ class KeptLog:
     def error(self, msg: str, /, *args: Any) -> None:
         self.lines.append(("error", msg % args))
 
+    def exception(self, msg: str, /, *args: Any) -> None:
+        self.lines.append(("exception", msg % args))
+
     @property
     def text(self) -> str:
         return "\n".join(line for _, line in self.lines)
