@@ -42,6 +42,11 @@ class Fault:
     def __str__(self) -> str:
         return self.name
 
+    def failure(self) -> MediaxError:
+        """Return a new error of its kind."""
+        assert self.error is not None
+        return self.error()
+
 
 @dataclass(frozen=True)
 class Point:

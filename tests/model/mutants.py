@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_mediax.exceptions import BadRequest, LookupFailed
 from airflow_provider_mediax.jobs import ownership
 from airflow_provider_mediax.jobs.claims import Foreign, MarkerClaims
 from airflow_provider_mediax.jobs.ownership import Acquisition
 from airflow_provider_mediax.jobs.patience import PATIENCE
-from airflow_provider_mediax.jobs.stored import Claim, Record, Unreadable
+from airflow_provider_mediax.jobs.stored import RECORD_KEY, Claim, Record, Unreadable
 
 Patch = pytest.MonkeyPatch
 
@@ -52,7 +53,7 @@ def a_recorded_id_that_is_refused_is_bought_again(patch: Patch) -> None:
     def forgetful(self: Any, record: Record, job_id: str) -> Any:
         try:
             return (yield from bought(self, record, job_id))
-        except ownership.LookupFailed:
+        except LookupFailed:
             return None
 
     patch.setattr(Acquisition, "_bought", forgetful)
@@ -95,7 +96,7 @@ def the_intent_is_not_read_back(patch: Patch) -> None:
             abandoned=self._abandoned,
             earlier=self._earlier,
         )
-        self._store.set(ownership.RECORD_KEY, record.written())
+        self._store.set(RECORD_KEY, record.written())
 
     patch.setattr(Acquisition, "_write", blind)
 
@@ -104,7 +105,7 @@ def a_refusal_that_proves_nothing_is_believed(patch: Patch) -> None:
     after = Acquisition._after
 
     def believing(self: Any, failure: Any) -> Any:
-        if isinstance(failure, ownership.BadRequest):
+        if isinstance(failure, BadRequest):
             raise failure
         return (yield from after(self, failure))
 

@@ -489,8 +489,7 @@ class Process:
         if fault is faults.DIES:
             raise Death
         if fault is faults.STOPPED:
-            assert fault.error is not None
-            raise fault.error()
+            raise fault.failure()
         if fault is faults.STANDS_STILL:
             self.given_up_at = self.world.now
             self._over()
@@ -508,10 +507,10 @@ class Process:
             return (yield from self._put(key, body, fault))
         yield ANSWER
         if ask.action in self._down:
-            raise faults.DOWN.error()
+            raise faults.DOWN.failure()
         if fault is not None and fault.error is not None:
             self.unlisted = self.unlisted or ask.action == "find"
-            raise fault.error()
+            raise fault.failure()
         if ask.action == "read":
             return self._read(ask.subject)
         if ask.action == "find":
@@ -521,7 +520,7 @@ class Process:
             return JobList([job for job in listed if job.id not in self._hidden], complete=True)
         if ask.action == "describe":
             if self._hidden.intersection(ask.subject):
-                raise faults.REFUSED.error()
+                raise faults.REFUSED.failure()
             return {} if fault is faults.NOT_KNOWN else self.world.described(ask.subject)
         return self.world.cancel(ask.subject)
 
@@ -576,6 +575,6 @@ class Process:
             raise Death
         yield self.timeout if fault.silent else 2 * ANSWER
         assert fault.error is not None
-        error = fault.error()
+        error = fault.failure()
         error.sent_at = began if fault.silent else None
         raise error

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from airflow.sdk import Asset
 
@@ -36,5 +38,5 @@ def test_a_key_that_airflow_would_change_is_refused(key: str) -> None:
 def test_lineage_names_bucket_and_key(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without OpenLineage the class is a stand-in, so the test brings one of its own."""
     monkeypatch.setattr("airflow.providers.common.compat.openlineage.facet.Dataset", lambda **names: names)
-    dataset = convert_asset_to_openlineage(Asset(f"cos://{BUCKET}/in/a b.wav"), None)
+    dataset: Any = convert_asset_to_openlineage(Asset(f"cos://{BUCKET}/in/a b.wav"), None)
     assert dataset == {"namespace": f"cos://{BUCKET}", "name": "in/a b.wav"}

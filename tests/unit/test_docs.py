@@ -41,12 +41,12 @@ DAG_FILES = [
 ERRORS = [
     kind for kind in vars(exceptions).values() if inspect.isclass(kind) and kind.__module__ == exceptions.__name__
 ]
-OPERATORS = [
+OPERATORS: list[type[JobOperator[Any]]] = [
     kind
     for kind in vars(music).values()
     if inspect.isclass(kind) and issubclass(kind, JobOperator) and kind.__module__ == music.__name__
 ]
-TABLES = [
+TABLES: list[type[Table]] = [
     kind
     for kind in (*vars(listening).values(), *vars(making).values())
     if inspect.isclass(kind)
@@ -216,6 +216,7 @@ def test_help_of_a_users_own_operator_describes_the_inherited_arguments() -> Non
     class Undocumented(music.MusicTagOperator):
         pass
 
+    assert Moods.__doc__ is not None
     lines = Moods.__doc__.splitlines()
     assert lines[:5] == [
         "Moods only.",
@@ -292,14 +293,16 @@ def test_the_readme_shows_a_manifest_with_all_its_members() -> None:
 def test_the_table_of_operators_says_what_each_leaves() -> None:
     page = sections(DOCS / "operators.md", "##")[""]
     rows = dict(re.findall(r"^\| `(\w+)` \| .+ \| (.+) \|$", page, re.MULTILINE))
-    assert set(rows) == {kind.__name__ for kind in (*OPERATORS, VoiceSeparationOperator)}
+    every: list[type[Any]] = [*OPERATORS, VoiceSeparationOperator]
+    assert set(rows) == {kind.__name__ for kind in every}
     leaves_files = {kind.__name__: kind.computes.writes_files for kind in OPERATORS if hasattr(kind, "computes")}
     assert {name: "file" in rows[name] for name in leaves_files} == leaves_files
 
 
-@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.__name__)
-def test_every_name_of_an_enum_is_described_with_its_number(table: type[Any]) -> None:
+@pytest.mark.parametrize("table", TABLES, ids=[table.__name__ for table in TABLES])
+def test_every_name_of_an_enum_is_described_with_its_number(table: type[Table]) -> None:
     page = (DOCS / "operators.md").read_text(encoding="utf-8")
+    assert table.__members__
     missing = [name for name, value in table.__members__.items() if f"`{name}` ({value:d}" not in page]
     assert missing == [name for name in ("MULTI_TRACE",) if name in table.__members__]
 

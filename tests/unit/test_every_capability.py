@@ -18,10 +18,11 @@ from airflow_provider_mediax.operators.music_base import MediaxOperator
 from airflow_provider_mediax.protocol.mediax.capabilities import CAPABILITIES
 from airflow_provider_mediax.protocol.mediax.capabilities.base import REQUIRED
 from airflow_provider_mediax.protocol.mediax.gateway import Gateway, PlatformKeys, read_job
-from airflow_provider_mediax.protocol.mediax.request import Repository
+from airflow_provider_mediax.protocol.mediax.request import MediaxRequest, Repository
 from airflow_provider_mediax.protocol.mediax.results import read_result
 from airflow_provider_mediax.protocol.mediax.service import MediaxService
 from airflow_provider_mediax.protocol.rows import COMMON
+from airflow_provider_mediax.protocol.service import Prepared
 from airflow_provider_mediax.results import schema
 from tests.capability_cases import CASES, Case, label
 from tests.unit.protocol.helpers import repositories, rows_of, wired
@@ -74,7 +75,7 @@ def test_an_operator_takes_the_fields_of_its_request_with_their_defaults(name: s
 @by_capability
 def test_an_operator_keeps_what_it_is_given_until_it_runs(name: str) -> None:
     """Nothing is looked at before it is rendered."""
-    given = {field: f"{{{{ {field} }}}}" for field in CAPABILITIES[name].fields}
+    given: dict[str, Any] = {field: f"{{{{ {field} }}}}" for field in CAPABILITIES[name].fields}
     operator = OPERATORS[name](task_id="t", **given)
     assert {argument: getattr(operator, argument) for argument in given} == given
 
@@ -93,7 +94,7 @@ def test_arguments_become_the_documented_parameters(case: Case) -> None:
     assert len(body.get("inputs", [])) == len(case.input)
 
 
-def prepared(operator: Any) -> None:
+def prepared(operator: MediaxOperator) -> Prepared[MediaxRequest]:
     """Take an operator as far as it goes before anything is sent."""
     return replace(PLATFORM, cos_bucket=operator._cos_bucket()).prepare(operator.build_request())
 
@@ -132,6 +133,7 @@ def test_an_answer_becomes_rows_of_its_schema(case: Case) -> None:
 def test_the_columns_of_a_capability_are_named_and_typed_by_its_schema(case: Case) -> None:
     types = {"text": str, "integer": int, "number": float}
     own = schema(case.name).columns[len(COMMON) :]
+    assert own
     assert list(case.row) == [column.name for column in own]
     for column in own:
         assert case.row[column.name] is None or isinstance(case.row[column.name], types[column.type])

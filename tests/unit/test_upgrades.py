@@ -7,19 +7,21 @@ Each directory of ``tests/stored`` holds what one version of the code stored; a 
 from __future__ import annotations
 
 import json
+import pkgutil
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.sdk.module_loading import import_string
 
+from airflow_provider_mediax.exceptions import Unavailable
 from airflow_provider_mediax.jobs.identity import Identity
 from airflow_provider_mediax.jobs.ownership import Acquisition
 from airflow_provider_mediax.jobs.stored import RECORD_KEY, JobEvent, Owner, Pending, Record, manifest
 from airflow_provider_mediax.protocol.ci.requests import AudioConfig, VoiceSeparationRequest
 from airflow_provider_mediax.protocol.mediax.capabilities.listening import MusicAsr, MusicBeat
 from airflow_provider_mediax.protocol.mediax.request import CapabilityRequest, MediaxInput
+from airflow_provider_mediax.protocol.service import JobRequest, JobService
 from airflow_provider_mediax.results import rows
 from tests.unit.jobs.fake_platform import LONGEST_SEND, FakePlatform, service, tags_of
 from tests.unit.jobs.fake_service import FakeService
@@ -38,8 +40,8 @@ def stored(version: str, name: str) -> Any:
 
 
 def acquisition(
-    request: pytest.FixtureRequest, store: Store | None = None, *, tries: int = 1, on: FakeService | None = None
-) -> Acquisition:
+    request: JobRequest, store: Store | None = None, *, tries: int = 1, on: JobService[Any] | None = None
+) -> Acquisition[Any]:
     identity = Identity(namespace="production", owner=OWNER, generation=2)
     return Acquisition(on or service(), request, identity, store=store, try_number=tries, longest_send=LONGEST_SEND)
 
@@ -73,7 +75,7 @@ def test_an_intent_is_looked_up_by_the_marker_that_was_sent(version: str) -> Non
 @pytest.mark.parametrize("name", ["job_trigger", "cos_trigger"])
 def test_a_trigger_stored_by_another_version_is_made_and_waits_for_the_same(version: str, name: str) -> None:
     row = stored(version, name)
-    trigger = import_string(row["class"])(**row["arguments"], retired_since=1)
+    trigger = pkgutil.resolve_name(row["class"])(**row["arguments"], retired_since=1)
     classpath, arguments = trigger.serialize()
     assert classpath == row["class"]
     # What a later version has added says nothing about a trigger that was stored without it.
@@ -85,6 +87,7 @@ def test_a_trigger_stored_by_another_version_is_made_and_waits_for_the_same(vers
 @by_version
 def test_a_task_deferred_by_another_version_finds_what_it_waited_for(version: str) -> None:
     pending = Pending.read({**stored(version, "wait"), "retired_since": 1})
+    assert isinstance(pending, Pending)
     assert (pending.job_id, pending.deadline) == ("job-1", 1800086400.0)
 
 
@@ -92,7 +95,8 @@ def test_a_task_deferred_by_another_version_finds_what_it_waited_for(version: st
 def test_an_event_of_another_version_is_understood(version: str) -> None:
     assert JobEvent.read(stored(version, "event"), "job-1").status == "final"
     error = JobEvent.read(stored(version, "error_event"), "job-1").error
-    assert (type(error).__name__, error.status) == ("Unavailable", 503)
+    assert isinstance(error, Unavailable)
+    assert error.status == 503
 
 
 @by_version
@@ -121,9 +125,7 @@ def test_a_manifest_of_another_version_gives_rows(version: str, name: str, colum
         ),
     ],
 )
-def test_the_marker_of_a_request_is_the_same_in_every_version(
-    request_of_today: VoiceSeparationRequest | CapabilityRequest, marker: str
-) -> None:
+def test_the_marker_of_a_request_is_the_same_in_every_version(request_of_today: JobRequest, marker: str) -> None:
     """Where no record says otherwise (Airflow 3.1, a deleted run), the marker is all that leads to the job."""
     assert acquisition(request_of_today, on=FakeService()).marker == marker
 
@@ -136,11 +138,15 @@ class TestANewFormat:
         platform.run(acquisition(tags_of("in/a.mp3"), store).run())
         newest = stored(VERSIONS[-1], "record")
         assert set(store.get(RECORD_KEY)) == set(newest)
-        assert asdict(Record.read(newest)) == newest
+        record = Record.read(newest)
+        assert isinstance(record, Record)
+        assert asdict(record) == newest
 
     def test_of_what_a_task_waits_for_has_an_example(self) -> None:
         newest = stored(VERSIONS[-1], "wait")
-        assert asdict(Pending.read(newest)) == newest
+        pending = Pending.read(newest)
+        assert isinstance(pending, Pending)
+        assert asdict(pending) == newest
 
     def test_of_the_event_has_an_example(self) -> None:
         newest = stored(VERSIONS[-1], "event")

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from airflow.cli.cli_config import ActionCommand, CLICommand, GroupCommand
 
 from airflow_provider_mediax.cli.__main__ import main
 from airflow_provider_mediax.cli.command import Exit
@@ -23,16 +24,15 @@ ROOT = Path(__file__).resolve().parents[3]
 PAGE = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
 
 
-def actions(commands: Iterable[Any], above: str = "") -> Iterator[tuple[str, Any]]:
+def actions(commands: Iterable[CLICommand], above: str = "") -> Iterator[tuple[str, ActionCommand]]:
     for command in commands:
-        if hasattr(command, "subcommands"):
+        if isinstance(command, GroupCommand):
             yield from actions(command.subcommands, f"{above}{command.name} ")
         else:
             yield above + command.name, command
 
 
-(GROUP_COMMAND,) = get_commands()
-COMMANDS = dict(actions(GROUP_COMMAND.subcommands))
+COMMANDS = {name.removeprefix(f"{GROUP} "): command for name, command in actions(get_commands())}
 
 LOADED = """
 import sys
@@ -70,7 +70,8 @@ def test_the_console_script_leads_to_the_same_commands() -> None:
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_can_be_loaded(name: str) -> None:
-    path = COMMANDS[name].func.__closure__[0].cell_contents
+    load: Any = COMMANDS[name].func
+    path = load.__closure__[0].cell_contents
     module, _, function = path.rpartition(".")
     assert callable(getattr(importlib.import_module(module), function))
 
@@ -98,7 +99,7 @@ def test_every_option_is_described_with_default_and_choices(name: str) -> None:
     rows = dict(re.findall(r"^\| (`[^|]+`) \|([^|]*)\|", section, re.MULTILINE))
     described = {flags: default.strip() for flags, default in rows.items() if flags.startswith(("`-", "`<"))}
     meanings = dict(re.findall(r"^\| (`[^|]+`) \|[^|]*\|([^|]*)\|", section, re.MULTILINE))
-    expected = {}
+    expected: dict[str, Any] = {}
     for argument in COMMANDS[name].args:
         flags = sorted(argument.flags, key=len, reverse=True)
         shown = flags if flags[0].startswith("-") else [f"<{flags[0].upper()}>"]
@@ -106,10 +107,10 @@ def test_every_option_is_described_with_default_and_choices(name: str) -> None:
         expected[named] = argument.kwargs.get("default")
         for choice in argument.kwargs.get("choices") or ():
             assert f"`{choice}`" in meanings[named], named
+    assert expected
     assert set(described) == set(expected)
-    for flags, default in expected.items():
-        if default is not None:
-            assert described[flags] == f"`{default}`", flags
+    defaults = {named: f"`{default}`" for named, default in expected.items() if default is not None}
+    assert {named: described[named] for named in defaults} == defaults
 
 
 def test_every_exit_code_is_described() -> None:

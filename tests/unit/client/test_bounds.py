@@ -18,7 +18,7 @@ from airflow_provider_mediax.client.retry import ONE_TRY, PATIENT
 from airflow_provider_mediax.client.stop import StopSignal
 from airflow_provider_mediax.client.sync import SyncClient
 from airflow_provider_mediax.client.transport import Transport
-from airflow_provider_mediax.exceptions import MediaxError, Stopped, Unavailable, Unreachable
+from airflow_provider_mediax.exceptions import AnswerTooLarge, MediaxError, Stopped, Unavailable, Unreachable
 from airflow_provider_mediax.protocol.exchange import Call, Flow, Repeat, Reply
 
 from .stub import Answer, Driver, RawServer, http, read_request, stopping_client
@@ -203,7 +203,7 @@ async def test_waiting_for_a_place_in_the_pool_counts_and_was_not_sent() -> None
         async with AsyncClient(Transport(connect_timeout=CONNECT, read_timeout=120), Pacing(1e6)) as client:
             session = await client._ready()
             assert session.connector is not None
-            session.connector._limit = 1  # type: ignore[attr-defined]
+            session.connector._limit = 1
             first = asyncio.create_task(client.run(ask(server.url), ONE_TRY))
             assert await asyncio.to_thread(server.came.wait, SLACK)
             begun = time.monotonic()
@@ -276,8 +276,6 @@ def test_a_worker_reads_more_than_a_triggerer() -> None:
 
 
 def test_an_answer_for_a_worker_is_not_read_by_a_triggerer(driver: MakeDriver, serve: Callable[..., object]) -> None:
-    from airflow_provider_mediax.client.retry import AnswerTooLarge
-
     server = serve(Answer(http(b"x" * (aio.MAX_BODY + 1))))
     used = driver(read_timeout=120)
 

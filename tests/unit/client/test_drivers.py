@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import asyncio
 import gzip
 import json
@@ -9,7 +10,7 @@ import ssl
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from email.utils import formatdate
 from pathlib import Path
 from typing import Any
@@ -19,11 +20,12 @@ import pytest
 from airflow_provider_mediax.client import aio, sync
 from airflow_provider_mediax.client.aio import AsyncClient
 from airflow_provider_mediax.client.pacing import Pacing
-from airflow_provider_mediax.client.retry import ONE_TRY, AnswerTooLarge, Patience
+from airflow_provider_mediax.client.retry import ONE_TRY, Patience
 from airflow_provider_mediax.client.stop import StopSignal
 from airflow_provider_mediax.client.sync import SyncClient
 from airflow_provider_mediax.client.transport import IDLE_SECONDS, USER_AGENT, Transport
 from airflow_provider_mediax.exceptions import (
+    AnswerTooLarge,
     AuthenticationFailed,
     BadRequest,
     MediaxError,
@@ -69,6 +71,12 @@ def outcome(run: Callable[[], Any]) -> object:
     except MediaxError as error:
         return type(error)
     return "fine"
+
+
+def stop_on_arrival(server: StubServer, stop: StopSignal) -> None:
+    """Stop a client as soon as its request has come."""
+    if server.arrived.wait(LONG):
+        stop.set()
 
 
 def skewed() -> bytes:
@@ -233,7 +241,7 @@ def refused_port() -> str:
         return gone.url
 
 
-NOT_SENT = {
+NOT_SENT: dict[str, Callable[[], str]] = {
     "refused port": refused_port,
     "unknown name": lambda: "http://nosuchhost.invalid",
     "label too long": lambda: f"http://{'a' * 70}.invalid",
@@ -252,6 +260,9 @@ def test_without_a_connection_nothing_was_sent(name: str, action: str, driver: M
 
 @pytest.mark.usefixtures("hasty")
 def test_tls_to_a_plain_port_was_not_sent(driver: MakeDriver) -> None:
+    greetings, started = 0, threading.Event()
+    state: dict[str, Any] = {}
+
     async def plain(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         nonlocal greetings
         greetings += 1
@@ -271,7 +282,6 @@ def test_tls_to_a_plain_port_was_not_sent(driver: MakeDriver) -> None:
 
         asyncio.run(main())
 
-    greetings, state, started = 0, {}, threading.Event()  # type: int, dict[str, Any], threading.Event
     thread = threading.Thread(target=serve, args=(started,))
     thread.start()
     started.wait()
@@ -306,7 +316,7 @@ def test_a_call_that_is_cut_short_leaves_no_tls_connection_behind(certificate: P
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
     server, stop = serve(Answer(FINE[:-9], "hang"), tls=context), StopSignal()
-    stopper = threading.Thread(target=lambda: server.arrived.wait(LONG) and stop.set())
+    stopper = threading.Thread(target=stop_on_arrival, args=(server, stop))
     stopper.start()
     with stopping_client(stop, verify=str(certificate), read_timeout=60) as client, pytest.raises(Stopped):
         client.run(flow(server.url)())
@@ -458,7 +468,7 @@ def test_a_process_that_can_start_no_thread_sends_nothing(serve: Serve, monkeypa
         raise RuntimeError("can't start new thread")
 
     server = serve(OK)
-    monkeypatch.setattr(sync._thread, "start_new_thread", refuse)
+    monkeypatch.setattr(_thread, "start_new_thread", refuse)
     with SyncClient(Transport(), Pacing(1e6)) as client, pytest.raises(Unreachable, match="no thread"):
         client.run(flow(server.url, "CreateJob")(), ONE_TRY)
     assert server.connections == 0
@@ -475,7 +485,7 @@ def test_stop_before_sending_sends_nothing(serve: Serve) -> None:
 
 def test_stop_during_a_pause_ends_it_at_once(serve: Serve) -> None:
     server, stop = serve(Answer(http(b"", 500, Retry_After="300"))), StopSignal()
-    stopper = threading.Thread(target=lambda: server.arrived.wait(LONG) and stop.set())
+    stopper = threading.Thread(target=stop_on_arrival, args=(server, stop))
     stopper.start()
     started = time.monotonic()
     with stopping_client(stop) as client, pytest.raises(Stopped):
@@ -504,7 +514,7 @@ def test_stop_that_comes_once_the_call_is_signed_still_keeps_it_back(serve: Serv
 
 def test_stop_after_sending_does_not_lose_the_answer(serve: Serve) -> None:
     server, stop = serve(OK), StopSignal()
-    stopper = threading.Thread(target=lambda: server.arrived.wait(LONG) and stop.set())
+    stopper = threading.Thread(target=stop_on_arrival, args=(server, stop))
     stopper.start()
     with stopping_client(stop) as client:
         assert client.run(flow(server.url, "CreateJob")()).id == "job-1"
@@ -539,10 +549,16 @@ async def test_many_calls_at_once_share_one_client(serve: Serve) -> None:
 
 
 async def test_one_refusal_keeps_two_hundred_polls_from_being_sent(serve: Serve) -> None:
-    server, sent, under_way = serve(Answer(http(b"", 429, Retry_After="300"))), [], []
+    server = serve(Answer(http(b"", 429, Retry_After="300")))
+    sent: list[float] = []
+    under_way: list[int] = []
+
+    def sign(now: float) -> Mapping[str, str]:
+        sent.append(now)
+        return {}
 
     def poll() -> Flow[Reply | None]:
-        return (yield Call(action="Poll", method="GET", url=server.url, sign=lambda now: sent.append(now) or {}))
+        return (yield Call(action="Poll", method="GET", url=server.url, sign=sign))
 
     async def refused(client: AsyncClient) -> None:
         with pytest.raises(Throttled):

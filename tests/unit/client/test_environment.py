@@ -123,7 +123,7 @@ def test_the_proxy_is_the_one_that_requests_takes(
         monkeypatch.setenv(name, value)
     theirs = asked_of_requests(url).proxy
     ours = Transport().proxy_for(url)
-    assert (ours and ours.full) == (theirs and prepend_scheme_if_needed(theirs, "http"))
+    assert (ours and ours.full) == (theirs and prepend_scheme_if_needed(theirs, "http"))  # type: ignore[no-untyped-call]
 
 
 def test_the_table_of_proxies_has_both_answers(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -289,7 +289,7 @@ def test_a_certificate_is_trusted_where_requests_trusts_it(
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
     server = serve(OK, tls=context)
-    places = {"": "", "file": str(certificate), "other": requests.certs.where()}
+    places = {"": "", "file": str(certificate), "other": requests.utils.DEFAULT_CA_BUNDLE_PATH}
     for name in ("folder", "empty"):
         (tmp_path / name).mkdir()
         places[name] = str(tmp_path / name)

@@ -14,8 +14,8 @@ import pytest
 
 from airflow_provider_mediax.client import aio, sync
 from airflow_provider_mediax.client.answer import Body
-from airflow_provider_mediax.client.retry import ONE_TRY, AnswerTooLarge, TransportFailure
-from airflow_provider_mediax.exceptions import MediaxError, ProtocolError, Unavailable
+from airflow_provider_mediax.client.retry import ONE_TRY, TransportFailure
+from airflow_provider_mediax.exceptions import AnswerTooLarge, MediaxError, ProtocolError, Unavailable
 from airflow_provider_mediax.protocol.exchange import Call, Flow, Repeat, Reply
 
 from .stub import Driver, RawServer, http, read_request

@@ -58,7 +58,8 @@ class Interrupted(float):
 
 
 def test_threads_share_the_places() -> None:
-    pacing, delays, now = Pacing(100), [], Interrupted(7.0)
+    pacing, now = Pacing(100), Interrupted(7.0)
+    delays: list[float] = []
     threads = [threading.Thread(target=lambda: delays.extend(pacing.reserve(now) for _ in range(50))) for _ in range(8)]
     for thread in threads:
         thread.start()
@@ -89,10 +90,12 @@ def test_what_the_service_says_counts_for_every_connection_to_the_account() -> N
     assert (other.held(105.0, submit=False), other.clock_offset) == (15.0, 60.0)
 
 
-@pytest.mark.parametrize("place", range(3))
-def test_another_service_host_or_account_is_held_by_nothing(place: int) -> None:
+@pytest.mark.parametrize(
+    "account", [("other", *ACCOUNT[1:]), (ACCOUNT[0], "other", ACCOUNT[2]), (*ACCOUNT[:2], "other")]
+)
+def test_another_service_host_or_account_is_held_by_nothing(account: tuple[str, str, str]) -> None:
     shared_pacing(*ACCOUNT, 10).hold(20, 100.0, submits_only=False)
-    other = shared_pacing(*("other" if number == place else part for number, part in enumerate(ACCOUNT)), 10)
+    other = shared_pacing(*account, 10)
     assert other.held(105.0, submit=True) == 0
 
 

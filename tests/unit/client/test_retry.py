@@ -16,7 +16,6 @@ from airflow_provider_mediax.client.retry import (
     ONE_TRY,
     PATIENT,
     Again,
-    AnswerTooLarge,
     Decision,
     Fail,
     Patience,
@@ -28,7 +27,14 @@ from airflow_provider_mediax.client.retry import (
     decide,
     retry_after,
 )
-from airflow_provider_mediax.exceptions import MediaxError, ProtocolError, Throttled, Unavailable, Unreachable
+from airflow_provider_mediax.exceptions import (
+    AnswerTooLarge,
+    MediaxError,
+    ProtocolError,
+    Throttled,
+    Unavailable,
+    Unreachable,
+)
 from airflow_provider_mediax.protocol.exchange import Call, Flow, Pause, Repeat, Reply
 
 NOW = 1_700_000_000.0
@@ -448,7 +454,7 @@ def test_error_is_raised_inside_the_flow_and_the_next_call_begins_afresh() -> No
             return f"looked up: {reply.status}"
         return "created"
 
-    outcomes = [LOST, LOST, LOST, LOST, answer(200)]
+    outcomes: list[Reply | TransportFailure] = [LOST, LOST, LOST, LOST, answer(200)]
     steps, result = carry_out(attempts(careful(), Pacing(1e6), PATIENT), lambda sent: outcomes[sent])
     assert result == "looked up: 200"
     assert len(sends(steps)) == 5

@@ -83,7 +83,7 @@ def test_it_works_in_a_process_with_thousands_of_open_files() -> None:
     if hard != resource.RLIM_INFINITY and hard < wanted:
         pytest.skip("this machine allows no process to open so many files")
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))
-    opened = []
+    opened: list[int] = []
     try:
         while not opened or opened[-1] < 1100:
             opened.append(os.dup(0 if not opened else opened[0]))

@@ -118,21 +118,23 @@ class Ci:
         return {name: value for name, value in members.items() if value is not None}
 
     def submit(self, **changed: Any) -> dict[str, Any]:
-        return self.ask("POST", "/jobs", xml("Request", self.request(**changed)))["JobsDetail"]
+        job: dict[str, Any] = self.ask("POST", "/jobs", xml("Request", self.request(**changed)))["JobsDetail"]
+        return job
 
     def get(self, job_id: str) -> dict[str, Any]:
-        return self.ask("GET", f"/jobs/{job_id}")["JobsDetail"]
+        job: dict[str, Any] = self.ask("GET", f"/jobs/{job_id}")["JobsDetail"]
+        return job
 
     def finish(self, job: dict[str, Any]) -> dict[str, Any]:
         return wait_for(lambda: found if (found := self.get(job["JobId"]))["State"] in FINAL else None)
 
-    def list(self, **query: str) -> dict[str, Any]:
+    def page(self, **query: str) -> dict[str, Any]:
         found = self.ask("GET", "/jobs", None, tag="VoiceSeparate", **query)
         jobs = found.get("JobsDetail", [])
         return {"jobs": jobs if isinstance(jobs, list) else [jobs], "next": found["NextToken"]}
 
     def listed(self, **query: str) -> list[str]:
-        return [job["JobId"] for job in self.list(**query)["jobs"]]
+        return [job["JobId"] for job in self.page(**query)["jobs"]]
 
 
 def proxied_sdk(url: str, **other: Any) -> CosS3Client:

@@ -12,13 +12,15 @@ import time
 from collections.abc import Callable
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, HTTPServer
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import requests
 import soundfile
 
 from airflow_provider_mediax.emulator.shared.accounts import PRESET, Customer
+
+T = TypeVar("T")
 
 FINAL = (3, 4, 5, 9)
 
@@ -27,7 +29,7 @@ PATIENCE = 600.0
 """Seconds, far more than anything here takes on a machine that is busy with other things."""
 
 
-def wait_for(probe: Callable[[], Any]) -> Any:
+def wait_for(probe: Callable[[], T | None]) -> T:
     """Return the first true answer of the probe."""
     give_up = time.monotonic() + PATIENCE
     while not (found := probe()):
@@ -70,7 +72,8 @@ class Platform:
     def create(self, capability: str = "musicTagV2", parameters: Any = None, **other: Any) -> dict[str, Any]:
         answer = self.call("CreateJob", self.request(capability, parameters, **other)).json()
         assert "createJobResponse" in answer, answer
-        return answer["createJobResponse"]["job"]
+        job: dict[str, Any] = answer["createJobResponse"]["job"]
+        return job
 
     def request(self, capability: str = "musicTagV2", parameters: Any = None, **other: Any) -> dict[str, Any]:
         defaults = {"musicTagV2": {"tagType": ["all"]}, "musicASR": {"confidence": 0.2}, "musicBeat": {}}
@@ -88,10 +91,12 @@ class Platform:
         return {"customId": "marker", "inputs": [wanted], "outputs": [output | other.pop("output", {})], **other}
 
     def get(self, job_id: str) -> dict[str, Any]:
-        return self.call("GetJob", {"id": job_id}).json()["getJobResponse"]["job"]
+        job: dict[str, Any] = self.call("GetJob", {"id": job_id}).json()["getJobResponse"]["job"]
+        return job
 
     def list(self, custom_id: str = "marker") -> dict[str, Any]:
-        return self.call("ListJobs", {"customId": custom_id}).json()["listJobsResponse"]
+        jobs: dict[str, Any] = self.call("ListJobs", {"customId": custom_id}).json()["listJobsResponse"]
+        return jobs
 
     def finish(self, job: dict[str, Any]) -> dict[str, Any]:
         return wait_for(lambda: found if (found := self.get(job["id"]))["state"] in FINAL else None)

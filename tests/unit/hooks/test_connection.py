@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from airflow.sdk import Connection
 
+from airflow_provider_mediax.client.pacing import Pacing
 from airflow_provider_mediax.client.transport import Transport
 from airflow_provider_mediax.exceptions import BadRequest
 from airflow_provider_mediax.hooks import connection as module
@@ -34,7 +35,7 @@ SECRETS = {
 }
 
 
-def read(extra: dict | None = None, **fields: int | str | None) -> MediaxConnection:
+def read(extra: dict[str, Any] | None = None, **fields: Any) -> MediaxConnection:
     fields = {"login": "SECRET-login", "password": "SECRET-password", **fields}
     connection = Connection(conn_id="c", conn_type="mediax", extra=json.dumps(extra or {}), **fields)
     return MediaxConnection.read("c", connection, extra or {})
@@ -139,7 +140,7 @@ def test_the_form_sends_numbers_as_text_and_leaves_empty_text_behind() -> None:
         *(("/ca.pem", "/ca.pem"), (" /etc/ssl/own certs ", "/etc/ssl/own certs")),
     ],
 )
-def test_verify_is_a_switch_or_a_path(given: Any, expected: Any) -> None:
+def test_verify_is_a_switch_or_a_path(given: object, expected: bool | str) -> None:
     found = read({"verify": given}).transport.verify
     assert found == expected
     assert type(found) is type(expected)
@@ -176,21 +177,21 @@ def test_verify_is_a_switch_or_a_path(given: Any, expected: Any) -> None:
         ("cos_region", ["ap-guangzhou"]),
     ],
 )
-def test_a_field_that_breaks_its_rule_is_refused_by_name(field: str, value: int | str) -> None:
+def test_a_field_that_breaks_its_rule_is_refused_by_name(field: str, value: object) -> None:
     with pytest.raises(BadRequest, match=rf"^{field}=.*in connection c, it must"):
         read({field: value})
 
 
 @pytest.mark.parametrize("field", ["content_id", "namespace", "gateway_source"])
 @pytest.mark.parametrize("value", ["None", "a\nb", "nan", "\ud800"])
-def test_a_name_that_nobody_chose_is_refused(field: Any, value: Any) -> None:
+def test_a_name_that_nobody_chose_is_refused(field: str, value: str) -> None:
     with pytest.raises(BadRequest, match=rf"^{field}=.*in connection c, "):
         read({field: value})
 
 
 @pytest.mark.parametrize("field", ["login", "password", "host", *SECRETS])
 @pytest.mark.parametrize("value", [float("nan"), True, ["SECRET"], {"SECRET": 1}])
-def test_what_is_no_text_is_refused_without_being_shown(field: Any, value: Any) -> None:
+def test_what_is_no_text_is_refused_without_being_shown(field: str, value: object) -> None:
     given = {field: value} if field in ("login", "password", "host") else {}
     with pytest.raises(BadRequest, match=rf"^{field}=.*it must be text") as refused:
         read({} if given else {field: value}, **given)
@@ -211,7 +212,7 @@ def test_every_field_is_used_without_white_space_at_its_ends() -> None:
 
 
 @pytest.mark.parametrize("extra", ["SECRET", '["SECRET"]', '"SECRET"', "5"])
-def test_an_extra_that_is_no_object_is_refused(extra: Any) -> None:
+def test_an_extra_that_is_no_object_is_refused(extra: str) -> None:
     """Airflow makes an empty one of it, and every field of it would be missing without a word."""
     connection = Connection(conn_id="c", conn_type="mediax", extra=extra)
     with pytest.raises(BadRequest, match=r"^extra=.*it must be a JSON object") as refused:
@@ -220,13 +221,13 @@ def test_an_extra_that_is_no_object_is_refused(extra: Any) -> None:
 
 
 @pytest.mark.parametrize("extra", [None, "", " ", "{}", " { } ", "null"])
-def test_no_extra_is_none(extra: Any) -> None:
+def test_no_extra_is_none(extra: str | None) -> None:
     connection = Connection(conn_id="c", conn_type="mediax", extra=extra)
     assert MediaxConnection.of("c", connection).base_url == "https://api.mediax.tencent.com"
 
 
 @pytest.mark.parametrize("missing", ["gateway_source", "gateway_secret_id", "gateway_secret_key"])
-def test_gateway_fields_come_all_three_or_not_at_all(missing: Any) -> None:
+def test_gateway_fields_come_all_three_or_not_at_all(missing: str) -> None:
     extra = {"gateway_source": "s", "gateway_secret_id": "i", "gateway_secret_key": "k"}
     del extra[missing]
     with pytest.raises(BadRequest, match=rf"^{missing}="):
@@ -234,7 +235,7 @@ def test_gateway_fields_come_all_three_or_not_at_all(missing: Any) -> None:
 
 
 @pytest.mark.parametrize("field", ["login", "password"])
-def test_a_missing_platform_key_is_named_before_anything_is_sent(field: Any) -> None:
+def test_a_missing_platform_key_is_named_before_anything_is_sent(field: str) -> None:
     with pytest.raises(BadRequest, match=rf"^{field}="):
         MediaxHook.service_of(read(**{field: None}), None, None)
 
@@ -256,7 +257,7 @@ def test_a_missing_platform_key_is_named_before_anything_is_sent(field: Any) -> 
         (" ", None, "https://api.mediax.tencent.com"),
     ],
 )
-def test_the_host_is_a_scheme_a_name_and_a_port(host: Any, port: Any, expected: Any) -> None:
+def test_the_host_is_a_scheme_a_name_and_a_port(host: str, port: int | None, expected: str) -> None:
     assert read(host=host, port=port).base_url == expected
 
 
@@ -270,15 +271,15 @@ def test_the_host_is_a_scheme_a_name_and_a_port(host: Any, port: Any, expected: 
         *("//x", "https:///job", "https:x", "https://x;SECRET", "://x"),
     ],
 )
-def test_a_host_that_is_none_is_refused_without_repeating_a_secret(host: Any) -> None:
+def test_a_host_that_is_none_is_refused_without_repeating_a_secret(host: str) -> None:
     with pytest.raises(BadRequest, match=r"^host=.* and nothing else\.$") as caught:
         read(host=host)
     assert "SECRET" not in caught.value.what
 
 
 @pytest.mark.parametrize("port", [-1, 65536, "80", 8.0, float("nan"), True])
-def test_a_port_that_is_none_is_refused(port: Any) -> None:
-    connection = SimpleNamespace(login=None, password=None, host=None, port=port, extra=None)
+def test_a_port_that_is_none_is_refused(port: object) -> None:
+    connection: Any = SimpleNamespace(login=None, password=None, host=None, port=port, extra=None)
     with pytest.raises(BadRequest, match=r"^port=.*it must be a whole number"):
         MediaxConnection.read("c", connection, {})
 
@@ -287,7 +288,7 @@ def test_a_port_that_is_none_is_refused(port: Any) -> None:
     ("host", "warned"), [("http://api.example.com", True), ("http://127.0.0.1:1", False), ("http://localhost", False)]
 )
 def test_plain_http_to_another_machine_is_warned_about(
-    host: Any, warned: Any, caplog: pytest.LogCaptureFixture
+    host: str, warned: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Contradiction 14: the older host speaks plain HTTP."""
     with caplog.at_level(logging.WARNING):
@@ -302,11 +303,11 @@ def test_one_rate_limit_serves_all_hooks_of_a_process() -> None:
     assert pacing(MediaxHook, read()) is not pacing(MediaxHook, read({"requests_per_second": 1}))
 
 
-def pacing(hook: Any, connection: Any, *place: Any) -> Any:
+def pacing(hook: Any, connection: MediaxConnection, *place: str | None) -> Pacing:
     return pacing_of(hook.service_of(connection, *[*place, None, None][:2]), connection)
 
 
-def held(limit: Any) -> bool:
+def held(limit: Pacing) -> bool:
     return limit.held(100.0, submit=False) > 0
 
 
@@ -342,7 +343,7 @@ CI_FIELDS = {
     ],
 )
 def test_a_pause_that_ci_asks_for_holds_the_account_at_the_bucket(
-    extra: Any, fields: Any, place: Any, expected: Any
+    extra: dict[str, Any], fields: dict[str, str], place: tuple[str | None, ...], expected: bool
 ) -> None:
     pacing(CloudInfiniteHook, read(CI_FIELDS)).hold(20, 100.0, submits_only=False)
     assert held(pacing(CloudInfiniteHook, read({**CI_FIELDS, **extra}, **fields), *place)) is expected
@@ -408,7 +409,7 @@ async def test_a_triggerer_reads_a_connection_as_a_worker_does(monkeypatch: pyte
 
 
 @pytest.mark.parametrize("missing", ["cos_secret_id", "cos_secret_key"])
-def test_a_missing_cos_key_is_named(missing: Any) -> None:
+def test_a_missing_cos_key_is_named(missing: str) -> None:
     with pytest.raises(BadRequest, match=rf"^{missing}=.* connection c needs it"):
         read({**EVERY_FIELD, missing: ""}).cos_keys()
 
@@ -462,7 +463,7 @@ WRONG_COS_FIELDS = {
 
 
 @pytest.mark.parametrize("wrong", WRONG_COS_FIELDS.values(), ids=WRONG_COS_FIELDS)
-def test_a_wrong_field_of_cos_is_refused_by_its_name(wrong: Any) -> None:
+def test_a_wrong_field_of_cos_is_refused_by_its_name(wrong: dict[str, object]) -> None:
     (name,) = wrong
     with pytest.raises(
         BadRequest, match=rf"^{name}=.* in connection c, it(s bucket)? must|^{name}=.* in connection c, it holds"
@@ -478,19 +479,19 @@ def test_a_place_that_is_given_is_refused_by_its_own_name(place: dict[str, str])
 
 
 @pytest.mark.parametrize("name", ["cos_secret_id", "cos_token"])
-def test_a_line_break_in_a_key_is_refused_without_showing_it(name: Any) -> None:
+def test_a_line_break_in_a_key_is_refused_without_showing_it(name: str) -> None:
     with pytest.raises(BadRequest, match=rf"^{name}='\*\*\*' is refused") as refused:
         read({**EVERY_FIELD, name: "SECRET\nSECRET"}).cos_keys()
     assert "SECRET" not in refused.value.what
 
 
 @pytest.mark.parametrize("given", [None, "", " ", "{}", {}])
-def test_no_regions_of_other_buckets_are_none(given: Any) -> None:
+def test_no_regions_of_other_buckets_are_none(given: object) -> None:
     assert read({**EVERY_FIELD, "bucket_regions": given}).cos.bucket_regions == {}
 
 
 @pytest.mark.parametrize("given", [{"far-1250000000": "ap-beijing"}, ' {"far-1250000000": "ap-beijing"} '])
-def test_the_region_of_another_bucket_counts_for_both_services(given: Any) -> None:
+def test_the_region_of_another_bucket_counts_for_both_services(given: object) -> None:
     found = read({**EVERY_FIELD, "bucket_regions": given})
     assert CloudInfiniteHook.service_of(found, "far-1250000000", None).bucket.region == "ap-beijing"
     assert CloudInfiniteHook.service_of(found, "near-1250000000", None).bucket.region == "ap-guangzhou"

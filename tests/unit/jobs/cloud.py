@@ -9,12 +9,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
+from airflow_provider_mediax.client.aio import AsyncClient
 from airflow_provider_mediax.client.pacing import Pacing
 from airflow_provider_mediax.exceptions import AnswerTooLarge, AuthenticationFailed, Throttled, Unreachable
 from airflow_provider_mediax.jobs.watcher import Opened
 from airflow_provider_mediax.protocol.job import Job, JobState
+from airflow_provider_mediax.protocol.service import JobService
 from tests.unit.jobs.virtual_time import now
 
 
@@ -70,7 +72,7 @@ class Cloud:
             raise RuntimeError("The conn_id isn't defined; its secret is s3cret")
         client = Client(self)
         self.clients.append(client)
-        return Opened(Service(key, self.describe_limit), client)
+        return Opened(cast("JobService[Any]", Service(key, self.describe_limit)), cast("AsyncClient", client))
 
     async def answer(self, flow: Flow) -> Mapping[str, Job]:
         """Carry one request out."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from airflow_provider_mediax.exceptions import ResultMissing
 from airflow_provider_mediax.jobs.claims import Claims
+from airflow_provider_mediax.jobs.manifest import Manifest
 from airflow_provider_mediax.jobs.stored import Owner
-from airflow_provider_mediax.protocol.exchange import Flow, JsonObject
+from airflow_provider_mediax.protocol.exchange import Flow
 from airflow_provider_mediax.protocol.job import Job
 from airflow_provider_mediax.protocol.urls import CosAddress, Located
 from tests.unit.jobs.fake_service import FakeService
@@ -35,7 +36,7 @@ class FakeHook:
     slow: bool = False
     flows: int = 0
     patiences: list[object] = field(default_factory=list)
-    before: Callable[[int], None] = lambda number: None
+    before: Callable[[int], object] = lambda number: None
     throttled: int = 0
     checked: list[str] = field(default_factory=list)
     apart: list[float] = field(default_factory=list)
@@ -52,18 +53,20 @@ class FakeHook:
             raise TimeoutError
         return self.service.run(flow)
 
-    def manifest(self, job: Job, owner: Owner | None, *, reattached: bool) -> JsonObject:
-        return {
+    def manifest(self, job: Job, owner: Owner | None, *, reattached: bool) -> Manifest:
+        """Describe a job, as far as an attempt reads it."""
+        said = {
             "job_id": job.id,
             "state": job.state_name,
             "owner": asdict(owner) if owner else None,
             "reattached": reattached,
         }
+        return cast("Manifest", said)
 
     def located(self, job: Job) -> dict[str, Located]:
         return {"input": Located(CosAddress("music-1", f"in/{job.id}.wav"), "ap-guangzhou")}
 
-    def found(self, manifest: JsonObject) -> str:
+    def found(self, manifest: Manifest) -> str:
         return f"what {manifest['job_id']} is about"
 
     def check_outputs(self, job: Job) -> None:
@@ -116,6 +119,9 @@ class KeptLog:
 
     def error(self, msg: str, /, *args: Any) -> None:
         self.lines.append(("error", msg % args))
+
+    def exception(self, msg: str, /, *args: Any) -> None:
+        self.lines.append(("exception", msg % args))
 
     @property
     def text(self) -> str:

@@ -47,6 +47,7 @@ class FakePlatform:
     leaves jobs out, a number an HTTP status, ``error`` an errorResponse, ``html`` an unreadable page. ``done:`` before
     one of the last three carries the call out all the same.
 
+    :param created_as: the state of a job that was just submitted.
     :param finds: what the engine asked for, in order.
     """
 
@@ -54,6 +55,7 @@ class FakePlatform:
     pacing: Pacing = field(default_factory=lambda: Pacing(1e9))
     list_lag: float = 0.0
     late_by: float = LONGEST_SEND
+    created_as: int = SUBMITTED
     jobs: list[dict[str, Any]] = field(default_factory=list)
     faults: dict[str, deque[str | int]] = field(default_factory=dict)
     actions: list[str] = field(default_factory=list)
@@ -128,13 +130,14 @@ class FakePlatform:
                     self.time.pause(step.seconds)
                     step = steps.send(None)
         except StopIteration as end:
-            return end.value
+            result: T = end.value
+            return result
 
     def _CreateJob(self, body: dict[str, Any], fault: object) -> dict[str, Any]:
         request = body["createJobRequest"]
         created = self.now + (self.late_by if fault == "late" else 0.0)
         echoed = {"inputs": request.get("inputs", []), "outputs": request["outputs"]}
-        self.add(request["customId"], SUBMITTED, created=created, **echoed)
+        self.add(request["customId"], self.created_as, created=created, **echoed)
         return {"createJobResponse": {"job": self.jobs[-1]}}
 
     def _GetJob(self, body: dict[str, Any], fault: object) -> dict[str, Any]:

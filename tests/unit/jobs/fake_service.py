@@ -11,7 +11,7 @@ from airflow_provider_mediax.exceptions import BadRequest
 from airflow_provider_mediax.protocol.exchange import Flow, Pause
 from airflow_provider_mediax.protocol.job import Job, JobList, JobState
 from airflow_provider_mediax.protocol.rows import Result, ResultView
-from airflow_provider_mediax.protocol.service import Finding, JobService, Prepared
+from airflow_provider_mediax.protocol.service import Finding, JobRequest, JobService, Prepared
 from tests.unit.jobs.clocks import Time
 
 T = TypeVar("T")
@@ -47,7 +47,7 @@ class Find:
     """What the engine passed to a look-up."""
 
     marker: str
-    request: Any
+    request: JobRequest | None
     since: float | None
 
 
@@ -176,9 +176,11 @@ class FakeService(JobService[Order]):
                 self.time.pause(step.seconds)
                 step = flow.send(None)
         except StopIteration as end:
-            return end.value
+            result: T = end.value
+            return result
 
     def _lists(self, job: Job, request: Order | None, since: float | None) -> bool:
+        assert job.created_at is not None
         created = job.created_at.timestamp()
         return (
             created <= self.now - self.list_lag

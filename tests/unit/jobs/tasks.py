@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NoReturn
 
+from airflow_provider_mediax.exceptions import MediaxError
 from airflow_provider_mediax.jobs.identity import Identity
 from airflow_provider_mediax.jobs.ownership import Acquisition, Owned
 from airflow_provider_mediax.jobs.stored import RECORD_KEY, Owner, Record
@@ -19,10 +20,15 @@ OWNER = Owner(dag_id="dag", run_id="run", task_id="task", map_index=-1)
 
 @dataclass
 class Task:
-    """A task instance: what Airflow keeps between its tries."""
+    """
+    A task instance: what Airflow keeps between its tries.
+
+    :param has_store: Airflow has a task state store; Airflow 3.1 has none.
+    """
 
     platform: FakePlatform = field(default_factory=FakePlatform)
-    store: Store | None = field(default_factory=Store)
+    store: Store = field(default_factory=Store)
+    has_store: bool = True
     request: CapabilityRequest = field(default_factory=tags_of)
     owner: Owner = OWNER
     generation: int = 2
@@ -41,7 +47,7 @@ class Task:
             service(self.platform),
             self.request,
             Identity(namespace="test", owner=self.owner, generation=self.generation, **self.identity),
-            store=self.store,
+            store=self.store if self.has_store else None,
             try_number=self.tries,
             longest_send=LONGEST_SEND,
             clock=clocks.epoch,
@@ -55,16 +61,17 @@ class Task:
         self.generation = self.tries + 2
 
     @property
-    def record(self) -> Record | None:
-        return Record.read(self.store.get(RECORD_KEY)) if self.store else None
+    def record(self) -> Record:
+        return _record_in(self.store)
 
 
 @dataclass
 class CancellableTask:
-    """A task instance of a service that can cancel."""
+    """A task instance of a service that can cancel; see :class:`Task`."""
 
     service: FakeService = field(default_factory=FakeService)
-    store: Store | None = field(default_factory=Store)
+    store: Store = field(default_factory=Store)
+    has_store: bool = True
     owner: Owner = OWNER
     generation: int = 2
     tries: int = 0
@@ -77,7 +84,7 @@ class CancellableTask:
             self.service,
             Order(track, quality),
             Identity(namespace=None, owner=self.owner, generation=self.generation, **self.identity),
-            store=self.store,
+            store=self.store if self.has_store else None,
             try_number=self.tries,
             longest_send=65.0,
             clock=clocks.epoch,
@@ -91,4 +98,15 @@ class CancellableTask:
 
     @property
     def record(self) -> Record:
-        return Record.read(self.store.get(RECORD_KEY))
+        return _record_in(self.store)
+
+
+def no_trouble(error: MediaxError) -> NoReturn:
+    """Take the failures that a flow bears, where it should meet none."""
+    raise AssertionError("the flow should have met no failure") from error
+
+
+def _record_in(store: Store) -> Record:
+    record = Record.read(store.get(RECORD_KEY))
+    assert isinstance(record, Record)
+    return record

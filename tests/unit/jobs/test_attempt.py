@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
-from dataclasses import dataclass, field, replace
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, NoReturn
 
 import pytest
 
@@ -15,6 +15,7 @@ from airflow_provider_mediax.exceptions import (
     BadRequest,
     JobCanceled,
     JobFailed,
+    MediaxError,
     ProtocolError,
     ResultMissing,
     Stopped,
@@ -29,9 +30,11 @@ from airflow_provider_mediax.jobs.attempt import (
     TaskInstance,
     Terms,
 )
+from airflow_provider_mediax.jobs.manifest import Manifest
 from airflow_provider_mediax.jobs.patience import LIST_LAG
 from airflow_provider_mediax.jobs.stored import JOB_ID_KEY, MANIFEST_KEY, WAIT_KEY, JobEvent
-from airflow_provider_mediax.protocol.job import JobState
+from airflow_provider_mediax.protocol.exchange import Flow
+from airflow_provider_mediax.protocol.job import Job, JobState
 from airflow_provider_mediax.protocol.service import Prepared
 from tests.unit.jobs.clocks import NOON, Clocks
 from tests.unit.jobs.fake_hook import FakeHook, FakeNotes, KeptLog, KeptMeter
@@ -56,6 +59,7 @@ class Task:
     instance: TaskInstance = field(
         default_factory=lambda: TaskInstance(owner=OWNER, try_number=1, generation=2, started=NOON, earliest=NOON)
     )
+    namespace: str = "test"
     wrong_by: float = 0.0
 
     @property
@@ -69,7 +73,7 @@ class Task:
             Order,
             self.terms,
             self.instance,
-            namespace="test",
+            namespace=self.namespace,
             notes=self.notes,
             store=self.store,
             log=self.log,
@@ -80,16 +84,32 @@ class Task:
 
     def ending(self, state: JobState, after: int = 2, **more: Any) -> None:
         """Let the job end before the given flow."""
+        self.at(after, lambda: self.service.turn("job-1", state, state.name, **more))
 
-        def end(number: int) -> None:
-            if number == after:
-                self.service.turn("job-1", state, state.name, **more)
+    def at(self, flow: int, act: Callable[[], object]) -> None:
+        """Let something happen before the given flow."""
+        self.hook.before = lambda number: act() if number == flow else None
 
-        self.hook.before = end
+    def begun(self) -> Manifest:
+        """Carry an attempt out to its end."""
+        manifest = self.attempt().begin()
+        assert not isinstance(manifest, Deferral)
+        return manifest
 
     def deferred(self) -> Deferral:
         self.terms = replace(self.terms, deferrable=True)
         deferral = self.attempt().begin()
+        assert isinstance(deferral, Deferral)
+        return deferral
+
+    def resumed(self, event: object) -> Manifest:
+        """Resume an attempt that has nothing left to wait for."""
+        manifest = self.attempt().resume(event)
+        assert not isinstance(manifest, Deferral)
+        return manifest
+
+    def deferred_again(self, event: object) -> Deferral:
+        deferral = self.attempt().resume(event)
         assert isinstance(deferral, Deferral)
         return deferral
 
@@ -102,9 +122,9 @@ def task() -> Task:
 class TestBegin:
     def test_it_submits_waits_and_returns_the_manifest(self, task: Task) -> None:
         task.ending(JobState.SUCCEEDED)
-        manifest = task.attempt().begin()
+        manifest = task.begun()
         assert (manifest["job_id"], manifest["state"], manifest["reattached"]) == ("job-1", "SUCCEEDED", False)
-        assert manifest["owner"]["run_id"] == "run"
+        assert manifest["owner"] == asdict(OWNER)
         assert task.service.count("submit") == 1
 
     def test_the_jobs_id_is_noted_as_soon_as_it_is_known(self, task: Task) -> None:
@@ -116,7 +136,7 @@ class TestBegin:
 
     def test_without_waiting_the_manifest_comes_right_after_the_submit(self, task: Task) -> None:
         task.terms = replace(task.terms, wait_for_completion=False)
-        assert task.attempt().begin()["state"] == "Submitted"
+        assert task.begun()["state"] == "Submitted"
         assert [name for name, _ in task.service.calls] == ["submit"]
         assert task.notes.values == {JOB_ID_KEY: "job-1"}
 
@@ -134,8 +154,7 @@ class TestBegin:
         task.deferred()
         task.instance = replace(task.instance, try_number=2)
         task.service.calls.clear()
-        deferral = task.attempt().begin()
-        assert deferral.pending.reattached
+        assert task.deferred().pending.reattached
         assert [name for name, _ in task.service.calls] == ["describe"]
 
     def test_a_failed_first_look_ends_nothing(self, task: Task) -> None:
@@ -157,6 +176,7 @@ class TestBegin:
         task.service.failing["submit"] = BadRequest("no")
         with pytest.raises(BadRequest) as caught:
             task.attempt().begin()
+        assert caught.value.marker is not None
         assert caught.value.marker.startswith("mx1-")
 
     @pytest.mark.parametrize(("again", "job_id"), [(True, "job-2"), (False, "job-1")])
@@ -165,7 +185,7 @@ class TestBegin:
         task.service.turn("job-1", JobState.FAILED, "Failed")
         task.instance = replace(task.instance, try_number=2)
         task.terms = replace(task.terms, retry_failed_jobs=again, wait_for_completion=False)
-        assert task.attempt().begin()["job_id"] == job_id
+        assert task.begun()["job_id"] == job_id
 
     @pytest.mark.parametrize("terms", [{"cancel_on_kill": False}, {"idempotency_key": "song"}])
     def test_a_canceled_job_cannot_be_ours_if_we_may_not_cancel(self, task: Task, terms: dict[str, Any]) -> None:
@@ -189,14 +209,16 @@ class TestDeadline:
         task.service.time.now += 500.0
         assert task.deferred().pending.deadline == NOON + 1500.0
 
-    def test_a_submit_that_waits_for_its_turn_does_not_shorten_the_wait(self, task: Task) -> None:
+    def test_a_submit_that_waits_for_its_turn_does_not_shorten_the_wait(
+        self, task: Task, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         submit = task.service.submit
 
-        def delayed(*args: Prepared | str) -> Generator[Any, Any, Any]:
+        def delayed(prepared: Prepared[Order], marker: str) -> Flow[Job]:
             task.service.time.now += 250.0
-            return (yield from submit(*args))
+            return (yield from submit(prepared, marker))
 
-        task.service.submit = delayed
+        monkeypatch.setattr(task.service, "submit", delayed)
         assert task.deferred().pending.deadline == NOON + 1250.0
 
     def test_it_is_lowered_to_the_start_of_the_task_and_its_execution_timeout(self, task: Task) -> None:
@@ -212,18 +234,17 @@ class TestDeadline:
         deferral = task.deferred()
         for _ in range(3):
             task.service.time.now += 100.0
-            again = task.attempt().resume({"nonsense": 1})
-            assert again.pending == deferral.pending
+            assert task.deferred_again({"nonsense": 1}).pending == deferral.pending
 
     def test_in_a_worker_a_job_that_runs_on_is_a_timeout_that_names_it(self, task: Task) -> None:
-        task.hook.before = lambda number: number == 1 and task.service.start("job-1")
+        task.at(1, lambda: task.service.start("job-1"))
         with pytest.raises(WaitTimeout) as caught:
             task.attempt().begin()
         assert task.service.now == pytest.approx(NOON + 1000.0)
         assert (caught.value.job_id, bool(caught.value.marker)) == ("job-1", True)
 
     def test_a_job_that_runs_is_not_asked_to_cancel(self, task: Task) -> None:
-        task.hook.before = lambda number: number == 1 and task.service.start("job-1")
+        task.at(1, lambda: task.service.start("job-1"))
         with pytest.raises(WaitTimeout):
             task.attempt().begin()
         assert task.service.count("cancel") == 0
@@ -234,8 +255,7 @@ class TestDeadline:
         assert task.service.jobs["job-1"].state is JobState.CANCELED
         task.instance = replace(task.instance, try_number=2)
         task.hook.before = lambda number: None
-        task.terms = replace(task.terms, deferrable=True)
-        assert task.attempt().begin().pending.job_id == "job-2"
+        assert task.deferred().pending.job_id == "job-2"
 
     @pytest.mark.parametrize("terms", [{"cancel_on_kill": False}, {"idempotency_key": "song"}])
     def test_what_may_not_be_canceled_goes_on(self, task: Task, terms: dict[str, Any]) -> None:
@@ -244,23 +264,25 @@ class TestDeadline:
             task.attempt().begin()
         assert task.service.count("cancel") == 0
 
-    def test_a_service_without_cancel_is_not_asked(self, task: Task) -> None:
-        task.service.cancellable = False
+    def test_a_service_without_cancel_is_not_asked(self, task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(task.service, "cancellable", False)
         with pytest.raises(WaitTimeout):
             task.attempt().begin()
         assert task.service.count("cancel") == 0
 
-    def test_a_job_that_ended_while_it_was_to_be_canceled_is_a_success(self, task: Task) -> None:
+    def test_a_job_that_ended_while_it_was_to_be_canceled_is_a_success(
+        self, task: Task, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         deferral = task.deferred()
         task.service.time.now = deferral.pending.deadline
 
-        def ending(ids: list[str]) -> Iterator[None]:
+        def ending(ids: Sequence[str]) -> Flow[None]:
             task.service.turn("job-1", JobState.SUCCEEDED, "Success")
             raise BadRequest("it has ended")
             yield
 
-        task.service.cancel = ending
-        assert task.attempt().resume(TIMEOUT)["state"] == "Success"
+        monkeypatch.setattr(task.service, "cancel", ending)
+        assert task.resumed(TIMEOUT)["state"] == "Success"
 
 
 class TestDeferral:
@@ -292,7 +314,7 @@ class TestResume:
     def test_a_finished_job_is_collected(self, task: Task) -> None:
         task.deferred()
         task.service.turn("job-1", JobState.SUCCEEDED, "Success")
-        assert task.attempt().resume(FINAL)["state"] == "Success"
+        assert task.resumed(FINAL)["state"] == "Success"
 
     @pytest.mark.parametrize(
         "event",
@@ -310,14 +332,14 @@ class TestResume:
         self, task: Task, event: dict[str, Any] | str | None
     ) -> None:
         deferral = task.deferred()
-        assert task.attempt().resume(event).pending == deferral.pending
+        assert task.deferred_again(event).pending == deferral.pending
         assert task.service.count("submit") == 1
 
     def test_whatever_the_event_says_a_finished_job_is_finished(self, task: Task) -> None:
         task.deferred()
         task.service.turn("job-1", JobState.SUCCEEDED, "Success")
         event = JobEvent("error", {}, AuthenticationFailed("401")).payload()
-        assert task.attempt().resume(event)["state"] == "Success"
+        assert task.resumed(event)["state"] == "Success"
 
     def test_an_outage_that_the_triggerer_gave_up_on_is_reported_with_the_job(self, task: Task) -> None:
         task.deferred()
@@ -328,7 +350,9 @@ class TestResume:
     @pytest.mark.parametrize(
         "error", [AuthenticationFailed("401"), BadRequest("400"), JobFailed("x"), JobCanceled("x")]
     )
-    def test_no_event_fails_for_good_a_task_whose_job_can_be_read_and_goes_on(self, task: Task, error: Any) -> None:
+    def test_no_event_fails_for_good_a_task_whose_job_can_be_read_and_goes_on(
+        self, task: Task, error: MediaxError
+    ) -> None:
         task.deferred()
         with pytest.raises(ProtocolError) as caught:
             task.attempt().resume(JobEvent("error", {}, error).payload())
@@ -339,7 +363,7 @@ class TestResume:
         task.deferred()
         task.ending(JobState.SUCCEEDED, after=task.hook.flows + 1)
         event = JobEvent("error", {}, AnswerTooLarge("large")).payload()
-        assert task.attempt().resume(event)["state"] == "SUCCEEDED"
+        assert task.resumed(event)["state"] == "SUCCEEDED"
 
     @pytest.mark.parametrize("notes", ["lost", "cut", "of a later version"])
     def test_without_its_notes_it_looks_the_job_up(self, task: Task, notes: str) -> None:
@@ -349,24 +373,25 @@ class TestResume:
         kept = task.notes.values.pop(WAIT_KEY)
         if notes != "lost":
             task.notes.values[WAIT_KEY] = {"schema": 1} if notes == "cut" else {**kept, "schema": 99}
-        again = task.attempt().resume(FINAL)
+        again = task.deferred_again(FINAL)
         assert again.pending.job_id == "job-1"
         assert again.pending.reattached
         assert task.service.count("submit") == 1
         assert task.service.now - NOON <= LIST_LAG
 
-    def test_the_last_read_bears_failures(self, task: Task) -> None:
+    def test_the_last_read_bears_failures(self, task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
         task.deferred()
         task.service.turn("job-1", JobState.SUCCEEDED, "Success")
-        describe, failures = task.service.describe, [Unavailable("503"), ProtocolError("html"), ProtocolError("html")]
+        describe = task.service.describe
+        failures: list[MediaxError] = [Unavailable("503"), ProtocolError("html"), ProtocolError("html")]
 
-        def failing(ids: list[str]) -> Generator[Any, Any, Any]:
+        def failing(ids: Sequence[str]) -> Flow[Mapping[str, Job]]:
             if failures:
                 raise failures.pop()
             return (yield from describe(ids))
 
-        task.service.describe = failing
-        assert task.attempt().resume(FINAL)["state"] == "Success"
+        monkeypatch.setattr(task.service, "describe", failing)
+        assert task.resumed(FINAL)["state"] == "Success"
 
     def test_the_last_read_bears_them_for_a_moment_after_the_deadline_too(self, task: Task) -> None:
         deferral = task.deferred()
@@ -400,7 +425,7 @@ class TestResume:
 class TestEnds:
     @pytest.mark.parametrize(("state", "error"), [(JobState.FAILED, JobFailed), (JobState.CANCELED, JobCanceled)])
     def test_a_job_that_ends_badly_is_named_with_its_marker(
-        self, task: Task, state: JobState, error: type[Any]
+        self, task: Task, state: JobState, error: type[MediaxError]
     ) -> None:
         task.ending(state)
         with pytest.raises(error) as caught:
@@ -431,26 +456,25 @@ class TestEnds:
         task.hook.missing = True
         task.terms = replace(task.terms, verify_outputs=False)
         task.ending(JobState.SUCCEEDED)
-        assert task.attempt().begin()["state"] == "SUCCEEDED"
+        assert task.begun()["state"] == "SUCCEEDED"
         assert task.hook.checked == []
 
 
 class TestKill:
     @pytest.fixture
-    def waiting(self, task: Task) -> Attempt:
+    def waiting(self, task: Task) -> Attempt[Order]:
         """An attempt that is interrupted while it waits, as a signal does."""
         attempt = task.attempt()
 
-        def killed(number: int) -> None:
-            if number == 2:
-                raise KeyboardInterrupt
+        def killed() -> NoReturn:
+            raise KeyboardInterrupt
 
-        task.hook.before = killed
+        task.at(2, killed)
         with pytest.raises(KeyboardInterrupt):
             attempt.begin()
         return attempt
 
-    def test_it_cancels_what_has_not_started_within_seconds(self, task: Task, waiting: Attempt) -> None:
+    def test_it_cancels_what_has_not_started_within_seconds(self, task: Task, waiting: Attempt[Order]) -> None:
         waiting.kill()
         assert task.service.jobs["job-1"].state is JobState.CANCELED
         assert task.hook.apart == [CANCEL_SECONDS]
@@ -458,16 +482,16 @@ class TestKill:
 
     def test_what_it_has_canceled_is_no_cancelation_by_somebody_else(self, task: Task) -> None:
         attempt = task.attempt()
-        task.hook.before = lambda number: number == 2 and attempt.kill()
+        task.at(2, attempt.kill)
         with pytest.raises(WaitTimeout):
             attempt.begin()
 
-    def test_what_runs_goes_on_and_the_log_says_so(self, task: Task, waiting: Attempt) -> None:
+    def test_what_runs_goes_on_and_the_log_says_so(self, task: Task, waiting: Attempt[Order]) -> None:
         task.service.start("job-1")
         waiting.kill()
         assert "goes on and costs money" in task.log.text
 
-    def test_no_answer_in_time_is_said_and_ends_nothing(self, task: Task, waiting: Attempt) -> None:
+    def test_no_answer_in_time_is_said_and_ends_nothing(self, task: Task, waiting: Attempt[Order]) -> None:
         task.hook.slow = True
         waiting.kill()
         assert "no answer yet" in task.log.text
@@ -481,12 +505,12 @@ class TestKill:
         ],
     )
     def test_what_may_not_be_canceled_goes_on_and_the_log_says_why(
-        self, task: Task, terms: dict[str, Any], cancellable: bool, why: str
+        self, task: Task, monkeypatch: pytest.MonkeyPatch, terms: dict[str, Any], cancellable: bool, why: str
     ) -> None:
-        task.service.cancellable = cancellable
+        monkeypatch.setattr(task.service, "cancellable", cancellable)
         task.terms = replace(task.terms, wait_timeout=1000.0, **terms)
         attempt = task.attempt()
-        task.hook.before = lambda number: number == 2 and attempt.kill()
+        task.at(2, attempt.kill)
         task.terms = replace(task.terms, wait_timeout=10.0)
         with pytest.raises(WaitTimeout):
             attempt.begin()
@@ -504,7 +528,7 @@ class TestKill:
         attempt.kill()
         assert task.hook.apart == []
 
-    def test_after_a_release_it_does_nothing(self, task: Task, waiting: Attempt) -> None:
+    def test_after_a_release_it_does_nothing(self, task: Task, waiting: Attempt[Order]) -> None:
         waiting.release()
         waiting.kill()
         assert task.hook.apart == []

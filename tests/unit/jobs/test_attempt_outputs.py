@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
 from airflow_provider_mediax.exceptions import ResultMissing
-from airflow_provider_mediax.jobs.attempt import Attempt, TaskInstance, Terms
+from airflow_provider_mediax.jobs.attempt import Attempt, Deferral, TaskInstance, Terms
+from airflow_provider_mediax.jobs.manifest import Manifest
 from airflow_provider_mediax.jobs.stored import MANIFEST_KEY
+from airflow_provider_mediax.protocol.exchange import Flow
 from airflow_provider_mediax.protocol.job import Job, JobState
 from tests.unit.jobs.clocks import NOON, Clocks
 from tests.unit.jobs.fake_hook import FakeHook, FakeNotes, KeptLog, KeptMeter
 from tests.unit.jobs.fake_service import FakeService, Order
 from tests.unit.jobs.fake_store import Store
 from tests.unit.jobs.tasks import OWNER
+
+T = TypeVar("T")
 
 
 @dataclass
@@ -24,7 +28,7 @@ class Lacking(FakeHook):
 
     lacking: set[str] = field(default_factory=set)
 
-    def run(self, flow: Any, patience: object = None) -> Any:
+    def run(self, flow: Flow[T], patience: object = None) -> T:
         for job_id in self.service.jobs:
             self.service.turn(job_id, JobState.SUCCEEDED, "Success")
         return super().run(flow, patience)
@@ -52,10 +56,10 @@ class Task:
     def service(self) -> FakeService:
         return self.hook.service
 
-    def attempt(self, **terms: Any) -> Any:
+    def attempt(self, **terms: Any) -> Manifest:
         self.tries += 1
         clocks = Clocks(self.service.time)
-        return Attempt(
+        manifest = Attempt(
             self.hook,
             Order,
             Terms(**terms),
@@ -68,9 +72,11 @@ class Task:
             clock=clocks.epoch,
             monotonic=clocks.monotonic,
         ).begin()
+        assert not isinstance(manifest, Deferral)
+        return manifest
 
 
-def outcome(manifest: dict[str, Any]) -> tuple[str, bool]:
+def outcome(manifest: Manifest) -> tuple[str, bool]:
     return manifest["job_id"], manifest["reattached"]
 
 

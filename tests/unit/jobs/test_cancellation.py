@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_mediax.exceptions import BadRequest, Unavailable
+from airflow_provider_mediax.exceptions import BadRequest, MediaxError, Unavailable
 from airflow_provider_mediax.jobs.cancellation import cancel_flow, describe_outcome
 from airflow_provider_mediax.jobs.ownership import CLOCK_DOUBT
 from airflow_provider_mediax.jobs.stored import RECORD_KEY
 from airflow_provider_mediax.protocol.job import JobState
 from tests.unit.jobs.fake_service import FakeService
 from tests.unit.jobs.fake_store import Store
-from tests.unit.jobs.tasks import CancellableTask
+from tests.unit.jobs.tasks import CancellableTask, no_trouble
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def task() -> CancellableTask:
 def test_what_has_not_started_is_canceled_and_what_has_says_that_it_goes_on() -> None:
     service = FakeService()
     waiting, running, late = service.add("m"), service.add("m", state_name="Running"), service.add("m")
-    troubles = []
+    troubles: list[MediaxError] = []
     jobs = service.run(cancel_flow(service, [late], troubles.append))
     assert [describe_outcome(job) for job in jobs] == [f"Job {late} is Cancel"]
     jobs = service.run(cancel_flow(service, [running], troubles.append))
@@ -34,14 +34,14 @@ def test_what_has_not_started_is_canceled_and_what_has_says_that_it_goes_on() ->
 def test_many_jobs_are_canceled_in_calls_of_the_size_that_the_service_takes() -> None:
     service = FakeService()
     ids = [service.add("m") for _ in range(5)]
-    jobs = service.run(cancel_flow(service, ids, pytest.fail))
+    jobs = service.run(cancel_flow(service, ids, no_trouble))
     assert [job.state for job in jobs] == [JobState.CANCELED] * 5
     assert [len(subject) for name, subject in service.calls if name == "cancel"] == [2, 2, 1]
 
 
 def test_a_failing_service_is_reported_and_ends_nothing() -> None:
     service = FakeService(failing={"cancel": Unavailable("down"), "describe": Unavailable("down")})
-    troubles = []
+    troubles: list[MediaxError] = []
     assert service.run(cancel_flow(service, [service.add("m")], troubles.append)) == []
     assert len(troubles) == 2
 
@@ -83,9 +83,8 @@ class TestClears:
     def test_a_rerun_finds_what_it_cancels_by_the_marker_if_only_an_intent_was_recorded(
         self, task: CancellableTask
     ) -> None:
-        task.attempt()
+        first = task.attempt().job.id
         left = task.record
-        first = left.job_id
         task.store.set(RECORD_KEY, {**task.store.get(RECORD_KEY), "job_id": None})
         task.clear()
         task.attempt()

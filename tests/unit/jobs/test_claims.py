@@ -239,8 +239,7 @@ class TestALaterTry:
 
     @pytest.mark.parametrize("store", [True, False])
     def test_asks_one_question_where_nobody_has_claimed(self, task: ClaimingTask, store: bool) -> None:
-        if not store:
-            task.store = None
+        task.has_store = store
         task.platform.fail("PutObject", *[500] * 20)
         with pytest.raises(MediaxError):
             task.attempt()
@@ -276,7 +275,7 @@ class TestALaterTry:
         task.tries = 1
         task.attempt()
         assert sum(task.platform.pauses) == pytest.approx(LIST_LAG)
-        other = ClaimingTask(store=None, tries=1)
+        other = ClaimingTask(has_store=False, tries=1)
         other.attempt()
         assert sum(other.platform.pauses) == 0.0
 

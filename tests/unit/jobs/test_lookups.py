@@ -18,7 +18,7 @@ from airflow_provider_mediax.exceptions import (
 from airflow_provider_mediax.jobs.identity import Identity
 from airflow_provider_mediax.jobs.ownership import CLOCK_DOUBT
 from airflow_provider_mediax.jobs.patience import LIST_LAG, PATIENCE
-from airflow_provider_mediax.protocol.exchange import Call, Reply
+from airflow_provider_mediax.protocol.exchange import Call, JsonObject, Reply
 from airflow_provider_mediax.protocol.job import JobState
 from tests.unit.jobs.clocks import NOON
 from tests.unit.jobs.fake_platform import CANCELED, ERROR, LONGEST_SEND, Killed, tags_of
@@ -41,38 +41,32 @@ def killed_in_its_submit(task: Task) -> None:
         task.attempt()
 
 
-def failing_at_once(task: Task) -> None:
-    """Let every new job fail before anybody asks for it."""
-    create = task.platform._CreateJob
-
-    def failing(*args: dict[str, Any] | str) -> dict[str, Any]:
-        answer = create(*args)
-        task.platform.jobs[-1]["state"] = ERROR
-        return answer
-
-    task.platform._CreateJob = failing
-
-
 class TestWhen:
-    def test_after_an_unknown_outcome_often_at_first_then_each_16_seconds_to_the_end(self, task: Task) -> None:
-        asked, list_jobs = [], task.platform._ListJobs
-        task.platform._ListJobs = lambda *args: (asked.append(task.platform.now - begun), list_jobs(*args))[1]
-        begun = task.platform.now
+    def test_after_an_unknown_outcome_often_at_first_then_each_16_seconds_to_the_end(
+        self, task: Task, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        begun, asked, list_jobs = task.platform.now, [], task.platform._ListJobs
+
+        def timed(body: JsonObject, fault: object) -> JsonObject:
+            asked.append(task.platform.now - begun)
+            return list_jobs(body, fault)
+
+        monkeypatch.setattr(task.platform, "_ListJobs", timed)
         task.platform.fail("CreateJob", "dropped")
         task.attempt()
         last = LONGEST_SEND + LIST_LAG
         between = [moment for moment in (16, 32, 48, 64, 80, 96) if moment < last]
         assert asked == pytest.approx([*PATIENCE[:-1], *between, last])
 
-    def test_the_end_counts_from_the_begin_of_the_sending(self, task: Task) -> None:
+    def test_the_end_counts_from_the_begin_of_the_sending(self, task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
         begun, answer = task.platform.now, task.platform.answer
 
-        def slow(call: Call) -> Reply | None:
+        def slow(call: Call) -> Reply:
             if call.action == "CreateJob" and task.platform.count("CreateJob") == 0:
                 task.platform.time.now += 30.0
             return answer(call)
 
-        task.platform.answer = slow
+        monkeypatch.setattr(task.platform, "answer", slow)
         task.platform.fail("CreateJob", "dropped")
         task.attempt()
         assert task.platform.now - begun == pytest.approx(LONGEST_SEND + LIST_LAG)
@@ -122,7 +116,7 @@ class TestFor:
         assert [find.since for find in cancellable.service.finds] == [sent - CLOCK_DOUBT]
 
     def test_jobs_from_an_hour_before_the_run_on_where_nothing_is_recorded(self, cancellable: CancellableTask) -> None:
-        cancellable.store = None
+        cancellable.has_store = False
         cancellable.tries = 1
         cancellable.attempt(earliest=NOON - 5000.0)
         assert {find.since for find in cancellable.service.finds} == {NOON - 5000.0 - CLOCK_DOUBT}
@@ -164,7 +158,7 @@ class TestDecides:
     def test_the_job_just_sent_is_found_though_it_failed_at_once(
         self, task: Task, fault: str, lag: float, unanswered: int
     ) -> None:
-        failing_at_once(task)
+        task.platform.created_as = ERROR
         task.platform.list_lag = lag
         task.platform.fail("CreateJob", fault)
         task.platform.fail("ListJobs", *["html"] * (unanswered if fault == "lost" else min(unanswered, 6)))
@@ -226,19 +220,21 @@ class TestSays:
 
     def test_which_of_its_requests_the_service_could_not_answer(self, cancellable: CancellableTask) -> None:
         cancellable.tries = 1
-        cancellable.store = None
+        cancellable.has_store = False
         cancellable.service.failing["find"] = Unavailable("down", request_id="r-1")
         with pytest.raises(LookupFailed) as caught:
             cancellable.attempt()
         assert caught.value.request_id == "r-1"
 
-    def test_that_a_list_was_too_short(self, task: Task) -> None:
+    def test_that_a_list_was_too_short(self, task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
         killed_in_its_submit(task)
         task.platform.list_lag = 1000.0
         list_jobs = task.platform._ListJobs
-        task.platform._ListJobs = lambda *args: {
-            "listJobsResponse": {**list_jobs(*args)["listJobsResponse"], "total": 9}
-        }
+
+        def short(body: JsonObject, fault: object) -> JsonObject:
+            return {"listJobsResponse": {**list_jobs(body, fault)["listJobsResponse"], "total": 9}}
+
+        monkeypatch.setattr(task.platform, "_ListJobs", short)
         with pytest.raises(LookupFailed, match="fewer jobs than it holds"):
             task.attempt()
 

@@ -61,7 +61,7 @@ class Shelf:
             return dict(end.value)
 
 
-def promise(*addresses: CosAddress, **terms: bool) -> Promise:
+def promise(*addresses: CosAddress, **terms: Any) -> Promise:
     return Promise(addresses=addresses or (VOICE,), **terms)
 
 
@@ -149,7 +149,7 @@ class TestMeaning:
 
 def separation(*named: str, mode: str | None = "AudioAndBackground", **output: str) -> Job:
     """Return a finished job: the names in ``MediaResult``, and the nodes of ``Output``."""
-    operation: dict = {"Output": {"Bucket": BUCKET, "Region": "ap-guangzhou", **output}}
+    operation: dict[str, Any] = {"Output": {"Bucket": BUCKET, "Region": "ap-guangzhou", **output}}
     if mode is not None:
         operation["VoiceSeparate"] = {"AudioMode": mode}
     if named:

@@ -14,6 +14,7 @@ from airflow_provider_mediax.exceptions import (
     BadRequest,
     JobCanceled,
     LookupFailed,
+    MediaxError,
     OutcomeUnknown,
     RequestChanged,
     Throttled,
@@ -22,7 +23,7 @@ from airflow_provider_mediax.exceptions import (
 from airflow_provider_mediax.jobs.identity import Identity
 from airflow_provider_mediax.jobs.patience import LIST_LAG, PATIENCE
 from airflow_provider_mediax.jobs.stored import RECORD_KEY
-from airflow_provider_mediax.protocol.exchange import Call, Reply
+from airflow_provider_mediax.protocol.exchange import Call, JsonObject, Reply
 from airflow_provider_mediax.protocol.mediax.request import CapabilityRequest, MediaxInput
 from tests.unit.jobs.fake_platform import (
     CANCELED,
@@ -48,10 +49,14 @@ def test_the_first_try_submits_once_and_asks_for_nothing(task: Task) -> None:
     assert task.record.job_id == "job-1"
 
 
-def test_the_intent_is_recorded_before_the_submit_is_sent(task: Task) -> None:
-    seen = []
-    create = task.platform._CreateJob
-    task.platform._CreateJob = lambda *args: (seen.append(task.record), create(*args))[1]
+def test_the_intent_is_recorded_before_the_submit_is_sent(task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen, create = [], task.platform._CreateJob
+
+    def watched(body: JsonObject, fault: object) -> JsonObject:
+        seen.append(task.record)
+        return create(body, fault)
+
+    monkeypatch.setattr(task.platform, "_CreateJob", watched)
     task.attempt()
     assert seen[0].job_id is None
     assert seen[0].marker == task.record.marker
@@ -78,16 +83,18 @@ def test_a_retry_after_a_crash_in_the_submit_adopts_what_the_service_lists(task:
 
 @pytest.mark.parametrize("fault", ["lost", "html"])
 @pytest.mark.parametrize("lag", [0.0, 5.0, 15.0])
-def test_a_lost_answer_buys_no_second_job_even_if_the_list_lags(task: Task, fault: str, lag: float) -> None:
+def test_a_lost_answer_buys_no_second_job_even_if_the_list_lags(
+    task: Task, monkeypatch: pytest.MonkeyPatch, fault: str, lag: float
+) -> None:
     task.platform.list_lag = lag
     if fault == "html":  # the job is created, and something unreadable answers
-        create = task.platform.answer
+        answer = task.platform.answer
 
         def unreadable(call: Call) -> Reply:
-            reply = create(call)
-            return type(reply)(200, {}, b"<html>") if call.action == "CreateJob" else reply
+            reply = answer(call)
+            return Reply(200, {}, b"<html>") if call.action == "CreateJob" else reply
 
-        task.platform.answer = unreadable
+        monkeypatch.setattr(task.platform, "answer", unreadable)
     else:
         task.platform.fail("CreateJob", "lost")
     owned = task.attempt()
@@ -125,10 +132,14 @@ def test_while_the_service_cannot_say_nothing_is_submitted_again(task: Task, fau
     assert caught.value.marker == task.record.marker
 
 
-def test_an_incomplete_list_with_a_match_is_good_enough(task: Task) -> None:
+def test_an_incomplete_list_with_a_match_is_good_enough(task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
     task.platform.fail("CreateJob", "lost")
     list_jobs = task.platform._ListJobs
-    task.platform._ListJobs = lambda *args: {"listJobsResponse": {**list_jobs(*args)["listJobsResponse"], "total": 99}}
+
+    def incomplete(body: JsonObject, fault: object) -> JsonObject:
+        return {"listJobsResponse": {**list_jobs(body, fault)["listJobsResponse"], "total": 99}}
+
+    monkeypatch.setattr(task.platform, "_ListJobs", incomplete)
     assert task.attempt().job.id == "job-1"
 
 
@@ -151,7 +162,7 @@ class TestWithoutTaskStateStore:
 
     @pytest.fixture
     def task(self) -> Task:
-        return Task(store=None)
+        return Task(has_store=False)
 
     def test_the_first_try_submits(self, task: Task) -> None:
         task.attempt()
@@ -247,14 +258,7 @@ class TestFailedJobs:
     def test_a_new_job_that_fails_at_once_is_found_after_a_lost_answer(self, task: Task) -> None:
         task.attempt()
         task.platform.end("job-1", ERROR)
-        create = task.platform._CreateJob
-
-        def failing(*args: dict[str, Any] | str) -> dict[str, Any]:
-            answer = create(*args)
-            task.platform.jobs[-1]["state"] = ERROR
-            return answer
-
-        task.platform._CreateJob = failing
+        task.platform.created_as = ERROR
         task.platform.fail("CreateJob", "lost")
         # It has failed, and failed jobs are to be replaced; but by the next try, not within the one that bought it.
         assert task.attempt(retry_failed=True).job.id == "job-2"
@@ -381,7 +385,7 @@ class TestSharedKey:
     ],
 )
 def test_a_submit_that_is_proved_to_be_refused_is_said_so_and_not_looked_up(
-    task: Task, faults: list[Any], error: type[Any]
+    task: Task, faults: list[int | str], error: type[MediaxError]
 ) -> None:
     task.platform.fail("CreateJob", *faults)
     with pytest.raises(error) as caught:
@@ -427,7 +431,7 @@ def test_bad_input_is_refused_before_anything_is_recorded_or_sent(task: Task) ->
     )
     with pytest.raises(BadRequest, match="url"):
         task.attempt()
-    assert task.record is None
+    assert task.store.get(RECORD_KEY) is None
     assert task.platform.actions == []
 
 

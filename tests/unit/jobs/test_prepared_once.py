@@ -12,6 +12,7 @@ from airflow_provider_mediax.jobs.identity import Identity
 from airflow_provider_mediax.jobs.ownership import Acquisition
 from airflow_provider_mediax.operators.music import MusicTagOperator
 from airflow_provider_mediax.protocol.ci.requests import VoiceSeparationRequest
+from airflow_provider_mediax.protocol.exchange import Call
 from airflow_provider_mediax.protocol.mediax.capabilities.listening import MusicTag
 from airflow_provider_mediax.protocol.mediax.request import CapabilityRequest
 from airflow_provider_mediax.protocol.urls import CosAddress
@@ -46,7 +47,9 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
 
 @pytest.mark.parametrize("faults", [[], ["lost"], [429, "dropped"]], ids=["answered", "answer lost", "sent twice"])
 @pytest.mark.parametrize("key", [None, "shared"])
-def test_a_submit_builds_and_signs_its_request_once(counted: Counter, faults: list[Any], key: str | None) -> None:
+def test_a_submit_builds_and_signs_its_request_once(
+    counted: Counter[str], faults: list[int | str], key: str | None
+) -> None:
     def presign(address: CosAddress) -> str:
         counted["presign"] += 1
         return f"https://{address.bucket}.invalid/{address.key}?signature={counted['presign']}"
@@ -63,11 +66,12 @@ def test_a_submit_builds_and_signs_its_request_once(counted: Counter, faults: li
     assert counted == ONCE
 
 
-def test_a_separation_is_built_once_to_be_submitted_and_compared(counted: Counter) -> None:
+def test_a_separation_is_built_once_to_be_submitted_and_compared(counted: Counter[str]) -> None:
     separations = helpers.separations()
     prepared = separations.prepare(helpers.request())
     flow = separations.submit(prepared, helpers.MARKER)
     submitted = next(flow)
+    assert isinstance(submitted, Call)
     assert helpers.MARKER in submitted.body.decode()
     with pytest.raises(StopIteration) as ended:
         flow.send(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
@@ -22,7 +21,7 @@ from airflow_provider_mediax.exceptions import (
 from airflow_provider_mediax.jobs.ownership import CLOCK_DOUBT
 from airflow_provider_mediax.jobs.patience import LIST_LAG
 from airflow_provider_mediax.jobs.stored import RECORD_KEY
-from airflow_provider_mediax.protocol.exchange import Call, Reply
+from airflow_provider_mediax.protocol.exchange import Call, JsonObject, Reply
 from airflow_provider_mediax.protocol.job import JobState
 from tests.unit.jobs.clocks import NOON
 from tests.unit.jobs.fake_platform import ERROR, LONGEST_SEND, Killed, tags_of
@@ -145,13 +144,16 @@ class TestRecordedJobs:
             task.attempt()
         assert caught.value.job_id == "job-1"
 
-    @pytest.mark.parametrize("store", [True, False])
-    def test_the_answer_about_another_job_is_not_taken_for_ours(self, task: Task, store: bool) -> None:
+    def test_the_answer_about_another_job_is_not_taken_for_ours(
+        self, task: Task, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         task.attempt()
         get = task.platform._GetJob
-        task.platform._GetJob = lambda *args: {
-            "getJobResponse": {"job": {**get(*args)["getJobResponse"]["job"], "id": "x"}}
-        }
+
+        def crossed(body: JsonObject, fault: object) -> JsonObject:
+            return {"getJobResponse": {"job": {**get(body, fault)["getJobResponse"]["job"], "id": "x"}}}
+
+        monkeypatch.setattr(task.platform, "_GetJob", crossed)
         with pytest.raises(ProtocolError) as caught:
             task.attempt()
         assert caught.value.job_id == "job-1"
@@ -182,29 +184,30 @@ class TestRecords:
         assert task.attempt().job.id == "job-1"
         assert task.platform.count("CreateJob") == 1
 
-    @pytest.mark.parametrize("store", [True, False])
-    def test_a_resume_that_has_lost_its_notes_looks_the_job_up(self, task: Task, store: bool) -> None:
-        task.store = task.store if store else None
+    @pytest.mark.parametrize("has_store", [True, False])
+    def test_a_resume_that_has_lost_its_notes_looks_the_job_up(self, task: Task, has_store: bool) -> None:
+        task.has_store = has_store
         task.platform.list_lag = 15.0
         task.attempt()
-        if store:
-            task.store.values.clear()
+        task.store.values.clear()
         task.tries = 1
         assert task.acquisition(resumed=True).job.id == "job-1"
         assert task.platform.count("CreateJob") == 1
 
-    def test_refused_is_written_only_when_the_attempt_ends_with_it(self, task: Task) -> None:
-        seen, create = [], task.platform.answer
+    def test_refused_is_written_only_when_the_attempt_ends_with_it(
+        self, task: Task, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        seen, answer = [], task.platform.answer
 
         def watched(call: Call) -> Reply:
             seen.append(task.record)
-            return create(call)
+            return answer(call)
 
-        task.platform.answer = watched
+        monkeypatch.setattr(task.platform, "answer", watched)
         task.platform.fail("CreateJob", *[429] * 30)
         with pytest.raises(Throttled):
             task.attempt()
-        assert not any(record.refused for record in seen)
+        assert {record.refused for record in seen} == {False}
         assert task.record.refused
 
     def test_a_refusal_after_an_unknown_outcome_has_an_intent_of_its_own(self, task: Task) -> None:
@@ -300,20 +303,22 @@ class TestDoubtfulRefusals:
         task.platform.fail("ListJobs", "html")
         assert task.attempt().job.id == "job-1"
 
-    def test_the_answer_about_another_custom_id_is_not_adopted(self, task: Task) -> None:
+    def test_the_answer_about_another_custom_id_is_not_adopted(
+        self, task: Task, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         create = task.platform._CreateJob
 
-        def crossed(body: dict[str, Any], fault: None) -> dict[str, Any]:
+        def crossed(body: JsonObject, fault: object) -> JsonObject:
             job = create(body, fault)["createJobResponse"]["job"]
             return {"createJobResponse": {"job": {**job, "id": "job-of-others", "customId": "mx1-other"}}}
 
-        task.platform._CreateJob = crossed
+        monkeypatch.setattr(task.platform, "_CreateJob", crossed)
         assert task.attempt().job.id == "job-1"
         assert task.platform.count("CreateJob") == 1
 
     @pytest.mark.parametrize("error", [Unavailable("timeout"), ProtocolError("about another job")])
     def test_an_unknown_outcome_of_the_service_that_can_cancel_is_looked_up(
-        self, cancellable: CancellableTask, error: ProtocolError | Unavailable
+        self, cancellable: CancellableTask, error: MediaxError
     ) -> None:
         cancellable.service.list_lag = 15.0
         cancellable.service.failing["after submit"] = error
@@ -352,7 +357,7 @@ class TestCanceledJobs:
         assert cancellable.service.count("submit") == 1
 
     def test_without_a_record_the_list_decides_by_the_same_rule(self, cancellable: CancellableTask) -> None:
-        cancellable.store = None
+        cancellable.has_store = False
         first = cancellable.attempt().job.id
         cancellable.service.start(first)
         cancellable.service.turn(first, JobState.CANCELED, "Cancel")

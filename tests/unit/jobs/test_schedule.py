@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import random
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -132,7 +133,7 @@ def test_a_long_interval_stays_the_users() -> None:
 
 def test_no_more_than_nine_requests_find_a_job_whose_kind_is_known() -> None:
     rng = random.Random(4)
-    shapes = {
+    shapes: dict[str, Callable[[], float]] = {
         "uniform": lambda: rng.uniform(480, 720),
         "log-normal": lambda: 600 * math.exp(rng.gauss(0, 0.5)),
         "two narrow": lambda: rng.choice((300, 900)) * rng.uniform(0.95, 1.05),

@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given, settings
@@ -36,6 +36,7 @@ from airflow_provider_mediax.jobs.stored import (
 )
 from airflow_provider_mediax.protocol.job import Job, JobState
 from airflow_provider_mediax.protocol.rows import Place
+from airflow_provider_mediax.protocol.service import JobService
 from airflow_provider_mediax.results import rows
 from airflow_provider_mediax.sensors.job import MediaxJobSensor
 from airflow_provider_mediax.triggers.cos import CosKeyEvent, CosKeyTrigger
@@ -222,14 +223,17 @@ def test_an_error_of_a_class_that_is_not_known_is_a_passing_fault() -> None:
 
 
 def test_an_event_tells_states_and_class_and_facts_of_an_error() -> None:
-    facts = {"job_id": "job-1", "marker": "mx1-a", "request_id": "r-1", "status": 503, "code": "SlowDown"}
+    facts: dict[str, Any] = {
+        "job_id": "job-1",
+        "marker": "mx1-a",
+        "request_id": "r-1",
+        "status": 503,
+        "code": "SlowDown",
+    }
     read = JobEvent.read(JobEvent("error", {"job-1": "Running"}, Unavailable("secret", **facts)).payload(), "job-1")
-    assert (read.status, read.states, type(read.error), read.error.facts()) == (
-        "error",
-        {"job-1": "Running"},
-        Unavailable,
-        facts,
-    )
+    assert (read.status, read.states) == ("error", {"job-1": "Running"})
+    assert type(read.error) is Unavailable
+    assert read.error.facts() == facts
     assert read.error.what == "Waiting was given up after an error (Unavailable; the log of the trigger says more)"
 
 
@@ -257,9 +261,17 @@ def test_a_manifest_says_all_that_is_known_of_a_job(owner: Owner | None, elsewhe
 
     created = datetime(2026, 11, 21, 12, 0, 5, 700_000, tzinfo=timezone(timedelta(hours=8)))
     minute = timedelta(minutes=1)
-    moments = {"created_at": created, "started_at": created + minute, "completed_at": created + 2 * minute}
-    job = Job(id="job-1", state=JobState.SUCCEEDED, state_name="Success", marker="mx1-a", **moments)
-    made = manifest(Service(), job, owner, reattached=True)
+    job = Job(
+        id="job-1",
+        state=JobState.SUCCEEDED,
+        state_name="Success",
+        marker="mx1-a",
+        created_at=created,
+        started_at=created + minute,
+        completed_at=created + 2 * minute,
+    )
+    service = cast("JobService[Any]", Service())
+    made = manifest(service, job, owner, reattached=True)
     assert made == {
         "schema": 1,
         "service": "a service",
@@ -277,7 +289,7 @@ def test_a_manifest_says_all_that_is_known_of_a_job(owner: Owner | None, elsewhe
         "result": {"n": 1},
         "files": ["f"],
     }
-    assert manifest(Service(), replace(job, started_at=None), owner, reattached=True)["started_at"] is None
+    assert manifest(service, replace(job, started_at=None), owner, reattached=True)["started_at"] is None
     assert owner_in(read_manifest("job_id", made)) == owner
     assert owner_in({"owner": {"dag_id": "d"}}) is owner_in({"owner": "d"}) is None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from hypothesis import given
@@ -17,6 +17,7 @@ from airflow_provider_mediax.exceptions import (
     AnswerTooLarge,
     AuthenticationFailed,
     BadRequest,
+    MediaxError,
     ProtocolError,
     Throttled,
     Unavailable,
@@ -25,19 +26,27 @@ from airflow_provider_mediax.jobs.schedule import ENOUGH, Durations
 from airflow_provider_mediax.jobs.waiting import (
     FAILURE_BUDGET,
     SPREAD,
+    Outcome,
     Wait,
     absolute_deadline,
     batches,
     wait_flow,
 )
-from airflow_provider_mediax.protocol.exchange import Call, Reply
+from airflow_provider_mediax.protocol.exchange import Call, JsonObject, Pause, Reply
 from airflow_provider_mediax.protocol.job import Job, JobState
 from tests.unit.jobs.clocks import NOON, Time
 from tests.unit.jobs.fake_platform import COMPLETED, FakePlatform, service
+from tests.unit.jobs.tasks import no_trouble
 
 
 def a_wait(**more: Any) -> Wait:
-    terms = {"job_ids": ["a"], "deadline": 10_000.0, "poll_interval": 5.0, "started": 0.0, "rng": lambda: 0.0}
+    terms: dict[str, Any] = {
+        "job_ids": ["a"],
+        "deadline": 10_000.0,
+        "poll_interval": 5.0,
+        "started": 0.0,
+        "rng": lambda: 0.0,
+    }
     return Wait(**{**terms, **more})
 
 
@@ -46,6 +55,16 @@ def job(job_id: str = "a", state: JobState = JobState.OPEN, name: str = "PROCESS
 
 
 DONE = job(state=JobState.SUCCEEDED, name="COMPLETED")
+
+
+def the_end(outcome: Outcome | None) -> Outcome:
+    """Return what a wait has ended with."""
+    assert outcome is not None
+    return outcome
+
+
+def no_change(job: Job) -> NoReturn:
+    raise AssertionError(f"{job.summary}, which nobody has asked for")
 
 
 def throttled(retry_after: float | None) -> Throttled:
@@ -142,7 +161,7 @@ def test_a_change_is_reported_once() -> None:
 def test_a_final_state_ends_the_wait(state: JobState, name: str) -> None:
     wait = a_wait()
     wait.on_jobs([job(state=state, name=name)], 1)
-    ended = wait.ended(1)
+    ended = the_end(wait.ended(1))
     assert (ended.status, ended.states) == ("final", {"a": name})
 
 
@@ -160,24 +179,24 @@ def test_the_deadline_ends_the_wait_whatever_the_service_says() -> None:
     wait = a_wait(deadline=100.0)
     assert wait.next_turn <= 100
     assert wait.ended(99.9) is None
-    assert wait.ended(100).status == "timeout"
+    assert the_end(wait.ended(100)).status == "timeout"
 
 
 def test_a_job_that_ends_at_the_deadline_is_final_and_not_late() -> None:
     wait = a_wait(deadline=100.0)
     wait.on_jobs([DONE], 100)
-    assert wait.ended(100).status == "final"
+    assert the_end(wait.ended(100)).status == "final"
 
 
 @pytest.mark.parametrize("error", [Unavailable("x"), ProtocolError("x"), BadRequest("x")])
-def test_failures_are_borne_until_the_budget_is_spent(error: BadRequest | ProtocolError | Unavailable) -> None:
+def test_failures_are_borne_until_the_budget_is_spent(error: MediaxError) -> None:
     wait = a_wait()
     now = 0.0
     for _ in range(FAILURE_BUDGET):
         assert wait.on_error(error, now) is None
         assert wait.due >= now + 5
         now = wait.due
-    ended = wait.on_error(error, now)
+    ended = the_end(wait.on_error(error, now))
     assert (ended.status, ended.error) == ("error", error)
     assert now > 300  # minutes, not moments
 
@@ -208,7 +227,7 @@ def test_being_throttled_spends_no_budget_and_the_wish_is_kept() -> None:
 
 
 def test_a_wish_beyond_the_deadline_ends_the_wait_at_once() -> None:
-    ended = a_wait(deadline=100.0).on_error(throttled(101.0), 0)
+    ended = the_end(a_wait(deadline=100.0).on_error(throttled(101.0), 0))
     assert isinstance(ended.error, Throttled)
 
 
@@ -219,7 +238,7 @@ def test_refused_keys_are_a_failure_like_others_since_they_may_be_exchanged(answ
         wait.on_jobs([job()], 0)
     for _ in range(FAILURE_BUDGET):
         assert wait.on_error(AuthenticationFailed("x"), 0) is None
-    assert isinstance(wait.on_error(AuthenticationFailed("x"), 0).error, AuthenticationFailed)
+    assert isinstance(the_end(wait.on_error(AuthenticationFailed("x"), 0)).error, AuthenticationFailed)
 
 
 @pytest.mark.parametrize(("wish", "pause"), [(120.0, 120.0), (1.0, 5.0), (9000.0, 300.0), (None, 5.0)])
@@ -230,7 +249,7 @@ def test_a_pause_that_an_outage_asks_for_is_kept_up_to_five_minutes(wish: float 
     assert wait.due == pause
     for _ in range(FAILURE_BUDGET - 1):
         assert wait.on_error(error, 0) is None
-    assert wait.on_error(error, 0).error is error
+    assert the_end(wait.on_error(error, 0)).error is error
 
 
 def test_an_error_that_says_nothing_of_a_pause_is_borne() -> None:
@@ -241,7 +260,7 @@ def test_an_absurd_wish_of_a_rate_limit_is_kept_for_five_minutes_at_a_time() -> 
     wait = a_wait(deadline=1000.0)
     assert wait.on_error(throttled(1e8), 0) is None
     assert wait.due == 300
-    assert wait.on_error(throttled(1e8), 701).status == "error"
+    assert the_end(wait.on_error(throttled(1e8), 701)).status == "error"
 
 
 def test_a_hold_that_others_were_told_of_is_no_failure_and_ends_a_wait_only_beyond_its_deadline() -> None:
@@ -249,19 +268,19 @@ def test_a_hold_that_others_were_told_of_is_no_failure_and_ends_a_wait_only_beyo
     for _ in range(5 * FAILURE_BUDGET):
         assert wait.on_hold(throttled(30.0), 90.0, 60.0) is None
     assert wait.due == 90
-    assert wait.on_hold(throttled(30.0), 101.0, 60.0).status == "error"
+    assert the_end(wait.on_hold(throttled(30.0), 101.0, 60.0)).status == "error"
 
 
 def test_an_answer_too_large_for_this_process_ends_the_wait_at_once() -> None:
     error = AnswerTooLarge("above the limit")
-    ended = a_wait().on_error(error, 0)
+    ended = the_end(a_wait().on_error(error, 0))
     assert (ended.status, ended.error) == ("error", error)
 
 
 def test_the_answer_that_ends_the_wait_is_part_of_its_outcome() -> None:
     wait = a_wait(job_ids=["a", "b"])
     wait.on_jobs([DONE, job("b")], 1)
-    assert wait.ended(1).jobs == {"a": DONE, "b": job("b")}
+    assert the_end(wait.ended(1)).jobs == {"a": DONE, "b": job("b")}
 
 
 def test_no_copy_that_lags_behind_takes_a_final_answer_back() -> None:
@@ -270,7 +289,7 @@ def test_no_copy_that_lags_behind_takes_a_final_answer_back() -> None:
     assert wait.on_jobs([job("a"), job("b")], 2) == [job("b")]
     assert wait.ended(2) is None
     assert wait.on_jobs([job("b", JobState.SUCCEEDED, "COMPLETED")], 3)
-    assert wait.ended(3).states == {"a": "COMPLETED", "b": "COMPLETED"}
+    assert the_end(wait.ended(3)).states == {"a": "COMPLETED", "b": "COMPLETED"}
 
 
 def test_a_wait_for_several_jobs_ends_when_enough_are_final() -> None:
@@ -279,22 +298,23 @@ def test_a_wait_for_several_jobs_ends_when_enough_are_final() -> None:
     assert wait.ended(1) is None
     assert wait.open_ids == ["b", "c"]
     wait.on_jobs([job("b", JobState.FAILED, "ERROR")], 2)
-    assert wait.ended(2).status == "final"
+    assert the_end(wait.ended(2)).status == "final"
 
 
-def test_the_wait_in_a_worker_polls_until_the_end() -> None:
+def test_the_wait_in_a_worker_polls_until_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
     platform = FakePlatform()
     job_id = platform.add("m")
-    answer, changes = platform.answer, []
+    answer = platform.answer
+    changes: list[Job] = []
 
     def ending_at_the_third_poll(call: Call) -> Reply:
         if platform.count("GetJob") == 2:
             platform.end(job_id, COMPLETED)
         return answer(call)
 
-    platform.answer = ending_at_the_third_poll
+    monkeypatch.setattr(platform, "answer", ending_at_the_third_poll)
     wait = a_wait(job_ids=[job_id], started=platform.now, deadline=platform.now + 100)
-    flow = wait_flow(service(), wait, clock=lambda: platform.now, on_change=changes.append, on_trouble=pytest.fail)
+    flow = wait_flow(service(), wait, clock=lambda: platform.now, on_change=changes.append, on_trouble=no_trouble)
     outcome = platform.run(flow, ONE_TRY)
     assert outcome.status == "final"
     assert outcome.jobs[job_id].state is JobState.SUCCEEDED
@@ -306,7 +326,7 @@ def test_the_wait_in_a_worker_bears_failures_and_ends_at_the_deadline() -> None:
     platform = FakePlatform()
     job_id = platform.add("m")
     platform.fail("GetJob", 500, "html", "refused", 429, "lost")
-    troubles = []
+    troubles: list[MediaxError] = []
     wait = a_wait(job_ids=[job_id], started=platform.now, deadline=platform.now + 200)
     ends_at = wait.deadline
     flow = wait_flow(
@@ -323,12 +343,12 @@ def test_a_wall_clock_that_jumps_stops_no_poll_and_moves_no_deadline(
 ) -> None:
     wall = [1_800_000_000.0]
     platform = FakePlatform(time=Time(500.0))
-    monkeypatch.setattr(clock.time, "time", lambda: wall[0])
+    monkeypatch.setattr(time, "time", lambda: wall[0])
     monkeypatch.setattr(clock, "steady", lambda: platform.now)
     job_id, stored = platform.add("m"), wall[0] + 600
     wait = a_wait(job_ids=[job_id], started=clock.steady(), deadline=clock.on_steady_clock(stored))
     wall[0] += jump
-    flow = wait_flow(service(), wait, clock=clock.steady, on_change=lambda job: None, on_trouble=pytest.fail)
+    flow = wait_flow(service(), wait, clock=clock.steady, on_change=lambda job: None, on_trouble=no_trouble)
     assert platform.run(flow, ONE_TRY).status == "timeout"
     assert platform.now == pytest.approx(1100)
     assert platform.count("GetJob") > 10
@@ -338,8 +358,10 @@ def test_a_machine_that_sleeps_finds_its_deadline_within_a_minute_of_waking() ->
     """The timer of a pause may stand still while the machine sleeps; the steady clock does not."""
     wait = a_wait(poll_interval=7200.0, rng=lambda: 1.0, deadline=3600.0)
     now = 0.0
-    flow = wait_flow(service(), wait, clock=lambda: now, on_change=pytest.fail, on_trouble=pytest.fail)
-    assert next(flow).seconds <= 60
+    flow = wait_flow(service(), wait, clock=lambda: now, on_change=no_change, on_trouble=no_trouble)
+    pause = next(flow)
+    assert isinstance(pause, Pause)
+    assert pause.seconds <= 60
     now = 4000.0  # the lid was shut
     with pytest.raises(StopIteration) as end:
         flow.send(None)
@@ -374,11 +396,16 @@ def test_no_jitter_asks_earlier_than_the_service_has_asked_for(rng: float) -> No
     assert 200.0 <= wait.due <= 211.0
 
 
-def test_no_wait_asks_earlier_than_it_is_due() -> None:
+def test_no_wait_asks_earlier_than_it_is_due(monkeypatch: pytest.MonkeyPatch) -> None:
     platform = FakePlatform(time=Time(0.0))
     job_id = platform.add("m")
     asked, get = [], platform._GetJob
-    platform._GetJob = lambda *args: (asked.append(platform.now), get(*args))[1]
+
+    def timed(body: JsonObject, fault: object) -> JsonObject:
+        asked.append(platform.now)
+        return get(body, fault)
+
+    monkeypatch.setattr(platform, "_GetJob", timed)
     wait = a_wait(job_ids=[job_id], poll_interval=0.8, deadline=4.0)
     flow = wait_flow(
         service(), wait, clock=lambda: platform.now, on_change=lambda job: None, on_trouble=lambda error: None
@@ -389,4 +416,4 @@ def test_no_wait_asks_earlier_than_it_is_due() -> None:
 
 def test_a_hold_beyond_the_deadline_ends_the_wait_with_its_reason() -> None:
     error = throttled(40.0)
-    assert a_wait(deadline=30.0).on_hold(error, 40.0, 0.0).error is error
+    assert the_end(a_wait(deadline=30.0).on_hold(error, 40.0, 0.0)).error is error

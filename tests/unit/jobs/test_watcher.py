@@ -5,20 +5,23 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
+from airflow_provider_mediax.client.aio import AsyncClient
 from airflow_provider_mediax.client.clock import steady
 from airflow_provider_mediax.client.pacing import Pacing
 from airflow_provider_mediax.client.retry import Patience
 from airflow_provider_mediax.exceptions import MediaxError, ProtocolError, Unavailable
 from airflow_provider_mediax.jobs import watcher as watcher_module
+from airflow_provider_mediax.jobs.waiter import WaitUpdate
 from airflow_provider_mediax.jobs.waiting import Outcome, Wait
 from airflow_provider_mediax.jobs.watcher import Open, Opened, Watcher, watcher_for
 from airflow_provider_mediax.protocol.job import Job, JobState
+from airflow_provider_mediax.protocol.service import JobService
 from tests.unit.jobs.virtual_time import in_virtual_time, now
 
 WHO = contextvars.ContextVar("WHO", default="nobody")
@@ -31,7 +34,7 @@ class Client:
     states: dict[str, JobState] = field(default_factory=dict)
     polled: list[list[str]] = field(default_factory=list)
     seen_as: set[str] = field(default_factory=set)
-    errors: list[MediaxError | Exception] = field(default_factory=list)
+    errors: list[Exception] = field(default_factory=list)
     hang: asyncio.Event | None = None
     opened: int = 0
     closed: int = 0
@@ -41,7 +44,7 @@ class Client:
 
     async def open(self) -> Opened:
         self.opened += 1
-        return Opened(self, self)
+        return Opened(cast("JobService[Any]", self), cast("AsyncClient", self))
 
     def describe(self, ids: list[str]) -> list[str]:
         return ids
@@ -75,8 +78,14 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watcher_module, "LINGER", 0.1)
 
 
-def a_wait(*job_ids: str, seconds: float = 20.0, **more: Callable[..., Any] | float) -> Wait:
-    terms = {"job_ids": job_ids, "deadline": now() + seconds, "poll_interval": 0.02, "started": now(), **more}
+def a_wait(*job_ids: str, seconds: float = 20.0, **more: Any) -> Wait:
+    terms: dict[str, Any] = {
+        "job_ids": job_ids,
+        "deadline": now() + seconds,
+        "poll_interval": 0.02,
+        "started": now(),
+        **more,
+    }
     return Wait(**terms)
 
 
@@ -84,8 +93,10 @@ def a_watcher(open_service: Open) -> Watcher:
     return Watcher(open_service, "test", clock=now)
 
 
-async def outcome(watching: AsyncIterator) -> Outcome:
-    return [news async for news in watching][-1]
+async def outcome(watching: AsyncIterator[WaitUpdate]) -> Outcome:
+    last = [news async for news in watching][-1]
+    assert isinstance(last, Outcome)
+    return last
 
 
 @in_virtual_time
@@ -165,17 +176,20 @@ async def test_failures_are_reported_and_borne(client: Client) -> None:
     client.states["a"] = JobState.SUCCEEDED
     async with asyncio.timeout(10):
         news = [item async for item in a_watcher(client.open).watch(a_wait("a"))]
-    assert [item.what for item in news[:2]] == ["first", "second"]
+    assert [item.what for item in news if isinstance(item, MediaxError)] == ["first", "second"]
+    assert isinstance(news[-1], Outcome)
     assert news[-1].status == "final"
 
 
 @in_virtual_time
-async def test_a_job_that_the_service_does_not_know_is_a_failure_and_no_busy_loop(client: Client) -> None:
-    async def knows_nothing(ids: list[str], patience: Patience) -> dict[str, Any]:
+async def test_a_job_that_the_service_does_not_know_is_a_failure_and_no_busy_loop(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def knows_nothing(ids: list[str], patience: Patience) -> Mapping[str, Job]:
         client.polled.append(ids)
         return {}
 
-    client.run = knows_nothing
+    monkeypatch.setattr(client, "run", knows_nothing)
     async with asyncio.timeout(10):
         ended = await outcome(a_watcher(client.open).watch(a_wait("a", seconds=0.5, poll_interval=0.1)))
     assert ended.status == "timeout"
@@ -196,7 +210,7 @@ async def test_the_loop_ends_after_the_last_wait_and_starts_again_for_the_next(c
 
 
 @in_virtual_time
-async def test_a_wait_that_comes_while_the_loop_ends_is_served(client: Client) -> None:
+async def test_a_wait_that_comes_while_the_loop_ends_is_served(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     watcher = a_watcher(client.open)
     client.states["a"] = JobState.SUCCEEDED
     closing = asyncio.Event()
@@ -205,7 +219,7 @@ async def test_a_wait_that_comes_while_the_loop_ends_is_served(client: Client) -
         closing.set()
         await asyncio.sleep(0.2)
 
-    client.close = slow_close
+    monkeypatch.setattr(client, "close", slow_close)
     async with asyncio.timeout(10):
         await outcome(watcher.watch(a_wait("a")))
         await closing.wait()
@@ -236,6 +250,7 @@ async def test_a_cancel_is_never_lost_to_a_change_that_it_meets(client: Client) 
     await client.changed.wait()
     await asyncio.sleep(4 * watcher_module.TURN)  # until the loop sleeps for its minute
     loop = watcher._loop_task
+    assert loop is not None
     watcher._changed.set()
     await asyncio.sleep(0)
     loop.cancel()

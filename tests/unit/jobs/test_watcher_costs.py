@@ -6,16 +6,15 @@ import asyncio
 import hmac
 import itertools
 from collections import Counter
-from typing import ClassVar
+from typing import Any, ClassVar
 from xml.etree import ElementTree
 
 import pytest
 
 from airflow_provider_mediax.jobs import watcher as watcher_module
 from airflow_provider_mediax.jobs.schedule import Evenly
-from airflow_provider_mediax.jobs.waiting import Wait
+from airflow_provider_mediax.jobs.waiting import Outcome, Wait
 from airflow_provider_mediax.jobs.watcher import Watcher
-from airflow_provider_mediax.protocol.ci import xml
 from airflow_provider_mediax.protocol.ci.operations import CloudInfinite
 from airflow_provider_mediax.protocol.cos_signature import CosKeys
 from airflow_provider_mediax.protocol.exchange import Reply
@@ -38,7 +37,7 @@ class CountedWait(Wait):
     @poll_interval.setter
     def poll_interval(self, seconds: float) -> None: ...
 
-    def ended(self, at: float) -> None:
+    def ended(self, at: float) -> Outcome | None:
         self.looks["wait"] += 1
         return super().ended(at)
 
@@ -94,8 +93,8 @@ async def test_no_wait_is_starved_by_those_that_have_more_likely_ended(rate: flo
     schedules = {f"j{number}": Hopeless() if number % 4 == 0 else Evenly() for number in range(200)}
     tasks = []
     for name, schedule in schedules.items():
-        terms = {"deadline": now() + 86400, "poll_interval": 5.0, "started": now(), "schedule": schedule}
-        tasks.append(asyncio.create_task(anext(watcher.watch(Wait(job_ids=[name], **terms)))))
+        wait = Wait(job_ids=[name], deadline=now() + 86400, poll_interval=5.0, started=now(), schedule=schedule)
+        tasks.append(asyncio.create_task(anext(watcher.watch(wait))))
     await asyncio.sleep(1200)
     asked = {name: [0.0] for name in schedules}
     for request in cloud.requests:
@@ -111,8 +110,10 @@ async def test_no_wait_is_starved_by_those_that_have_more_likely_ended(rate: flo
 async def test_no_poll_waits_in_a_task_for_its_place_within_the_limit() -> None:
     cloud = Cloud(rate=10.0)
     watcher = Watcher(cloud.open, "test", clock=now)
-    terms = {"deadline": now() + 86400, "poll_interval": 5.0, "started": now()}
-    tasks = [asyncio.create_task(anext(watcher.watch(Wait(job_ids=[f"j{number}"], **terms)))) for number in range(300)]
+    waits = [
+        Wait(job_ids=[f"j{number}"], deadline=now() + 86400, poll_interval=5.0, started=now()) for number in range(300)
+    ]
+    tasks = [asyncio.create_task(anext(watcher.watch(wait))) for wait in waits]
     most = 0
     for _ in range(200):
         await asyncio.sleep(0.1)
@@ -138,20 +139,28 @@ async def test_waits_that_have_left_are_not_kept_until_their_deadline() -> None:
     assert len(watcher._deadlines) <= 65
 
 
-async def test_one_signature_serves_every_call_of_its_second(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_signature_serves_every_call_of_its_second(monkeypatch: pytest.MonkeyPatch) -> None:
     keys = gateway.GatewayKeys(source="s", secret_id="id", secret_key="a key of this test")
-    signed = []
-    monkeypatch.setattr(gateway.hmac, "new", lambda *given, own=hmac.new: (signed.append(given), own(*given))[1])
+    signed, new = [], hmac.new
+
+    def counted(*given: Any) -> hmac.HMAC:
+        signed.append(given)
+        return new(*given)
+
+    monkeypatch.setattr(hmac, "new", counted)
     for call in range(500):
         assert "Authorization" in keys.sign(1_800_000_000 + call / 100)
     assert len(signed) == 5
 
 
-async def test_an_answer_about_ten_jobs_is_parsed_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    parsed = []
-    monkeypatch.setattr(
-        xml.ET, "fromstring", lambda text, own=ElementTree.fromstring: (parsed.append(text), own(text))[1]
-    )
+def test_an_answer_about_ten_jobs_is_parsed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    parsed, fromstring = [], ElementTree.fromstring
+
+    def counted(text: str | bytes) -> ElementTree.Element:
+        parsed.append(text)
+        return fromstring(text)
+
+    monkeypatch.setattr(ElementTree, "fromstring", counted)
     ids = [f"a{number:031d}" for number in range(10)]
     jobs = "".join(f"<JobsDetail><JobId>{job_id}</JobId><State>Running</State></JobsDetail>" for job_id in ids)
     bucket = CloudInfinite(bucket="b-1250000000", region="ap-guangzhou", keys=CosKeys(secret_id="id", secret_key="key"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -20,11 +20,11 @@ from airflow_provider_mediax.exceptions import (
 from airflow_provider_mediax.jobs import lookup
 from airflow_provider_mediax.jobs import watcher as watcher_module
 from airflow_provider_mediax.jobs.places import MOST
-from airflow_provider_mediax.jobs.waiter import Shared
+from airflow_provider_mediax.jobs.waiter import Shared, WaitUpdate
 from airflow_provider_mediax.jobs.waiting import FAILURE_BUDGET, Outcome, Wait
 from airflow_provider_mediax.jobs.watcher import FRESH_SECONDS, Watcher
 from airflow_provider_mediax.protocol.job import Job, JobState
-from tests.unit.jobs.cloud import Cloud, a_job, throttled, too_large, unreachable
+from tests.unit.jobs.cloud import Cloud, Request, a_job, throttled, too_large, unreachable
 from tests.unit.jobs.virtual_time import in_virtual_time, now
 
 
@@ -34,7 +34,7 @@ class Waits:
     def __init__(self, cloud: Cloud) -> None:
         self.cloud = cloud
         self.watcher = Watcher(cloud.open, "test", clock=now)
-        self.news: dict[str, list] = {}
+        self.news: dict[str, list[WaitUpdate]] = {}
         self.tasks: dict[str, asyncio.Task[Outcome]] = {}
 
     def begin(
@@ -42,17 +42,19 @@ class Waits:
         *names: str,
         seconds: float = 86400.0,
         poll_interval: float = 5.0,
-        **more: Callable[..., Any] | int | list[str],
+        **more: Any,
     ) -> None:
         for name in names:
-            terms = {"job_ids": [name], "deadline": now() + seconds, "poll_interval": poll_interval, "started": now()}
+            terms = {"job_ids": [name], "deadline": now() + seconds, "poll_interval": poll_interval, **more}
             self.news[name] = []
-            self.tasks[name] = asyncio.create_task(self._wait(name, Wait(**{**terms, **more})))
+            self.tasks[name] = asyncio.create_task(self._wait(name, Wait(started=now(), **terms)))
 
     async def _wait(self, name: str, wait: Wait) -> Outcome:
         async for news in self.watcher.watch(wait):
             self.news[name].append(news)
-        return self.news[name][-1]
+        last = self.news[name][-1]
+        assert isinstance(last, Outcome)
+        return last
 
     async def leave(self, *names: str) -> None:
         for name in names:
@@ -122,7 +124,7 @@ async def test_keys_refused_for_one_job_do_not_disturb_the_others() -> None:
     cloud = Cloud()
     waits = Waits(cloud)
 
-    async def refuse(request: pytest.FixtureRequest) -> None:
+    async def refuse(request: Request) -> None:
         if request.ids == ("bad",):
             raise AuthenticationFailed("not yours")
 
@@ -172,7 +174,8 @@ async def test_a_connection_that_stays_missing_ends_waits_by_their_budget_withou
 
 @in_virtual_time
 async def test_deadlines_are_served_while_a_look_up_hangs_and_each_half_minute_is_a_failure() -> None:
-    cloud = Cloud(look_up_hangs=asyncio.Event())
+    go_on = asyncio.Event()
+    cloud = Cloud(look_up_hangs=go_on)
     waits = Waits(cloud)
     waits.begin("short", seconds=10.0)
     waits.begin("long")
@@ -181,7 +184,7 @@ async def test_deadlines_are_served_while_a_look_up_hangs_and_each_half_minute_i
     await asyncio.sleep(110)
     assert 2 <= len(waits.failures("long")) <= 4
     assert len(cloud.look_ups) == 1
-    cloud.look_up_hangs.set()
+    go_on.set()
     await waits.all_succeed()
 
 
@@ -200,7 +203,8 @@ async def test_a_look_up_is_canceled_after_three_minutes_and_the_next_one_serves
 @in_virtual_time
 async def test_a_look_up_goes_on_when_those_who_waited_for_it_leave(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watcher_module, "LINGER", 1.0)
-    cloud = Cloud(look_up_hangs=asyncio.Event())
+    go_on = asyncio.Event()
+    cloud = Cloud(look_up_hangs=go_on)
     waits = Waits(cloud)
     waits.begin("a")
     await asyncio.sleep(10)
@@ -209,7 +213,7 @@ async def test_a_look_up_goes_on_when_those_who_waited_for_it_leave(monkeypatch:
     waits.tasks.clear()
     waits.begin("b")
     await asyncio.sleep(10)
-    cloud.look_up_hangs.set()
+    go_on.set()
     await waits.all_succeed()
     assert len(cloud.look_ups) == 1
 
@@ -220,7 +224,7 @@ async def test_one_connect_timeout_breaks_no_poll_in_flight_and_leaves_no_sessio
     waits = Waits(cloud)
     waits.begin("unlucky", *many(100))
 
-    async def lose_one(request: pytest.FixtureRequest) -> None:
+    async def lose_one(request: Request) -> None:
         if request.ids == ("unlucky",) and len(cloud.look_ups) == 1 and now() > 20:
             raise unreachable()
 
@@ -242,7 +246,7 @@ async def test_a_session_that_breaks_is_a_failure_and_ends_no_wait() -> None:
     waits.begin(*many(20))
     await asyncio.sleep(10)
 
-    async def fail_once(request: pytest.FixtureRequest) -> None:
+    async def fail_once(request: Request) -> None:
         cloud.answering = None
         raise RuntimeError("Session is closed, s3cret")
 
@@ -259,7 +263,7 @@ async def test_a_rate_limit_holds_all_polls_and_is_no_failure() -> None:
     cloud = Cloud()
     waits = Waits(cloud)
 
-    async def refuse(request: pytest.FixtureRequest) -> None:
+    async def refuse(request: Request) -> None:
         raise throttled(10.0)
 
     cloud.answering = refuse
@@ -276,7 +280,7 @@ async def test_a_hold_beyond_the_deadline_ends_that_wait_at_once_with_its_reason
     cloud = Cloud()
     waits = Waits(cloud)
 
-    async def refuse(request: pytest.FixtureRequest) -> None:
+    async def refuse(request: Request) -> None:
         raise throttled(100.0)
 
     cloud.answering = refuse
@@ -312,7 +316,7 @@ async def test_one_outage_is_one_failure_of_a_wait_for_many_jobs() -> None:
     jobs = many(200)
     waits.begin("batch", job_ids=jobs, finish_at=200)
 
-    async def fail(request: pytest.FixtureRequest) -> None:
+    async def fail(request: Request) -> None:
         raise Unavailable("down")
 
     await asyncio.sleep(20)
@@ -331,7 +335,7 @@ async def test_an_answer_that_is_too_large_ends_only_the_wait_whose_job_is_large
     cloud = Cloud(describe_limit=10)
     waits = Waits(cloud)
 
-    async def refuse(request: pytest.FixtureRequest) -> None:
+    async def refuse(request: Request) -> None:
         if "large" in request.ids:
             raise too_large()
 
@@ -349,7 +353,7 @@ async def test_a_job_that_the_service_does_not_know_is_named_alone() -> None:
     cloud = Cloud(describe_limit=10)
     waits = Waits(cloud)
 
-    async def forget(request: pytest.FixtureRequest) -> dict[str, Job]:
+    async def forget(request: Request) -> dict[str, Job]:
         return {job_id: a_job(job_id, JobState.OPEN) for job_id in request.ids if job_id != "gone"}
 
     cloud.answering = forget
@@ -383,9 +387,11 @@ async def test_a_fault_of_the_loop_is_borne_and_stays_out_of_the_waits_error(
 async def test_kills_without_polls_share_a_look_up_and_leave_no_session_open() -> None:
     cloud = Cloud()
     watcher = Watcher(cloud.open, "test", clock=now)
-    answers = await asyncio.gather(
-        *(watcher.run(lambda service, name=name: service.describe([name])) for name in "abc")
-    )
+
+    async def ask(name: str) -> Mapping[str, Job]:
+        return await watcher.run(lambda service: service.describe([name]))
+
+    answers = await asyncio.gather(*(ask(name) for name in "abc"))
     assert [list(answer) for answer in answers] == [["a"], ["b"], ["c"]]
     assert len(cloud.look_ups) == 1
     async with asyncio.timeout(10):
@@ -431,7 +437,7 @@ async def test_an_error_of_a_client_that_has_been_replaced_counts_for_nobody() -
     await asyncio.sleep(20)
     first = cloud.look_ups.copy()
 
-    async def fail(request: pytest.FixtureRequest) -> None:
+    async def fail(request: Request) -> None:
         if cloud.look_ups == first and request.ids == ("lost",):
             raise unreachable()
         if cloud.look_ups == first:
@@ -453,7 +459,7 @@ async def test_a_look_up_that_fails_while_the_old_client_serves_is_nobodys_failu
     waits.begin("unlucky", *many(50))
     await asyncio.sleep(20)
 
-    async def lose_one(request: pytest.FixtureRequest) -> None:
+    async def lose_one(request: Request) -> None:
         if request.ids == ("unlucky",):
             cloud.answering = None
             raise unreachable()
@@ -470,7 +476,12 @@ async def test_polls_that_end_one_after_the_other_do_not_cost_a_turn_each(monkey
     cloud = Cloud(rate=1000.0)
     waits = Waits(cloud)
     turns, take_turn = [], waits.watcher._take_turn
-    monkeypatch.setattr(waits.watcher, "_take_turn", lambda: (turns.append(now()), take_turn()))
+
+    def counted() -> None:
+        turns.append(now())
+        take_turn()
+
+    monkeypatch.setattr(waits.watcher, "_take_turn", counted)
     waits.begin(*many(1000), poll_interval=2.0)
     await asyncio.sleep(10)
     assert len(cloud.requests) > 1000

@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, cast
 
 import pytest
 
@@ -18,6 +19,7 @@ from airflow_provider_mediax.jobs.waiting import Outcome, Wait
 from airflow_provider_mediax.jobs.watcher import Opened, Watcher
 from airflow_provider_mediax.protocol.exchange import Call, Flow
 from airflow_provider_mediax.protocol.job import Job, JobState
+from airflow_provider_mediax.protocol.service import JobService
 
 
 class Server(ThreadingHTTPServer):
@@ -73,6 +75,7 @@ class Service:
 
     def describe(self, ids: Sequence[str]) -> Flow[Mapping[str, Job]]:
         reply = yield Call(action="Describe", method="GET", url=f"{self.url}/{self.key}/{ids[0]}")
+        assert reply is not None
         if reply.status == 401:
             raise AuthenticationFailed("refused")
         return {job_id: Job(id=job_id, state=JobState.SUCCEEDED, state_name="COMPLETED") for job_id in ids}
@@ -98,7 +101,7 @@ async def test_a_replaced_session_serves_the_calls_in_flight_and_is_closed_after
     async def open_service() -> Opened:
         client = Client()
         clients.append(client)
-        return Opened(Service(url, next(keys)), client)
+        return Opened(cast("JobService[Any]", Service(url, next(keys))), client)
 
     ages = [0.0]  # seconds that the watcher's clock is ahead, so that keys grow old without a pause
     watcher = Watcher(open_service, "test", clock=lambda: steady() + ages[0])
@@ -106,7 +109,9 @@ async def test_a_replaced_session_serves_the_calls_in_flight_and_is_closed_after
     async def outcome(job_id: str) -> Outcome:
         start = steady() + ages[0]
         wait = Wait(job_ids=[job_id], deadline=start + 3600, poll_interval=0.1, started=start)
-        return [news async for news in watcher.watch(wait)][-1]
+        last = [news async for news in watcher.watch(wait)][-1]
+        assert isinstance(last, Outcome)
+        return last
 
     async with asyncio.timeout(60):
         # A call that others do not wait for: a kill's, which no exchange of keys may break.
@@ -117,10 +122,13 @@ async def test_a_replaced_session_serves_the_calls_in_flight_and_is_closed_after
         assert [key for key, job_id in server.seen if job_id == "a"] == ["old", "new"]
         assert not kill.done()
         session = clients[0]._session
+        assert session is not None
         assert not session.closed
         server.go_on.set()
         assert list(await kill) == ["slow"]
         await clients[0].closed.wait()
         assert session.closed
-    watcher._loop_task.cancel()
-    await asyncio.gather(watcher._loop_task, return_exceptions=True)
+    loop = watcher._loop_task
+    assert loop is not None
+    loop.cancel()
+    await asyncio.gather(loop, return_exceptions=True)

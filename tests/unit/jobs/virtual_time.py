@@ -42,7 +42,7 @@ def in_virtual_time(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[
             runner.run(test(*args, **kwargs))
 
     del run.__wrapped__  # by which pytest would find an async test
-    run.__signature__ = inspect.signature(test)
+    run.__signature__ = inspect.signature(test)  # type: ignore[attr-defined]  # pytest reads the parameters there
     return run
 
 

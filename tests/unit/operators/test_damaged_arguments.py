@@ -6,11 +6,12 @@ import inspect
 import json
 import time
 import xml.etree.ElementTree as ET
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from airflow.sdk import DAG, ObjectStoragePath
@@ -21,6 +22,7 @@ from airflow_provider_mediax.operators import music
 from airflow_provider_mediax.operators.base import JobOperator
 from airflow_provider_mediax.operators.music_base import MediaxOperator
 from airflow_provider_mediax.operators.voice_separation import VoiceSeparationOperator
+from airflow_provider_mediax.protocol.ci.requests import VoiceSeparationRequest
 from airflow_provider_mediax.protocol.mediax.request import MediaxRequest, Repository
 from tests import damage
 from tests.unit.protocol.helpers import marked, wired
@@ -36,17 +38,20 @@ REPOSITORY = Repository(
     presign=lambda address: f"https://signed/{address.bucket}",
 )
 GIVEN: dict[str, Any] = {"task": "generate", "model_name": "default", "source_data": "x"}
-STEMS = {"voice": "out/voice.mp3", "background": "out/background.mp3"}
-SEPARATION = {"source": "in/a.mp3", "mode": "AudioAndBackground", "outputs": STEMS}
+STEMS: dict[Literal["voice", "background", "bass", "drum"], str] = {
+    "voice": "out/voice.mp3",
+    "background": "out/background.mp3",
+}
+SEPARATION: dict[str, Any] = {"source": "in/a.mp3", "mode": "AudioAndBackground", "outputs": STEMS}
 OUTPUTS = [{"smartContentDescriptor": {"musicTagV2": {"tagType": ["all"]}}}]
 
 
-def working() -> list[JobOperator]:
+def working() -> list[JobOperator[Any]]:
     """Return an operator of every class, with arguments that are right."""
-    made: list[JobOperator] = []
+    made: list[JobOperator[Any]] = []
     for name, kind in sorted(inspect.getmembers(music, inspect.isclass)):
         if issubclass(kind, MediaxOperator) and kind.__module__ == music.__name__ and "computes" in vars(kind):
-            taken = {"path": "a.mp3"} if "path" in kind.computes.inputs else {}
+            taken: dict[str, Any] = {"path": "a.mp3"} if "path" in kind.computes.inputs else {}
             needed = {one: value for one, value in GIVEN.items() if one in kind.template_fields}
             if taken:
                 needed.pop("source_data", None)
@@ -88,7 +93,7 @@ OBJECTS: list[Any] = [
 ]
 
 
-def checked(operator: JobOperator) -> None:
+def checked(operator: JobOperator[Any]) -> None:
     """Build the request and everything that is made of it."""
     request = operator.build_request()
     identity = json.dumps(request.identity(), sort_keys=True, allow_nan=False)
@@ -96,11 +101,12 @@ def checked(operator: JobOperator) -> None:
     if isinstance(request, MediaxRequest):
         json.dumps(wired(request, REPOSITORY), allow_nan=False, ensure_ascii=False).encode()
     else:
+        assert isinstance(request, VoiceSeparationRequest)
         ET.fromstring(marked(request, "mx1-0", bucket="music-1250000000", region="ap-guangzhou"))
     operator.make_hook()
 
 
-def refusal_of(operator: JobOperator) -> str | None:
+def refusal_of(operator: JobOperator[Any]) -> str | None:
     """Return why the arguments are refused, None if they are not; any other error comes out."""
     try:
         checked(operator)
@@ -110,13 +116,13 @@ def refusal_of(operator: JobOperator) -> str | None:
     return None
 
 
-def own_arguments(operator: JobOperator) -> list[str]:
+def own_arguments(operator: JobOperator[Any]) -> list[str]:
     """Return what a request is made of."""
     return sorted(set(operator.template_fields) - {"mediax_conn_id", "on_clear", "idempotency_key", "poll_interval"})
 
 
 @pytest.mark.parametrize("operator", OPERATORS, ids=lambda operator: operator.task_id)
-def test_a_damaged_argument_gives_a_request_or_a_typed_error(operator: JobOperator) -> None:
+def test_a_damaged_argument_gives_a_request_or_a_typed_error(operator: JobOperator[Any]) -> None:
     checked(operator)
     chance = Random(f"arguments of {operator.task_id}")
     right = {name: getattr(operator, name) for name in own_arguments(operator)}
@@ -138,7 +144,7 @@ def test_a_damaged_argument_gives_a_request_or_a_typed_error(operator: JobOperat
     assert built > 5, "hardly anything was built: the damage is too great to find anything"
 
 
-READERS = [
+READERS: list[Callable[[Any], object]] = [
     lambda value: arguments.as_bool("name", value, True),
     lambda value: arguments.as_seconds("name", value),
     lambda value: arguments.as_whole_seconds("name", value),
@@ -156,7 +162,7 @@ READERS = [
 
 
 @pytest.mark.parametrize("read", READERS, ids=range(len(READERS)))
-def test_a_reader_gives_a_value_or_a_typed_error_whatever_it_is_given(read: Any) -> None:
+def test_a_reader_gives_a_value_or_a_typed_error_whatever_it_is_given(read: Callable[[Any], object]) -> None:
     chance = Random("readers")
     for value in [*OBJECTS, *damage.NASTY_TEXTS, *damage.NASTY_SCALARS, *(damage.value(chance) for _ in range(300))]:
         try:

@@ -52,7 +52,7 @@ def full(kind: type[MediaxError]) -> MediaxError:
 
 
 @every_kind
-def test_every_error_has_a_meaning(kind: type[Any]) -> None:
+def test_every_error_has_a_meaning(kind: type[MediaxError]) -> None:
     assert kind.__name__ in PERMANENT | RETRYABLE
     meaning = meaning_of(kind("x"))
     assert meaning.consequence.endswith(".")
@@ -65,21 +65,21 @@ def test_the_table_lists_plain_classes_only_and_the_base_of_all() -> None:
 
 
 @every_kind
-def test_a_permanent_one_becomes_an_importable_subclass_with_all_it_knew(kind: type[Any]) -> None:
+def test_a_permanent_one_becomes_an_importable_subclass_with_all_it_knew(kind: type[MediaxError]) -> None:
     error = full(kind)
     failure = as_failure(error)
     if kind.__name__ in RETRYABLE:
         assert failure is error
         return
-    assert isinstance(failure, kind)
     assert isinstance(failure, AirflowFailException)
+    assert isinstance(failure, kind)
     assert getattr(importlib.import_module(type(failure).__module__), type(failure).__name__) is type(failure)
     assert failure.facts() == error.facts()
     assert (failure.what, failure.advice, failure.__cause__) == (error.what, error.advice, error.__cause__)
 
 
 @every_kind
-def test_it_travels_between_processes(kind: type[Any]) -> None:
+def test_it_travels_between_processes(kind: type[MediaxError]) -> None:
     failure = as_failure(full(kind))
     copy = pickle.loads(pickle.dumps(failure))
     assert type(copy) is type(failure)
@@ -99,13 +99,13 @@ def test_a_failure_is_translated_once() -> None:
 
 
 @pytest.mark.parametrize("kind", [exceptions.JobFailed, exceptions.JobCanceled, exceptions.ResultMissing])
-def test_what_may_be_paid_for_again_is_retried(kind: type[Any]) -> None:
+def test_what_may_be_paid_for_again_is_retried(kind: type[MediaxError]) -> None:
     assert as_failure(kind("x"), retry_failed=True).__class__ is kind
     assert "submits a new job" in meaning_of(kind("x"), retry_failed=True).consequence
 
 
 @pytest.mark.parametrize("kind", [exceptions.BadRequest, exceptions.AuthenticationFailed, exceptions.RequestChanged])
-def test_what_a_new_job_does_not_mend_is_not(kind: type[Any]) -> None:
+def test_what_a_new_job_does_not_mend_is_not(kind: type[MediaxError]) -> None:
     assert isinstance(as_failure(kind("x"), retry_failed=True), AirflowFailException)
 
 
@@ -124,7 +124,7 @@ def test_a_deferral_passes() -> None:
 
 
 @every_kind
-def test_each_is_explained_in_three_lines(kind: type[Any]) -> None:
+def test_each_is_explained_in_three_lines(kind: type[MediaxError]) -> None:
     log = KeptLog()
     with pytest.raises(kind), explained(log):
         raise full(kind)
@@ -134,7 +134,7 @@ def test_each_is_explained_in_three_lines(kind: type[Any]) -> None:
 
 
 @every_kind
-def test_a_task_that_submits_nothing_is_not_said_to_submit(kind: type[Any]) -> None:
+def test_a_task_that_submits_nothing_is_not_said_to_submit(kind: type[MediaxError]) -> None:
     log = KeptLog()
     with pytest.raises(kind), explained(log, if_retried="It looks again."):
         raise full(kind)
@@ -142,7 +142,7 @@ def test_a_task_that_submits_nothing_is_not_said_to_submit(kind: type[Any]) -> N
 
 
 @pytest.mark.parametrize("kind", [exceptions.OutcomeUnknown, exceptions.Unreachable, exceptions.Throttled])
-def test_where_no_job_may_exist_the_log_says_that_one_is_submitted_then(kind: type[Any]) -> None:
+def test_where_no_job_may_exist_the_log_says_that_one_is_submitted_then(kind: type[MediaxError]) -> None:
     assert "submits one only if there is none" in meaning_of(kind("x")).consequence
 
 
@@ -164,7 +164,7 @@ def test_a_wait_that_canceled_its_job_is_not_said_to_leave_it_running() -> None:
     ],
 )
 def test_a_permanent_error_after_a_purchase_says_how_to_collect_without_paying_again(
-    error: Any, collects: bool
+    error: exceptions.MediaxError, collects: bool
 ) -> None:
     log = KeptLog()
     with pytest.raises(MediaxError), explained(log, collect="Collect it."):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -21,8 +22,9 @@ from airflow_provider_mediax.operators.music import (
 )
 from airflow_provider_mediax.operators.music_base import MediaxOperator
 from airflow_provider_mediax.protocol.mediax.gateway import Gateway, PlatformKeys
-from airflow_provider_mediax.protocol.mediax.request import Repository
+from airflow_provider_mediax.protocol.mediax.request import MediaxRequest, Repository
 from airflow_provider_mediax.protocol.mediax.service import MediaxService
+from airflow_provider_mediax.protocol.service import Prepared
 from tests.unit.protocol.helpers import wired
 
 OPERATORS = [
@@ -34,7 +36,7 @@ NOT_TEMPLATED = {"deferrable", "wait_for_completion", "cancel_on_kill", "retry_f
 REPOSITORY = Repository(content_id="repository", bucket="music-1")
 
 
-def arguments(operator: type[JobOperator]) -> set[str]:
+def arguments(operator: type[JobOperator[Any]]) -> set[str]:
     """Return the names of an operator's own arguments, those of its bases included."""
     found: set[str] = set()
     for kind in operator.__mro__[: operator.__mro__.index(JobOperator) + 1]:
@@ -48,18 +50,18 @@ def made(operator: type[MediaxOperator], **options: Any) -> MediaxOperator:
 
 
 @pytest.mark.parametrize("operator", OPERATORS)
-def test_every_argument_is_templated_unless_the_design_says_not(operator: type[Any]) -> None:
+def test_every_argument_is_templated_unless_the_design_says_not(operator: type[MediaxOperator]) -> None:
     assert arguments(operator) - {"task_id"} - NOT_TEMPLATED == set(operator.template_fields)
 
 
 @pytest.mark.parametrize("operator", OPERATORS)
-def test_a_constructor_looks_at_no_templated_value(operator: type[Any]) -> None:
-    templates = dict.fromkeys(operator.template_fields, "{{ nothing.that.exists }}")
+def test_a_constructor_looks_at_no_templated_value(operator: type[MediaxOperator]) -> None:
+    templates: dict[str, Any] = dict.fromkeys(operator.template_fields, "{{ nothing.that.exists }}")
     assert operator(task_id="t", **templates).build_request.__name__ == "build_request"
 
 
 @pytest.mark.parametrize("operator", OPERATORS)
-def test_only_the_task_id_is_positional(operator: type[Any]) -> None:
+def test_only_the_task_id_is_positional(operator: Callable[..., MediaxOperator]) -> None:
     with pytest.raises(TypeError):
         operator("t", "a.mp3")
 
@@ -98,14 +100,14 @@ def test_only_the_task_id_is_positional(operator: type[Any]) -> None:
         (MediaxJobOperator, {"outputs": [{"smartContentDescriptor": {"a": {}}}]}, "path"),
     ],
 )
-def test_bad_input_is_refused_by_field(operator: type[Any], options: dict[str, Any], field: str) -> None:
+def test_bad_input_is_refused_by_field(operator: type[MediaxOperator], options: dict[str, Any], field: str) -> None:
     with pytest.raises(BadRequest) as caught:
         prepared(made(operator, **options))
     assert caught.value.what.startswith(f"{field}=")
     assert "is refused: " in caught.value.what
 
 
-def prepared(operator: Any) -> None:
+def prepared(operator: MediaxOperator) -> Prepared[MediaxRequest]:
     """Take an operator as far as it goes before anything is sent."""
     platform = MediaxService(Gateway(base_url="http://x", platform_keys=PlatformKeys("id", "key")), REPOSITORY)
     return replace(platform, cos_bucket=operator._cos_bucket()).prepare(operator.build_request())
@@ -135,7 +137,7 @@ BOTH = {"url": "https://x/y", "path": "z"}
     ],
 )
 def test_of_arguments_that_exclude_each_other_one_must_be_given(
-    operator: type[Any], options: dict[str, Any], said: str
+    operator: type[MediaxOperator], options: dict[str, Any], said: str
 ) -> None:
     with pytest.raises(BadRequest) as caught:
         made(operator, **options).build_request()
@@ -162,7 +164,7 @@ def test_of_arguments_that_exclude_each_other_one_must_be_given(
     ],
 )
 def test_rendered_arguments_become_the_documented_request(
-    operator: type[Any], options: dict[str, Any], descriptor: dict[str, Any]
+    operator: type[MediaxOperator], options: dict[str, Any], descriptor: dict[str, Any]
 ) -> None:
     body = wired(made(operator, **options).build_request(), REPOSITORY)
     assert body["outputs"][0]["smartContentDescriptor"] == descriptor

@@ -7,13 +7,12 @@ from typing import Any
 import pytest
 
 from airflow_provider_mediax.operators.voice_separation import VoiceSeparationOperator
+from airflow_provider_mediax.protocol.exchange import JsonObject
 
 
-def identity(**options: Any) -> Any:
-    outputs = {"voice": "out/v.mp3"}
-    return (
-        VoiceSeparationOperator(task_id="stems", mode="IsAudio", outputs=outputs, **options).build_request().identity()
-    )
+def identity(**options: Any) -> JsonObject:
+    operator = VoiceSeparationOperator(task_id="stems", mode="IsAudio", outputs={"voice": "out/v.mp3"}, **options)
+    return operator.build_request().identity()
 
 
 @pytest.mark.parametrize("other", [{"source": "cos://b-2/in/a.mp3"}, {"source": "in/a.mp3", "bucket": "b-2"}])

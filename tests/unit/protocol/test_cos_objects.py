@@ -22,7 +22,7 @@ from tests.unit.protocol.flows import first_call, play
 from tests.unit.protocol.helpers import KEYS, TEMPORARY, error
 
 OF_COS = {"x-cos-request-id": "r-1"}
-DATES = {"last-modified": "Thu, 26 Nov 2026 09:41:00 GMT", "date": "Thu, 26 Nov 2026 09:41:12 GMT"}
+DATES: dict[str, Any] = {"last-modified": "Thu, 26 Nov 2026 09:41:00 GMT", "date": "Thu, 26 Nov 2026 09:41:12 GMT"}
 
 
 def bucket(**changes: Any) -> CosObjects:

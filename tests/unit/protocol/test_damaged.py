@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_mediax.exceptions import MediaxError
 from airflow_provider_mediax.protocol.callbacks import read_mediax_callback
-from airflow_provider_mediax.protocol.exchange import Reply
+from airflow_provider_mediax.protocol.exchange import Flow, Reply
 from airflow_provider_mediax.protocol.job import Job
 from airflow_provider_mediax.protocol.json_body import parse_json
 from airflow_provider_mediax.protocol.mediax.gateway import Registration, read_job
@@ -25,7 +26,7 @@ from .flows import play
 REGISTRATION = Registration(
     operate_uin="1", user_name="demo", cos_secret_id="id", cos_secret_key="key", bucket="b-1", region="r"
 )
-FLOWS = {
+FLOWS: dict[str, Callable[[], Flow[Any]]] = {
     "createJobResponse": lambda: GATEWAY.create_job({}, "{customId}"),
     "getJobResponse": lambda: GATEWAY.get_job("1"),
     "listJobsResponse": lambda: GATEWAY.list_jobs("{customId}"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
@@ -20,7 +21,7 @@ from tests.unit.protocol.helpers import marked
 
 from .helpers import request as separation
 
-OUTPUT = {"smartContentDescriptor": {"musicTagV2": {}}}
+OUTPUT: dict[str, Any] = {"smartContentDescriptor": {"musicTagV2": {}}}
 QUEUE = {"MqRegion": "gz", "MqName": "finished"}
 
 
@@ -43,7 +44,7 @@ def raw(**options: Any) -> RawRequest:
 
 
 #: How a request with one text of the user's is made, by the name that a refusal has for it.
-FIELDS = {
+FIELDS: dict[str, Callable[[Any], object]] = {
     "url": lambda value: music(url=value),
     "path": lambda value: music(path=value),
     "source_data": text,
@@ -259,7 +260,7 @@ def test_a_refused_object_shows_no_signature_in_it() -> None:
     assert SECRET not in refused.value.what
 
 
-OBJECT_FIELDS = {
+OBJECT_FIELDS: dict[str, Callable[[Any], object]] = {
     "extra_parameters": lambda value: CapabilityRequest(
         capability=MusicTag(), input=MediaxInput(path="a"), extra_parameters=value
     ),
@@ -330,14 +331,14 @@ def test_json_of_any_shape_passes(field: str) -> None:
         (lambda: raw(outputs=[{"smartContentDescriptor": {"": {}}}]), "outputs.smartContentDescriptor"),
         (lambda: raw(outputs=[{"smartContentDescriptor": {"a": {}, "outputPrefix": "a/b"}}]), "outputs.smart"),
         (lambda: raw(callback="host"), "callback"),
-        (lambda: CapabilityRequest(capability="musicTagV2", input=MediaxInput(path="a")), "descriptor"),
+        (lambda: CapabilityRequest(capability="musicTagV2", input=MediaxInput(path="a")), "descriptor"),  # type: ignore[arg-type]
         (lambda: CapabilityRequest(capability={}, input=MediaxInput(path="a")), "descriptor"),
         (
             lambda: CapabilityRequest(capability={"a": {}, "outputPrefix": 7}, input=MediaxInput(path="a")),
             "descriptor",
         ),
-        (lambda: CapabilityRequest(capability=MusicTag(), input="a.mp3"), "input"),
-        (lambda: MusicBeat(output_type="4"), "output_type"),
+        (lambda: CapabilityRequest(capability=MusicTag(), input="a.mp3"), "input"),  # type: ignore[arg-type]
+        (lambda: MusicBeat(output_type="4"), "output_type"),  # type: ignore[arg-type]
         (lambda: MusicBeat(drum_type=10**400), "drum_type"),
         (lambda: MusicBeat(split_num=True), "split_num"),
         (lambda: separation(outputs=["a"]), "outputs"),
@@ -351,7 +352,7 @@ def test_json_of_any_shape_passes(field: str) -> None:
         (lambda: separation(callback_type="TDMQ", callback_mq={**QUEUE, "MqMode": ["Topic"]}), "callback_mq.MqMode"),
     ],
 )
-def test_a_request_that_a_hooks_user_builds_is_refused_by_name(make: Any, named: str) -> None:
+def test_a_request_that_a_hooks_user_builds_is_refused_by_name(make: Callable[[], object], named: str) -> None:
     with pytest.raises(BadRequest, match=f"^{named}"):
         make()
 

@@ -42,7 +42,7 @@ def test_a_sensor_describes_a_job_in_another_repository_as_its_operator_did() ->
     operator = MusicBeatOperator(task_id="o", path="a.wav", content_id="another", cos_bucket="far-1250000000")
     manifest = operator.make_hook().manifest(JOB, None, reattached=True)
     assert manifest["files"] == ["cos://far-1250000000/out/a.wav"]
-    for given in (manifest, json.dumps(manifest), str(manifest)):
+    for given in (dict(manifest), json.dumps(manifest), str(manifest)):
         sensor = MediaxJobSensor(task_id="s", job_id=given)
         assert sensor.make_hook().manifest(JOB, None, reattached=True) == manifest
 

@@ -6,10 +6,10 @@ import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException, TaskDeferred
+from airflow.providers.common.compat.sdk import AirflowFailException, Context, TaskDeferred
 
 from airflow_provider_mediax.exceptions import AuthenticationFailed, BadRequest, MediaxError, Unavailable
 from airflow_provider_mediax.hooks.registry import HOOKS
@@ -48,12 +48,12 @@ def sensor(monkeypatch: pytest.MonkeyPatch) -> JobSensor:
     return OpenJobsSensor(task_id="wait", job_id="job-1", deferrable=True)
 
 
-def context() -> dict[str, Any]:
-    return {"ti": SimpleNamespace(start_date=datetime.fromtimestamp(time.time(), UTC))}
+def context() -> Context:
+    return cast("Context", {"ti": SimpleNamespace(start_date=datetime.fromtimestamp(time.time(), UTC))})
 
 
 @pytest.mark.parametrize("kind", [AuthenticationFailed, BadRequest, Unavailable])
-def test_what_a_triggerer_gives_up_for_can_be_retried(sensor: OpenJobsSensor, kind: type[Any]) -> None:
+def test_what_a_triggerer_gives_up_for_can_be_retried(sensor: OpenJobsSensor, kind: type[MediaxError]) -> None:
     """Keys that a triggerer had cached are refused, and the worker has just read the job with the new ones."""
     event = JobEvent("error", {}, kind("refused", status=403)).payload()
     with pytest.raises(MediaxError) as caught:

@@ -44,7 +44,7 @@ from tests.unit.jobs.fake_service import FakeService
 try:
     from airflow.sdk.exceptions import AirflowRescheduleException
 except ImportError:  # Airflow 3.1
-    from airflow.exceptions import AirflowRescheduleException  # type: ignore[no-redef]
+    from airflow.exceptions import AirflowRescheduleException
 
 MODES: Mapping[str, Mapping[str, Any]] = {
     "poke": {"mode": "poke"},

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from typing import Any, ClassVar
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, ClassVar, NoReturn
 
 import pytest
 
@@ -23,28 +23,29 @@ from tests.unit.jobs.virtual_time import in_virtual_time, now
 class Waiting(OneEventTrigger):
     """Waits for nothing, or fails."""
 
-    arguments: ClassVar[dict] = {"schema": read_whole}
+    arguments: ClassVar[Mapping[str, Callable[[Any], object]]] = {"schema": read_whole}
     schema = SCHEMA
 
     def __init__(self, error: Exception | None = None) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]  # Airflow's
         self.error = error
 
-    async def wait(self) -> dict[str, str] | None:
+    async def wait(self) -> dict[str, Any]:
         if self.error is not None:
             raise self.error
         return {"status": "final"}
 
-    def silence(self) -> None:
+    def silence(self) -> NoReturn:
         raise AssertionError("these arguments can be read")
 
-    def failure(self, error: ValueError) -> dict[str, str]:
+    def failure(self, error: Exception) -> dict[str, Any]:
         return {"status": "error", "class": type(error).__name__}
 
 
-async def event_of(trigger: JobTrigger | Waiting) -> dict[str, Any] | None:
-    (event,) = [event.payload async for event in trigger.run()]
-    return event
+async def event_of(trigger: OneEventTrigger) -> dict[str, Any]:
+    (payload,) = [event.payload async for event in trigger.run()]
+    assert isinstance(payload, dict)
+    return payload
 
 
 @pytest.fixture(autouse=True)
@@ -84,8 +85,13 @@ def cloud(monkeypatch: pytest.MonkeyPatch) -> Cloud:
 
 
 def a_job_trigger(seconds: float) -> JobTrigger:
-    terms = {"service": "mediax", "conn_id": "mediax_default", "job_ids": ["a"], "custom_ids": ["m"]}
-    return JobTrigger(deadline=time.time() + seconds, **terms)
+    return JobTrigger(
+        service="mediax",
+        conn_id="mediax_default",
+        job_ids=["a"],
+        custom_ids=["m"],
+        deadline=time.time() + seconds,
+    )
 
 
 @pytest.mark.parametrize("jump", [-3600.0, 3600.0, 0.0])
@@ -98,7 +104,7 @@ def test_a_wall_clock_that_jumps_moves_no_deadline_of_a_job_trigger(
     @in_virtual_time
     async def scenario() -> None:
         # The moment of the start counts; from there on the wall clock may say what it likes.
-        monkeypatch.setattr(clock.time, "time", lambda: real() + (jump if now() > 1 else 0.0))
+        monkeypatch.setattr(time, "time", lambda: real() + (jump if now() > 1 else 0.0))
         event = await event_of(trigger)
         assert event["status"] == "timeout"
         assert now() == pytest.approx(600, abs=60)

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Executor, Future
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 from weakref import WeakKeyDictionary
 
 import pytest
@@ -19,6 +19,9 @@ from airflow_provider_mediax.triggers import cos
 from airflow_provider_mediax.triggers.cos import CosKeyTrigger
 from tests.unit.jobs.virtual_time import in_virtual_time, now
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
 FOUND = ["cos://music-1250000000/a"]
 
 
@@ -28,10 +31,10 @@ class AtOnce(Executor):
     def __init__(self, *_: int, **__: str) -> None:
         pass
 
-    def submit(self, work: Callable[..., Any], /, *args: object) -> Future:
-        future = Future()
+    def submit(self, work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        future: Future[T] = Future()
         try:
-            future.set_result(work(*args))
+            future.set_result(work(*args, **kwargs))
         except Exception as error:  # noqa: BLE001 - handed over
             future.set_exception(error)
         return future
@@ -41,15 +44,16 @@ class Bucket:
     """COS and the connection to it: what they answer, one after the other; the last answer stays."""
 
     def __init__(self) -> None:
-        self.answers: list = [None]
-        self.connections: list = [object()]
+        self.answers: list[Any] = [None]
+        self.connections: list[Any] = [object()]
         self.looked: list[float] = []
         self.look_ups: list[float] = []
         self.hangs: asyncio.Event | None = None
 
     def look(self, *_: object) -> list[str] | None:
         self.looked.append(now())
-        return _next(self.answers)
+        found: list[str] | None = _next(self.answers)
+        return found
 
     async def look_up(self, conn_id: str) -> object:
         self.look_ups.append(now())
@@ -58,7 +62,7 @@ class Bucket:
         return _next(self.connections)
 
 
-def _next(answers: list[Any]) -> object:
+def _next(answers: list[Any]) -> Any:
     answer = answers.pop(0) if len(answers) > 1 else answers[0]
     if isinstance(answer, Exception):
         raise answer
@@ -166,7 +170,7 @@ def test_a_wall_clock_that_jumps_stops_no_question_and_moves_no_deadline(
     @in_virtual_time
     async def scenario() -> None:
         wait = a_wait(seconds=600.0)
-        monkeypatch.setattr(clock.time, "time", lambda: real() + (jump if now() > 1 else 0.0))
+        monkeypatch.setattr(time, "time", lambda: real() + (jump if now() > 1 else 0.0))
         assert (await wait)["status"] == "timeout"
         assert now() == pytest.approx(600, abs=60)
         assert len(bucket.looked) > 30

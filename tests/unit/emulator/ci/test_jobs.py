@@ -34,7 +34,7 @@ def test_a_job_is_submitted_then_running_then_success(mediax_emulator: MediaxEmu
         assert (now["EndTime"] == "-") == (now["State"] in ("Submitted", "Running"))
         assert (now["StartTime"] == "-") == (now["State"] == "Submitted")
         assert now["State"] in states
-        return now["State"] == states[-1]
+        return bool(now["State"] == states[-1])
 
     assert job["State"] == "Submitted"
     wait_for(lambda: begins_to_be("Submitted", "Running"))
@@ -107,14 +107,14 @@ def test_describe_takes_ten_ids_and_names_those_that_do_not_exist(ci: Ci) -> Non
 def test_pages_of_a_list_hold_every_job_once_even_when_new_ones_come(ci: Ci) -> None:
     ids = [ci.submit()["JobId"] for _ in range(5)]
     for order, expected in (("Desc", ids[::-1]), ("Asc", list(ids))):
-        page = ci.list(size="2", orderByTime=order)
+        page = ci.page(size="2", orderByTime=order)
         found = [job["JobId"] for job in page["jobs"]]
         if order == "Desc":
             ci.submit()
         for _ in range(5):
             if not page["next"]:
                 break
-            page = ci.list(size="2", orderByTime=order, nextToken=page["next"])
+            page = ci.page(size="2", orderByTime=order, nextToken=page["next"])
             found += [job["JobId"] for job in page["jobs"]]
         assert found[:5] == expected
 
@@ -164,7 +164,7 @@ def test_times_are_those_of_the_servers_clock(mediax_emulator: MediaxEmulator, c
     ids=str,
 )
 def test_a_wrong_list_is_refused_even_when_there_are_no_jobs(ci: Ci, query: dict[str, str]) -> None:
-    assert ci.refused("GET", "/jobs", **{"tag": "VoiceSeparate", **query}) == (400, "InvalidArgument")
+    assert ci.refused("GET", "/jobs", None, **{"tag": "VoiceSeparate", **query}) == (400, "InvalidArgument")
 
 
 def test_a_new_job_is_described_at_once_but_not_listed_before_the_lag_is_over(

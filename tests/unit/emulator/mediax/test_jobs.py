@@ -16,7 +16,7 @@ def test_a_job_is_submitted_then_processing_then_completed(mediax_emulator: Medi
     job = platform.create()
 
     def begins_to_be(*states: int) -> bool:
-        now = platform.get(job["id"])["state"]
+        now: int = platform.get(job["id"])["state"]
         assert now in states
         return now == states[-1]
 

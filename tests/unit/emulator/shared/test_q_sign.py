@@ -152,8 +152,8 @@ def test_an_unknown_key_and_a_missing_signature_are_told_apart() -> None:
 
 
 @given(
-    key=st.text(st.characters(exclude_categories=("Cs",)), min_size=1, max_size=30).filter(lambda key: key[0] != "/"),
-    prefix=st.text(st.characters(exclude_categories=("Cs",)), max_size=20),
+    key=st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=30).filter(lambda key: key[0] != "/"),
+    prefix=st.text(st.characters(exclude_categories=["Cs"]), max_size=20),
 )
 def test_what_the_real_sdk_signs_is_accepted_for_any_key(key: str, prefix: str) -> None:
     conf = SimpleNamespace(

@@ -31,7 +31,8 @@ def wav(left: np.ndarray, right: np.ndarray, rate: int = RATE) -> bytes:
 
 
 def heard(data: bytes) -> np.ndarray:
-    return soundfile.read(io.BytesIO(data), always_2d=True)[0]
+    samples: np.ndarray = soundfile.read(io.BytesIO(data), always_2d=True)[0]
+    return samples
 
 
 def likeness(stem: np.ndarray, part: np.ndarray) -> float:
@@ -85,7 +86,9 @@ def test_the_stems_add_up_to_the_input(names: tuple[str, ...]) -> None:
 def test_files_have_the_asked_form_and_the_length_of_the_input(
     codec: str, rate: int | None, channels: int | None, form: str, expected: tuple[int, int]
 ) -> None:
-    for stem in separate(wav(VOICE + WIDE, VOICE), ("voice", "background"), codec, rate, channels):
+    stems = separate(wav(VOICE + WIDE, VOICE), ("voice", "background"), codec, rate, channels)
+    assert [stem.name for stem in stems] == ["voice", "background"]
+    for stem in stems:
         info = soundfile.info(io.BytesIO(stem.data))
         assert (info.format, (info.samplerate, info.channels)) == (form, expected)
         assert info.duration == pytest.approx(SECONDS, abs=0.01)

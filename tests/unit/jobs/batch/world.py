@@ -8,7 +8,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import IO, Any, TypeVar
+from typing import IO, Any, ClassVar, TypeVar
 
 from airflow_provider_mediax.client.pacing import Pacing
 from airflow_provider_mediax.client.retry import PATIENT, Patience
@@ -135,6 +135,12 @@ class Song:
 
     url: str
     folder: str | None = None
+
+    capability_name: ClassVar[str] = "tags"
+
+    @property
+    def summary(self) -> str:
+        return f"tags of {self.url}"
 
     def identity(self) -> JsonObject:
         return {"url": self.url}

@@ -45,7 +45,8 @@ def finished(written: list[str], asked: dict[str, str], prefix: str = "") -> Job
 
 
 def stems(job: Job) -> dict[str, str]:
-    return read_separation(job, BUCKET, REGION).result["stems"]
+    found: dict[str, str] = read_separation(job, BUCKET, REGION).result["stems"]
+    return found
 
 
 class TestState:

@@ -16,14 +16,14 @@ from airflow_provider_mediax.protocol.ci import xml
 from airflow_provider_mediax.protocol.ci.answers import read_separation, slowed_down
 from airflow_provider_mediax.protocol.ci.requests import AudioConfig, VoiceSeparationRequest
 from airflow_provider_mediax.protocol.ci.xml import read_posted, read_xml, write_xml
-from airflow_provider_mediax.protocol.exchange import Reply
+from airflow_provider_mediax.protocol.exchange import Flow, JsonObject, Reply
 from tests.unit.protocol.helpers import BODIES, MARKER, ci, drive, published, submitted
 
 PUBLISHED = sorted(file.name for file in BODIES.iterdir() if file.suffix in (".xml", ".json"))
 PUBLISHED.remove("signature_vectors.json")
 
 
-def read(body: str) -> object:
+def read(body: str) -> JsonObject:
     return read_xml(body.encode(), "The answer")[1]
 
 
@@ -131,7 +131,7 @@ def test_a_text_written_is_the_text_read_or_refused(said: str) -> None:
     assert read_xml(body, "x")[1]["A"]["B"] == (said if said.strip() else "")
 
 
-flows = {
+flows: dict[str, Callable[[], Flow[Any]]] = {
     "submit": lambda: submitted(ci(), _request(), MARKER),
     "describe": lambda: ci().describe(["j1", "j2"]),
     "list": lambda: ci().list_jobs(),
@@ -156,7 +156,7 @@ def _audio() -> AudioConfig:
 
 
 @st.composite
-def damaged(draw: Callable[..., Any]) -> bytes | None:
+def damaged(draw: st.DrawFn) -> bytes:
     """A published body in which some pieces are cut, doubled, swapped or overwritten."""
     body = bytearray(published(draw(st.sampled_from(PUBLISHED))))
     for _ in range(draw(st.integers(0, 4))):

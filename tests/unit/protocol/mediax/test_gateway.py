@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import locale
+from collections.abc import Callable
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -18,12 +19,12 @@ from airflow_provider_mediax.exceptions import (
 )
 from airflow_provider_mediax.protocol.exchange import Flow, Repeat, Reply
 from airflow_provider_mediax.protocol.job import JobState
+from airflow_provider_mediax.protocol.json_body import parse_json
 from airflow_provider_mediax.protocol.mediax.gateway import (
     Gateway,
     GatewayKeys,
     PlatformKeys,
     Registration,
-    parse_json,
     read_job,
 )
 from tests.unit.protocol.examples import GATEWAY, GATEWAY_KEYS, MARKER, PLATFORM_KEYS, example, reply
@@ -47,7 +48,7 @@ SECRET_REGISTRATION = Registration(
     bucket="music-1250000000",
     region="ap-guangzhou",
 )
-FLOWS = {
+FLOWS: dict[str, Callable[[Gateway], Flow[Any]]] = {
     "CreateJob": lambda gateway: gateway.create_job({"inputs": [], "outputs": []}, MARKER),
     "GetJob": lambda gateway: gateway.get_job("job-1"),
     "ListJobs": lambda gateway: gateway.list_jobs(MARKER),
@@ -619,7 +620,7 @@ def test_json_may_come_in_any_unicode_encoding() -> None:
 
 @every_action
 def test_every_call_but_a_registration_carries_the_gateways_signature(action: str) -> None:
-    signed = next(flow_of(action)).sign(0)
+    signed = first_call(flow_of(action)).sign(0)
     assert ("Authorization" in signed) is (action != "Register")
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_mediax.exceptions import BadRequest
+from airflow_provider_mediax.protocol.exchange import JsonObject
 from airflow_provider_mediax.protocol.mediax.capabilities import Capability
 from airflow_provider_mediax.protocol.mediax.capabilities.listening import MusicAsr, MusicBeat, MusicTag
 from airflow_provider_mediax.protocol.mediax.capabilities.making import (
@@ -264,9 +265,10 @@ def test_a_training_names_no_place_and_takes_none() -> None:
     training = SingingCloning(task="train", model_name="a")
     output = wired(CapabilityRequest(capability=training, input=FILE), Repository(content_id="c"))["outputs"][0]
     assert output.keys() == {"inputSelectors", "smartContentDescriptor"}
-    for option in ({"destination": "/o/"}, {"output_prefix": "p"}):
-        with pytest.raises(BadRequest, match=f"^{next(iter(option))}="):
-            CapabilityRequest(capability=training, input=FILE, **option)
+    with pytest.raises(BadRequest, match=r"^destination="):
+        CapabilityRequest(capability=training, input=FILE, destination="/o/")
+    with pytest.raises(BadRequest, match=r"^output_prefix="):
+        CapabilityRequest(capability=training, input=FILE, output_prefix="p")
 
 
 def test_raw_arrays_without_inputs_send_none() -> None:
@@ -311,7 +313,7 @@ def test_capability_without_input_sends_neither_inputs_nor_selectors() -> None:
 
 
 def test_raw_arrays_are_sent_untouched() -> None:
-    inputs = [{"url": URL}, {"source": {"contentId": "c", "path": "p"}}]
+    inputs: list[JsonObject] = [{"url": URL}, {"source": {"contentId": "c", "path": "p"}}]
     outputs = [RAW_OUTPUT, {"inputSelectors": [1], "smartContentDescriptor": {"musicASR": {"confidence": 0.2}}}]
     raw = RawRequest(inputs=inputs, outputs=outputs, callback="https://cb.example", job_timeout=5)
     assert raw.capability_name == "musicTagV2,musicASR"
