@@ -23,6 +23,8 @@ exclude_patterns = [".*", "build", "dist", "mutants", "tests"]
 
 html_theme = "sphinx_rtd_theme"
 html_title = project
+html_static_path = ["static"]
+html_css_files = ["wide.css"]
 html_copy_source = False
 html_show_sphinx = False
 
