@@ -1,7 +1,8 @@
 """
 An Airflow home for the benchmarks, and the cheapest server there is. Import this before Airflow.
 
-``python benchmarks/harness.py`` is that server: it answers every POST with a running job of the id asked for.
+``python benchmarks/harness.py`` is that server: it answers every POST with a running job of the id asked for, or with a
+new job that carries the customId of the request; at once, or so many seconds later as the argument says.
 """
 
 from __future__ import annotations
@@ -47,12 +48,23 @@ _HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %
 
 def _answer(request: bytes) -> bytes:
     """Return the running job with the id that was asked for, which is the last ``"id"`` of the request."""
-    body = _BODY.replace(b"<id>", request.rpartition(b'"id":"')[2].partition(b'"')[0])
+    if b'"createJobRequest"' in request:
+        marker = request.rpartition(b'"customId":"')[2].partition(b'"')[0]
+        body = b'{"requestId":"0","createJobResponse":{"job":{"id":"%s","state":1,"customId":"%s"}}}' % (marker, marker)
+    else:
+        body = _BODY.replace(b"<id>", request.rpartition(b'"id":"')[2].partition(b'"')[0])
     return _HEAD % len(body) + body
 
 
 class _AnswerAlike(asyncio.Protocol):
-    """Answers whatever complete requests have arrived; reads of them only where they end."""
+    """
+    Answers whatever complete requests have arrived; reads of them only where they end.
+
+    :param latency: seconds before each answer.
+    """
+
+    def __init__(self, latency: float) -> None:
+        self._latency = latency
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
@@ -65,22 +77,31 @@ class _AnswerAlike(asyncio.Protocol):
             length = int(head.partition(b"content-length:")[2].split(b"\r\n", 1)[0])
             if len(self._received) < end + 4 + length:
                 return
-            self._transport.write(_answer(self._received[end + 4 : end + 4 + length]))
+            answer = _answer(self._received[end + 4 : end + 4 + length])
+            if self._latency:
+                asyncio.get_running_loop().call_later(self._latency, self._transport.write, answer)
+            else:
+                self._transport.write(answer)
             self._received = self._received[end + 4 + length :]
 
 
-async def _serve() -> None:
-    server = await asyncio.get_running_loop().create_server(_AnswerAlike, "127.0.0.1", 0, backlog=2048)
+async def _serve(latency: float) -> None:
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: _AnswerAlike(latency), "127.0.0.1", 0, backlog=2048)
     print(server.sockets[0].getsockname()[1], flush=True)
     # Ends with the process that started it, however that came about.
     await asyncio.to_thread(sys.stdin.read)
 
 
 @contextlib.contextmanager
-def cheapest_server() -> Iterator[str]:
-    """Run the server in a process of its own and yield its address."""
+def cheapest_server(latency: float = 0.0) -> Iterator[str]:
+    """
+    Run the server in a process of its own and yield its address.
+
+    :param latency: seconds before each answer.
+    """
     with subprocess.Popen(
-        [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, __file__, str(latency)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
         assert process.stdin
         assert process.stdout
@@ -89,4 +110,4 @@ def cheapest_server() -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    asyncio.run(_serve())
+    asyncio.run(_serve(float(sys.argv[1])))

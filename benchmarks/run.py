@@ -21,6 +21,7 @@ TITLES = {
     "simulation": "When the end of a job is seen, in virtual time",
     "waiting": "What waiting triggers cost",
     "cpu_per_poll": "What one question costs",
+    "submitting": "What submitting costs",
     "requests_per_wait": "Requests per wait against the emulator",
     "imports": "What a DAG file pays for importing the operators",
     "warehouse_load": "What loading rows into a table costs",
