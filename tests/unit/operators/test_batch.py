@@ -72,7 +72,7 @@ def run(tmp_path: Path) -> Callable[..., Any]:
     return execute
 
 
-BAD = {
+BAD: dict[str, tuple[dict[str, Any], str]] = {
     "no items": ({"items": []}, r"items='' is refused: the source holds no items"),
     "no address": ({"items": ""}, "items"),
     "too many in place": ({"items": ["a"] * 1001}, "1001 items.*write them to a file"),
