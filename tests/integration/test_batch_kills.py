@@ -17,10 +17,8 @@ from airflow_provider_mediax.emulator.process import MediaxEmulator
 from airflow_provider_mediax.hooks.batch_folder import StorageFolder
 from airflow_provider_mediax.jobs.batch import chunk
 from airflow_provider_mediax.operators.batch import MusicBatchOperator
-from tests.integration.conftest import Run
+from tests.integration.conftest import RunDag
 from tests.unit.cli.said import run_command
-
-RunDag = Callable[..., Run]
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 from collections.abc import Iterable, Iterator, Mapping
@@ -59,7 +60,8 @@ def _lines(file: IO[bytes], name: str) -> Iterator[tuple[str, object]]:
 
 
 def _rows(file: IO[bytes], name: str) -> Iterator[tuple[str, object]]:
-    reader = csv.DictReader(io.TextIOWrapper(file, encoding="utf-8-sig", newline=""), restkey="", strict=True)
+    text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
+    reader = csv.DictReader(text, restkey="", strict=True)
     try:
         for row in reader:
             place = f"{name}, line {reader.line_num}"
@@ -68,6 +70,9 @@ def _rows(file: IO[bytes], name: str) -> Iterator[tuple[str, object]]:
             yield place, from_columns(row)
     except (csv.Error, UnicodeDecodeError) as error:
         raise BadRequest(f"{name}, line {reader.line_num}: it is no CSV in UTF-8 ({error})", advice="") from None
+    finally:
+        with contextlib.suppress(ValueError):  # it is closed already
+            text.detach()  # the file is closed by those who have opened it
 
 
 def _records(file: IO[bytes], name: str) -> Iterator[tuple[str, object]]:

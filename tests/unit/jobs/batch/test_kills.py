@@ -63,14 +63,15 @@ def test_killed_again_and_again_it_comes_to_its_end(steps: int) -> None:
     run()
 
 
-@pytest.mark.parametrize("delay", [0.0, 0.5, 1.0, 3.0, 6.0, 12.0, 30.0])
-def test_a_zombie_beside_its_successor_buys_nothing_twice(delay: float) -> None:
+@pytest.mark.parametrize("successor", [(2, 0), (1, 0)], ids=["later", "as late"])
+@pytest.mark.parametrize("delay", [0.0, 0.1, 0.5, 1.0, 3.0, 6.0, 12.0, 30.0])
+def test_a_zombie_beside_its_successor_buys_nothing_twice(delay: float, successor: tuple[int, int]) -> None:
     @in_virtual_time
     async def run() -> None:
         world = World(songs(150))
         first = asyncio.create_task(world.attempt(attempt=(1, 0)))
         await asyncio.sleep(delay)
-        outcome = await world.attempt(attempt=(2, 0))
+        outcome = await world.attempt(attempt=successor)
         with_first = (await asyncio.gather(first, return_exceptions=True))[0]
         assert isinstance(with_first, (dict, Stopped, Deferred)), with_first
         check(world, outcome)
