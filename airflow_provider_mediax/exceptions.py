@@ -189,7 +189,9 @@ class Unreachable(Unavailable):
     """No connection came about, so nothing was sent."""
 
     nothing_done = True
-    default_advice = "Check host and proxy of the connection, and the network between this machine and the service."
+    default_advice = (
+        "Check host, cos_endpoint and proxy of the connection, and the network between this machine and the service."
+    )
 
 
 class ProtocolError(MediaxError):

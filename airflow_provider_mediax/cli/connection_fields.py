@@ -93,11 +93,22 @@ def read_fields(file: str, conn_id: str) -> dict[str, Value]:
     if isinstance(regions := given.get("bucket_regions"), dict):
         given["bucket_regions"] = json.dumps(regions)  # as the form writes it
     for name, value in given.items():
-        if name not in FIELDS:
-            raise BadRequest(f"A connection has no field {name!r}", advice=_suggestion(name))
-        if value is not None and not isinstance(value, (str, int, float, bool)):
-            raise BadRequest(f"The field {name} must be text, a number, true or false", advice="")
+        _check(name, value)
     return clean(given)
+
+
+def _check(name: str, value: object) -> None:
+    """
+    Refuse what no field takes; the rest is judged by the connection's own rules.
+
+    :raises BadRequest: there is no such field, or it takes another type: Airflow's own class fails at such a value.
+    """
+    if name not in FIELDS:
+        raise BadRequest(f"A connection has no field {name!r}", advice=_suggestion(name))
+    if value is not None and not isinstance(value, (str, int, float, bool)):
+        raise BadRequest(f"The field {name} must be text, a number, true or false", advice="")
+    if FIELDS[name].kind == "string" and isinstance(value, (float, bool)):
+        raise BadRequest(f"The field {name} must be text", advice="")
 
 
 def clean(given: Mapping[str, Any]) -> dict[str, Value]:

@@ -272,7 +272,7 @@ class _Fields:
     def base_url(self, port: object) -> str:
         """Return scheme, name and port of the gateway, which is all that its address has."""
         given = self.text("host") or DEFAULT_HOST
-        rule = f"it must be a scheme, a name and perhaps a port, for example {DEFAULT_HOST}, and nothing else."
+        rule = f"it must be a scheme, a name and perhaps a port, such as {DEFAULT_HOST}, and no path (see job_path)."
         try:
             parts = urlsplit(given if "://" in given else f"https://{given}")
             host, own_port = parts.hostname or "", parts.port

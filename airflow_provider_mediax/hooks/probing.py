@@ -38,8 +38,10 @@ def summary(findings: Sequence[Finding]) -> tuple[bool, str]:
     """
     tried = [finding for finding in findings if finding.verdict in ("works", "wrong", "unknown")]
     said = ""
-    for finding in tried:
+    for place, finding in enumerate(tried):
         words = finding.says
+        if words in (earlier.says for earlier in tried[:place]):  # of a field that every part needs, once is enough
+            continue
         if finding.verdict == "works":
             words = f"{finding.part} accepted"
         elif said and not words.startswith(finding.part):

@@ -257,6 +257,11 @@ def test_no_white_space_and_no_default_is_stored(connect: Callable[..., Said]) -
         ({"port": "eighty", "login": "AKIDx"}, "port"),
         ({"port": 1e400, "login": "AKIDx"}, "port"),
         ({"port": 70000, "login": "AKIDx"}, "port"),
+        ({"login": float("nan"), "password": "AKIDx"}, "login"),
+        ({"password": True, "login": "AKIDx"}, "password"),
+        ({"cos_secret_id": 1.5, "login": "AKIDx"}, "cos_secret_id"),
+        ({"verify": "maybe", "login": "AKIDx"}, "verify"),
+        ({"host": "https://api.example.com/AKIDx"}, "host"),
     ],
 )
 def test_what_cannot_be_right_is_refused_by_name(

@@ -158,6 +158,16 @@ class TestTestConnection:
         edited(login="", password="", cos_secret_id="", cos_secret_key="")
         assert "Nothing is set up" in sentence_of(MediaxHook().test_connection())
 
+    @pytest.mark.parametrize(
+        ("field", "wrong"), [("proxy", "socks5://127.0.0.1"), ("verify", "/no/such/file"), ("verify", "maybe")]
+    )
+    def test_a_field_that_every_part_needs_is_named_once(self, edited: Edited, field: str, wrong: str) -> None:
+        plain = edited().url.removeprefix("http://")
+        edited(host=f"https://{plain}", cos_endpoint=f"https://{plain}", **{field: wrong})
+        sentence = sentence_of(MediaxHook().test_connection())
+        assert field in sentence
+        assert sentence.count("is refused") == 1
+
     @pytest.mark.parametrize("field", ["host", "cos_endpoint"])
     def test_plain_http_without_a_scheme_is_said(self, edited: Edited, field: str) -> None:
         plain = edited().url.removeprefix("http://")

@@ -272,7 +272,7 @@ def test_the_host_is_a_scheme_a_name_and_a_port(host: str, port: int | None, exp
     ],
 )
 def test_a_host_that_is_none_is_refused_without_repeating_a_secret(host: str) -> None:
-    with pytest.raises(BadRequest, match=r"^host=.* and nothing else\.$") as caught:
+    with pytest.raises(BadRequest, match=r"^host=.* and no path \(see job_path\)\.$") as caught:
         read(host=host)
     assert "SECRET" not in caught.value.what
 
