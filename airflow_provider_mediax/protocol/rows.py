@@ -33,7 +33,9 @@ COMMON: tuple[Column, ...] = (
     Column("task_id", "text", "likewise"),
     Column("map_index", "integer", "likewise; -1 for a task that is not mapped"),
     Column("job_id", "text", "the service's id"),
-    Column("input", "text", "address of the input: `cos://bucket/key`, or the URL without query, user and password"),
+    Column(
+        "input", "text", "address of the input: `cos://bucket/key`, or the URL, with 16 digits in place of its query"
+    ),
     Column("capability", "text", "name on the wire"),
     Column("schema_version", "integer", "grows when columns of the capability change their names or meaning"),
 )

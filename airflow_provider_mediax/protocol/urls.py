@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence, Set
+from hashlib import sha256
 from typing import NamedTuple
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
 
@@ -141,6 +142,18 @@ def shown_url(url: str) -> str:
     if not parts.netloc:
         return url.partition("?")[0].partition("#")[0].rpartition("@")[2]
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
+def named_url(url: str) -> str:
+    """
+    Return what a URL is called where it may be shown and must be told from others: as :func:`shown_url` has it.
+
+    A query that is no signature says which object it is: 16 hex digits stand for it.
+    """
+    shown, unsigned = shown_url(url), unsigned_url(url)
+    if shown == url or "?" not in unsigned:
+        return shown
+    return f"{shown}?{sha256(unsigned.encode('utf-8', 'surrogatepass')).hexdigest()[:16]}"
 
 
 def shown_text(said: str) -> str:

@@ -15,7 +15,7 @@ from airflow_provider_mediax.protocol.json_body import member, objects, text
 from airflow_provider_mediax.protocol.mediax.capabilities import CAPABILITIES
 from airflow_provider_mediax.protocol.mediax.request import PREFIX_MEMBER, Repository
 from airflow_provider_mediax.protocol.rows import Place, Result, ResultView, files_in, names_file
-from airflow_provider_mediax.protocol.urls import CosAddress, object_address, shown_url
+from airflow_provider_mediax.protocol.urls import CosAddress, named_url, object_address
 
 RepositoryOf: TypeAlias = Callable[[str | None], Repository]
 """Tells what is known of a repository by its id; of the connection's own without one."""
@@ -102,7 +102,7 @@ def _input_of(job: Job, output: JsonObject, repository_of: RepositoryOf) -> str 
     first = next(iter(objects(inputs)), {})
     if url := text(first.get("url")):
         address = object_address(url)
-        return str(address) if address else shown_url(url)
+        return str(address) if address else named_url(url)
     source = member(first, "source")
     if path := text(source.get("path")):
         bucket = _bucket_of(source, repository_of)

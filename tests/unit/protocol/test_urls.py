@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import time
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from airflow_provider_mediax.protocol.urls import (
     CosAddress,
     cos_address,
+    named_url,
     shown_text,
     shown_url,
     split_cos_address,
@@ -106,3 +108,24 @@ def test_the_connection_in_an_address_is_no_part_of_the_object(url: str, found: 
 @pytest.mark.parametrize("url", ["http://[5e7", "http://u:5e7@[bad/x?5e7", "https://℀5e7.com"])
 def test_unreadable_url_is_not_shown_at_all(url: str) -> None:
     assert "5e7" not in shown_url(url)
+
+
+@pytest.mark.parametrize(
+    ("url", "named"),
+    [
+        ("https://h/a.mp3", "https://h/a.mp3"),
+        ("cos://b-1/a?b", "cos://b-1/a?b"),
+        ("https://u:secret@h/a.mp3#x", "https://h/a.mp3"),
+        ("https://h/a.mp3?X-Amz-Signature=1&X-Amz-Date=2", "https://h/a.mp3"),
+        ("https://h/a.mp3?q-signature=1&q-ak=2", "https://h/a.mp3"),
+    ],
+)
+def test_a_url_is_named_without_what_signs_it(url: str, named: str) -> None:
+    assert named_url(url) == named
+
+
+def test_urls_that_differ_in_their_query_have_names_of_their_own() -> None:
+    signed = "https://u:secret@h/a.mp3?id={}&q-signature={}&q-ak=1"
+    names = [named_url(signed.format(number, sign)) for number, sign in ((1, "a"), (2, "a"), (1, "b"))]
+    assert names[0] == names[2] != names[1]
+    assert all(re.fullmatch(r"https://h/a\.mp3\?[0-9a-f]{16}", name) for name in names)

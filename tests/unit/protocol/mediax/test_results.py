@@ -214,7 +214,7 @@ def test_file_in_an_unknown_bucket_is_named_without_an_address() -> None:
 @pytest.mark.parametrize(
     ("given", "shown"),
     [
-        ([{"url": "https://u:5e7@h/a.mp3?sign=5e7#5e7"}], "https://h/a.mp3"),
+        ([{"url": "https://u:5e7@h/a.mp3?sign=5e7#5e7"}], "https://h/a.mp3?2d907e248161c2ff"),
         ([{"source": {"contentId": "content-1", "path": "/in/a.mp3"}}], "cos://music-1250000000/in/a.mp3"),
         ([{"source": {"contentId": "other", "path": "in/a.mp3"}}], "in/a.mp3"),
         ([{"sourceData": "la"}], None),
