@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
 import pytest
-from airflow.sdk import DAG, BaseHook, BaseOperator
+from airflow.sdk import DAG, BaseHook, BaseOperator, Context
 
 from tests.integration.conftest import RunDag
 
@@ -24,20 +24,20 @@ class Waiting(BaseOperator):
     FAILURES: ClassVar[dict[str, int]] = {}
     RESUMED_AFTER_ERROR = "stopped in the resumed half"
 
-    def execute(self, context: Any) -> None:
+    def execute(self, context: Context) -> None:
         from airflow.providers.standard.triggers.temporal import DateTimeTrigger
 
         context["ti"].xcom_push(key="execute", value=self._seen(context))
         self.defer(trigger=DateTimeTrigger(moment=datetime.now(UTC)), method_name="resume", kwargs={"kept": "yes"})
 
-    def resume(self, context: Any, event: Any = None, kept: str | None = None) -> dict[str, Any]:
+    def resume(self, context: Context, event: Any = None, kept: str | None = None) -> dict[str, Any]:
         if self.FAILURES.get(self.task_id, 0):
             self.FAILURES[self.task_id] -= 1
             raise RuntimeError(self.RESUMED_AFTER_ERROR)
         return {**self._seen(context), "event": event is not None}
 
     @staticmethod
-    def _seen(context: Any) -> dict[str, Any]:
+    def _seen(context: Context) -> dict[str, Any]:
         ti = context["ti"]
         return {"try_number": ti.try_number, "max_tries": ti.max_tries, "run_id": ti.run_id}
 
@@ -45,7 +45,7 @@ class Waiting(BaseOperator):
 class Host(BaseOperator):
     """Returns the host of the default connection."""
 
-    def execute(self, context: Any) -> str | None:
+    def execute(self, context: Context) -> str | None:
         return BaseHook.get_connection("mediax_default").host
 
 
@@ -56,7 +56,7 @@ class Killed(BaseException):
 class DiesOnce(BaseOperator):
     """Its first try dies in the middle of ``execute``."""
 
-    def execute(self, context: Any) -> int:
+    def execute(self, context: Context) -> int:
         if context["ti"].try_number == 1:
             raise Killed
         return int(context["ti"].try_number)
@@ -98,7 +98,7 @@ def test_a_connection_is_there_for_its_run_only(run_dag: RunDag) -> None:
     assert run_dag(dag).states == {"host": "failed"}
 
 
-def test_without_a_delay_all_tries_run_in_one_call(run_dag: RunDag, failures: dict[str, Any]) -> None:
+def test_without_a_delay_all_tries_run_in_one_call(run_dag: RunDag, failures: dict[str, int]) -> None:
     failures["wait"] = 1
     run = run_dag(waiting_dag("h_no_delay", retries=2, retry_delay=timedelta(0)))
     assert run.states == {"wait": "success"}
@@ -108,7 +108,7 @@ def test_without_a_delay_all_tries_run_in_one_call(run_dag: RunDag, failures: di
 
 
 def test_with_a_delay_the_run_stops_and_the_next_try_is_the_tests_to_start(
-    run_dag: RunDag, failures: dict[str, Any]
+    run_dag: RunDag, failures: dict[str, int]
 ) -> None:
     failures["wait"] = 2
     run = run_dag(waiting_dag("h_delay", retries=2))
@@ -121,7 +121,7 @@ def test_with_a_delay_the_run_stops_and_the_next_try_is_the_tests_to_start(
         run.retry()
 
 
-def test_max_tries_stays_over_retries_and_moves_with_clears(run_dag: RunDag, failures: dict[str, Any]) -> None:
+def test_max_tries_stays_over_retries_and_moves_with_clears(run_dag: RunDag, failures: dict[str, int]) -> None:
     """The scheduler's own table: a retry keeps ``max_tries``, a clear sets ``try_number + retries``."""
     failures["wait"] = 1
     run = run_dag(waiting_dag("h_table", retries=2))
@@ -132,14 +132,14 @@ def test_max_tries_stays_over_retries_and_moves_with_clears(run_dag: RunDag, fai
     assert [old.try_number for old in run.earlier_tries("wait")] == [1, 2, 3]
 
 
-def test_max_tries_stays_when_retries_is_edited_between_two_tries(run_dag: RunDag, failures: dict[str, Any]) -> None:
+def test_max_tries_stays_when_retries_is_edited_between_two_tries(run_dag: RunDag, failures: dict[str, int]) -> None:
     failures["wait"] = 1
     run = run_dag(waiting_dag("h_edit", retries=2)).retry(waiting_dag("h_edit", retries=4))
     assert run.values["wait"]["max_tries"] == 2
     assert run.states == {"wait": "success"}
 
 
-def test_a_failed_run_can_be_cleared(run_dag: RunDag, failures: dict[str, Any]) -> None:
+def test_a_failed_run_can_be_cleared(run_dag: RunDag, failures: dict[str, int]) -> None:
     failures["wait"] = 1
     run = run_dag(waiting_dag("h_failed", retries=0))
     assert (run.state, run.states) == ("failed", {"wait": "failed"})
@@ -147,7 +147,7 @@ def test_a_failed_run_can_be_cleared(run_dag: RunDag, failures: dict[str, Any]) 
     assert (run.state, run.states, run.try_numbers) == ("success", {"wait": "success"}, {"wait": 2})
 
 
-def test_a_clear_deletes_the_xcoms_of_the_try_before(run_dag: RunDag, failures: dict[str, Any]) -> None:
+def test_a_clear_deletes_the_xcoms_of_the_try_before(run_dag: RunDag, failures: dict[str, int]) -> None:
     run = run_dag(waiting_dag("h_xcom", retries=0))
     failures["wait"] = 1
     run.clear()
@@ -161,7 +161,7 @@ def test_a_try_that_dies_is_followed_by_a_retry(run_dag: RunDag) -> None:
     assert run_dag(dag).values == {"dies": 2}
 
 
-def test_mapped_tasks_have_names_of_their_own(run_dag: RunDag, failures: dict[str, Any]) -> None:
+def test_mapped_tasks_have_names_of_their_own(run_dag: RunDag, failures: dict[str, int]) -> None:
     with DAG("h_mapped", schedule=None) as dag:
         Waiting.partial(task_id="wait").expand(doc=["a", "b"])
     run = run_dag(dag)
@@ -177,9 +177,10 @@ def test_what_a_task_stores_is_there_in_later_tries_and_after_a_clear(run_dag: R
         pytest.skip("the task state store came with Airflow 3.3")
 
     class Counting(BaseOperator):
-        def execute(self, context: Any) -> int:
+        def execute(self, context: Context) -> int:
             store = context["task_state_store"]
-            count = int(store.get("count") or 0) + 1
+            before = store.get("count")
+            count = before + 1 if isinstance(before, int) else 1
             store.set("count", count)
             if count == 1:
                 raise RuntimeError("first try")

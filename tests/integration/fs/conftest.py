@@ -10,6 +10,7 @@ import pytest
 from airflow_provider_mediax.emulator.process import MediaxEmulator
 from airflow_provider_mediax.fs.cos import CosFileSystem
 
+Act: TypeAlias = Callable[[CosFileSystem, str], object]
 Objects: TypeAlias = Callable[[], dict[str, str]]
 
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from airflow_provider_mediax.emulator.process import MediaxEmulator
 from airflow_provider_mediax.fs.cos import CosFileSystem
-from tests.integration.fs.conftest import Objects
+from tests.integration.fs.conftest import Act, Objects
 
 BUCKET = "music-1250000000"
 MISSING, FILE, FOLDER = f"{BUCKET}/missing", f"{BUCKET}/in/a", f"{BUCKET}/in"
@@ -29,7 +27,7 @@ def one_file(mediax_emulator: MediaxEmulator) -> None:
     mediax_emulator.put_object("in/a", b"content")
 
 
-CASES = {
+CASES: dict[str, tuple[int, str, Act]] = {
     "info": (errno.ENOENT, MISSING, lambda fs, path: fs.info(path)),
     "ls": (errno.ENOENT, MISSING, lambda fs, path: fs.ls(path)),
     "ls of no bucket": (errno.ENOENT, "nobody-1250000000", lambda fs, path: fs.ls(path)),
@@ -71,7 +69,7 @@ CASES = {
 
 @pytest.mark.parametrize(("code", "path", "act"), CASES.values(), ids=CASES)
 def test_an_error_is_that_of_files_with_number_and_name(
-    fs: CosFileSystem, objects: Objects, code: int, path: str, act: Callable[..., Any]
+    fs: CosFileSystem, objects: Objects, code: int, path: str, act: Act
 ) -> None:
     with pytest.raises(EXPECTED[code]) as caught:
         act(fs, path)

@@ -8,7 +8,7 @@ import zipfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import TypeAlias
 
 import fsspec
 import pytest
@@ -18,6 +18,8 @@ from airflow_provider_mediax.emulator.process import MediaxEmulator
 from airflow_provider_mediax.fs.cos import CosFileSystem
 
 BUCKET = "music-1250000000"
+Write: TypeAlias = Callable[[CosFileSystem, str, str, list[str]], None]
+
 TEXT = "Größe\n日本 🎵\n" * 3
 
 
@@ -43,7 +45,7 @@ def write_by_path(fs: CosFileSystem, path: str, encoding: str, parts: list[str])
 @pytest.mark.parametrize("write", [write_by_fs, write_by_fsspec, write_by_path])
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-be", "utf-32", "U16", "gb18030"])
 def test_text_is_written_as_a_local_file_would_be(
-    fs: CosFileSystem, mediax_emulator: MediaxEmulator, tmp_path: Path, write: Callable[..., Any], encoding: str
+    fs: CosFileSystem, mediax_emulator: MediaxEmulator, tmp_path: Path, write: Write, encoding: str
 ) -> None:
     """The parts of it, too: a byte order mark stands at the beginning and nowhere else."""
     write(fs, f"{BUCKET}/text", encoding, [TEXT, TEXT])

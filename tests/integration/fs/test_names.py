@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import errno
 import inspect
-from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path, PurePosixPath
 
@@ -20,7 +19,7 @@ from airflow_provider_mediax.emulator.process import MediaxEmulator
 from airflow_provider_mediax.exceptions import BadRequest
 from airflow_provider_mediax.fs.cos import CosFileSystem
 from airflow_provider_mediax.hooks.cos import CosHook
-from tests.integration.fs.conftest import Objects
+from tests.integration.fs.conftest import Act, Objects
 
 BUCKET = "music-1250000000"
 NAMES = {"t/Album [Live]": "t/Album L", "t/Why?": "t/Why!", "t/5* hits": "t/5 best hits"}
@@ -69,7 +68,7 @@ def below(key: str) -> dict[str, str]:
     return {f"{key}/{track}": f"{key}/{track}" for track in TRACKS}
 
 
-REMOVALS: dict[str, Callable[[CosFileSystem, str], None]] = {
+REMOVALS: dict[str, Act] = {
     "rm": lambda fs, path: fs.rm(path, recursive=True),
     "rm of a list": lambda fs, path: fs.rm([path], recursive=True),
     "delete": lambda fs, path: fs.delete(path, recursive=True),
@@ -80,7 +79,7 @@ REMOVALS: dict[str, Callable[[CosFileSystem, str], None]] = {
 
 @pytest.mark.parametrize("remove", REMOVALS.values(), ids=REMOVALS)
 def test_removing_a_folder_removes_that_folder_alone(
-    fs: CosFileSystem, folder: str, objects: Objects, remove: Callable[[CosFileSystem, str], None]
+    fs: CosFileSystem, folder: str, objects: Objects, remove: Act
 ) -> None:
     remove(fs, folder)
     assert objects() == below(beside(folder))

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import TypeAlias, TypeVar
+from typing import Protocol, TypeVar
 
 import pytest
 
@@ -19,22 +18,30 @@ from airflow_provider_mediax.protocol.exchange import Flow
 from tests.integration.hooks.conftest import Edited
 
 T = TypeVar("T")
-Run: TypeAlias = Callable[[Flow[T]], T]
+
+
+class Run(Protocol):
+    """What the fixture ``run`` returns: it runs a flow to its end."""
+
+    def __call__(self, flow: Flow[T]) -> T: ...
 
 
 @pytest.fixture(params=["worker", "triggerer"])
-def run(request: pytest.FixtureRequest, edited: Edited) -> Run[object]:
+def run(request: pytest.FixtureRequest, edited: Edited) -> Run:
     transport = MediaxConnection.look_up("mediax_default").transport
 
-    async def on_a_loop(flow: Flow[object]) -> object:
+    async def waiting(flow: Flow[T]) -> T:
         async with AsyncClient(transport, Pacing(1000)) as client:
             return await client.run(flow, PATIENT)
 
-    def in_a_worker(flow: Flow[object]) -> object:
+    def on_a_loop(flow: Flow[T]) -> T:
+        return asyncio.run(waiting(flow))
+
+    def in_a_worker(flow: Flow[T]) -> T:
         with SyncClient(transport, Pacing(1000)) as client:
             return client.run(flow)
 
-    return in_a_worker if request.param == "worker" else lambda flow: asyncio.run(on_a_loop(flow))
+    return in_a_worker if request.param == "worker" else on_a_loop
 
 
 @pytest.fixture
@@ -43,15 +50,13 @@ def objects(edited: Edited) -> CosObjects:
     return connection.cos_objects(connection.cos.bucket or "")
 
 
-def test_of_two_who_create_one_object_one_has_it(edited: Edited, objects: CosObjects, run: Run[object]) -> None:
+def test_of_two_who_create_one_object_one_has_it(edited: Edited, objects: CosObjects, run: Run) -> None:
     assert run(objects.create("claims/a b.0", b"mine")) is True
     assert run(objects.create("claims/a b.0", b"yours")) is False
     assert edited().get_object("claims/a b.0") == b"mine"
 
 
-def test_a_lost_answer_leaves_open_whether_it_was_created(
-    edited: Edited, objects: CosObjects, run: Run[object]
-) -> None:
+def test_a_lost_answer_leaves_open_whether_it_was_created(edited: Edited, objects: CosObjects, run: Run) -> None:
     edited().fail_next("PutObject", "drop_after")
     with pytest.raises(Unavailable):
         run(objects.create("claims/a", b"mine"))
@@ -60,7 +65,7 @@ def test_a_lost_answer_leaves_open_whether_it_was_created(
     assert len(puts) == 1
 
 
-def test_a_rate_limit_of_the_bucket_is_waited_for(edited: Edited, objects: CosObjects, run: Run[object]) -> None:
+def test_a_rate_limit_of_the_bucket_is_waited_for(edited: Edited, objects: CosObjects, run: Run) -> None:
     edited().fail_next("PutObject", "429", retry_after=0)
     assert run(objects.create("claims/a", b"mine")) is True
     edited().fail_next("PutObject", "429", retry_after=3600)
@@ -68,23 +73,25 @@ def test_a_rate_limit_of_the_bucket_is_waited_for(edited: Edited, objects: CosOb
         run(objects.create("claims/b", b"mine"))
 
 
-def test_what_is_written_is_read_listed_and_deleted(objects: CosObjects, run: Run[object]) -> None:
+def test_what_is_written_is_read_listed_and_deleted(objects: CosObjects, run: Run) -> None:
     for number in range(3):
         run(objects.create(f"p/音 {number}", b"x" * number))
     stored, seen = run(objects.read("p/音 2")), run(objects.head("p/音 2"))
-    assert (stored.body, stored.size, seen.size) == (b"xx", 2, 2)  # type: ignore[attr-defined]
-    assert stored.written_at <= stored.read_at  # type: ignore[attr-defined]
-    assert [(found.key, found.size) for found in run(objects.every("p/"))] == [  # type: ignore[attr-defined]
+    assert stored is not None
+    assert seen is not None
+    assert (stored.body, stored.size, seen.size) == (b"xx", 2, 2)
+    assert stored.written_at <= stored.read_at
+    assert [(found.key, found.size) for found in run(objects.every("p/"))] == [
         (f"p/音 {number}", number) for number in range(3)
     ]
     first = run(objects.page("p/", limit=1))
-    assert run(objects.page("p/", after=first.following)).objects[0].key == "p/音 1"  # type: ignore[attr-defined]
+    assert run(objects.page("p/", after=first.following)).objects[0].key == "p/音 1"
     run(objects.delete("p/音 2"))
     assert run(objects.read("p/音 2")) is None
     assert run(objects.head("p/音 2")) is None
 
 
-def test_an_object_grows_where_it_ends_and_nowhere_else(edited: Edited, objects: CosObjects, run: Run[object]) -> None:
+def test_an_object_grows_where_it_ends_and_nowhere_else(edited: Edited, objects: CosObjects, run: Run) -> None:
     assert run(objects.append("mail", b"one")) is True
     assert run(objects.append("mail", b"two")) is False
     assert run(objects.append("mail", b"two", position=3)) is True

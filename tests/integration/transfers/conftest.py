@@ -9,12 +9,15 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import psycopg2
 import pytest
 
+from airflow_provider_mediax.transfers.results_to_sql import Loaded, MediaxResultsToSqlOperator
 from tests.integration.transfers.databases import Warehouse, duckdb_in, postgres_at, sqlite_in
+
+Load: TypeAlias = Callable[..., Loaded]
 
 _NUMBERS = itertools.count()
 
@@ -56,11 +59,10 @@ MAKERS: dict[str, Callable[[pytest.FixtureRequest, Path], Warehouse]] = {
 
 
 @pytest.fixture
-def load(warehouse: Warehouse) -> Callable[..., Any]:
+def load(warehouse: Warehouse) -> Load:
     """Return a function that loads into table ``tags`` of the warehouse, as the operator does in a task."""
-    from airflow_provider_mediax.transfers.results_to_sql import MediaxResultsToSqlOperator
 
-    def execute(manifests: Any, **arguments: Any) -> Any:
+    def execute(manifests: Any, **arguments: Any) -> Loaded:
         given = {"sql_conn_id": "music", "table": "tags", "create_table": True, **arguments}
         return MediaxResultsToSqlOperator(task_id="load", manifests=manifests, **given).execute({})
 

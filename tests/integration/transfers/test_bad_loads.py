@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 
 from airflow_provider_mediax.exceptions import BadRequest, LoadFailed
+from tests.integration.transfers.conftest import Load
 from tests.integration.transfers.databases import Warehouse
 from tests.manifests import lyrics, owner, tags
 
-Load = Callable[..., Any]
 Write = Callable[..., str]
 
 ALL = "SELECT item_id, label FROM tags ORDER BY item_id, row_no"

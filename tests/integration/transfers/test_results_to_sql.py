@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import pytest
 
 from airflow_provider_mediax.exceptions import BadRequest
+from tests.integration.transfers.conftest import Load
 from tests.integration.transfers.databases import Warehouse
 from tests.manifests import lyrics, owner, tags
-
-Load = Callable[..., Any]
 
 A, B = "cos://music-1250000000/in/a.mp3", "cos://music-1250000000/in/b.mp3"
 FOUND = "SELECT input, dimension, label FROM tags ORDER BY input, dimension, label"
