@@ -16,7 +16,7 @@ VENV_NEXT := .venv-3.4
 VENV_LOWEST := .venv-lowest
 
 .DEFAULT_GOAL := help
-.PHONY: help venv venv-3.1 venv-3.4 test test-full lint types browser unit unit-pythons unit-lowest integration integration-3.1 \
+.PHONY: help venv venv-3.1 venv-3.4 test test-full lint docs types browser unit unit-pythons unit-lowest integration integration-3.1 \
 	integration-3.4 test-system mutants demo bench constraints build clean
 
 help:  ## list the targets
@@ -69,10 +69,13 @@ test: lint types unit integration integration-3.1 demo test-system  ## everythin
 WORKERS ?= 4
 PYTEST = -m pytest $(FULL) --numprocesses $(WORKERS) --dist worksteal
 
-lint: venv  ## style, format and spelling of all files
+lint: venv docs  ## style, format and spelling of all files, and the site
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/codespell
+
+docs: venv  ## the site, in build/docs; a warning, such as a link that leads nowhere, is an error
+	$(VENV)/bin/python -m sphinx --quiet --fail-on-warning --keep-going --fresh-env -j auto -c docs . build/docs
 
 types: venv  ## types of the package, strictly
 	$(VENV)/bin/mypy
@@ -139,10 +142,13 @@ $(VENV_BENCH)/.installed: $(VENV)/.installed
 		$$($(VENV)/bin/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["bench"])')
 	@touch $@
 
+# What the newest provider of amazon can be installed beside; nothing else here minds.
+CAPS_SHARED := 'python-dateutil<3'
+
 # $(call resolve,<Airflow version>,<more requirements>): install the newest of everything and write down what that was,
 # as "name==version" only: no address of an index or a file, and not what every environment brings along.
 define resolve
-	$(call install,.venv-resolve,--editable '.[dev]' apache-airflow==$(1) $(2))
+	$(call install,.venv-resolve,--editable '.[dev]' apache-airflow==$(1) $(CAPS_SHARED) $(2))
 	@mkdir -p constraints
 	.venv-resolve/bin/python -m pip list --disable-pip-version-check --format freeze \
 		--exclude airflow-provider-mediax --exclude pip --exclude setuptools --exclude uv \
