@@ -29,7 +29,7 @@ def template(text: ast.expr) -> str:
         case ast.Constant(value=str(plain)):
             return plain
         case ast.JoinedStr(values=parts):
-            return "".join(template(part) for part in parts).replace("`", "").replace("......", "...")
+            return re.sub(r"\.{3,}", "...", "".join(template(part) for part in parts).replace("`", ""))
         case _:
             return "..."
 
