@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from airflow_provider_mediax.jobs.batch.engine import Deferred, Terms
     from airflow_provider_mediax.jobs.batch.plan import Counts
     from airflow_provider_mediax.operators.batch_requests import TypedRequests
-    from airflow_provider_mediax.operators.batch_run import Identity, Order
+    from airflow_provider_mediax.operators.batch_run import BatchRun, Identity, Order
     from airflow_provider_mediax.protocol.exchange import JsonObject
 
 MOST_IN_PLACE = 1000
@@ -188,6 +188,7 @@ class MusicBatchOperator(BaseOperator):
         self.idempotency_key = idempotency_key
         self._in_place: Sequence[Any] | None = None
         self._stop: StopSignal | None = None
+        self._run: BatchRun | None = None
 
     def render_template_fields(self, context: Context, jinja_env: Any = None) -> None:
         """Render the fields, but no list of items: Airflow would take seconds for it, and keep a copy to show."""
@@ -224,9 +225,11 @@ class MusicBatchOperator(BaseOperator):
                 return self.resume(context)
 
     def on_kill(self) -> None:
-        """Send nothing more, and end; the next try takes over what goes on."""
+        """Send nothing more, and cancel what has not started, where the service can."""
         if self._stop is not None:
             self._stop.set()
+        if self._run is not None:
+            self._run.kill(self.log, may_cancel=bool(self.cancel_on_kill) and self.idempotency_key is None)
 
     def _carried_out(self, context: Context) -> JsonObject | None:
         from airflow_provider_mediax.client.stop import StopSignal
@@ -248,10 +251,10 @@ class MusicBatchOperator(BaseOperator):
             identity = Identity(namespace=namespace, owner=task.owner, generation=task.generation, order=order)
             folder = StorageFolder(order.output, order.output_conn_id).below(identity.name)
             self.log.info("The folder of this batch is %s", folder.address)
-            run = BatchRun(order, identity, requests, folder, terms)
+            run = self._run = BatchRun(order, identity, requests, folder, terms)
             result = run_in_thread(run.work, self._stop, self.log)
         finally:
-            stop, self._stop = self._stop, None
+            stop, self._stop, self._run = self._stop, None, None
             stop.close()
             requests.close()
         if isinstance(result, Counts):

@@ -9,9 +9,10 @@ from dataclasses import asdict, dataclass, replace
 from typing import IO, Any, Literal, TypeAlias
 
 from airflow_provider_mediax.client.aio import AsyncClient
-from airflow_provider_mediax.exceptions import NotFound, Stopped
+from airflow_provider_mediax.exceptions import MediaxError, NotFound, Stopped
 from airflow_provider_mediax.hooks.base import JobHook, pacing_of
 from airflow_provider_mediax.hooks.batch_folder import StorageFolder, matching_objects, open_source
+from airflow_provider_mediax.jobs.attempt import CANCEL_SECONDS
 from airflow_provider_mediax.jobs.batch.chunk import Lane
 from airflow_provider_mediax.jobs.batch.engine import Deferred, Engine, Terms
 from airflow_provider_mediax.jobs.batch.folder import Store
@@ -25,11 +26,13 @@ from airflow_provider_mediax.jobs.batch.parquet import encode
 from airflow_provider_mediax.jobs.batch.plan import Counts, Index, Lines, Planner, asked_of, make_plan, read_plan
 from airflow_provider_mediax.jobs.batch.sources import kind_of, listed_items, raw_items
 from airflow_provider_mediax.jobs.batch.thread import Stopping
+from airflow_provider_mediax.jobs.cancellation import cancel_flow
 from airflow_provider_mediax.jobs.ownership import Log
 from airflow_provider_mediax.jobs.stored import Owner, digest
 from airflow_provider_mediax.jobs.watcher import Opened, Watcher
 from airflow_provider_mediax.operators.batch_requests import TypedRequests
 from airflow_provider_mediax.protocol.exchange import JsonObject
+from airflow_provider_mediax.protocol.job import JobState
 from airflow_provider_mediax.protocol.names import refused
 from airflow_provider_mediax.protocol.service import MARKER_PREFIX
 from airflow_provider_mediax.results import rows as rows_of
@@ -173,6 +176,35 @@ class BatchRun:
         self._requests = requests
         self._folder = folder
         self._terms = terms
+        self._engine: Engine | None = None
+
+    def kill(self, log: Log, *, may_cancel: bool) -> None:
+        """
+        Cancel what has not started, the newest first, as much as fits into three seconds; for a signal handler.
+
+        :param may_cancel: whether the end of this task may end its jobs.
+        """
+        if self._engine is None:
+            return
+        for hook in {hook.service.name: hook for hook in self._requests.hooks.values()}.values():
+            ids = self._engine.open_jobs(hook.service.name)
+            if not ids:
+                continue
+            if not (may_cancel and hook.service.cancellable):
+                why = "cancel_on_kill is off" if hook.service.cancellable else "the service has no call to cancel them"
+                log.warning("%d jobs go on and cost money, because %s; the next try takes them over", len(ids), why)
+                continue
+            troubles: list[MediaxError] = []
+            try:
+                jobs = hook.run_apart(cancel_flow(hook.service, ids, troubles.append), CANCEL_SECONDS)
+            except TimeoutError:
+                log.warning(
+                    "Not all of %d jobs could be canceled in time; `airflow-mediax batch cancel %s` does the rest",
+                    *(len(ids), self._folder.address),
+                )
+                continue
+            canceled = sum(job.state is JobState.CANCELED for job in jobs)
+            log.info("%d of %d jobs are canceled; the others have started, or could not be asked", canceled, len(ids))
 
     async def work(self, log: Log, stopping: Stopping) -> Result:
         """
@@ -316,7 +348,7 @@ class BatchRun:
             lanes = {}
             for capability in self._order.capabilities:
                 lanes[capability] = await stack.enter_async_context(self._lane(self._requests.hooks[capability]))
-            engine = Engine(now.store, index, lanes, self._requests, terms, log=log)
+            engine = self._engine = Engine(now.store, index, lanes, self._requests, terms, log=log)
             stopping.calls(engine.stop)
             result = await engine.run()
             log.info("%s", engine.progress())

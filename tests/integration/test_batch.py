@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import threading
 from collections import Counter
 from datetime import timedelta
 from pathlib import Path
@@ -235,3 +238,38 @@ def test_lost_answers_buy_nothing_twice(run_dag: RunDag, emulator: MediaxEmulato
     run = run_dag(a_batch(f"lost_{kind}", output), connection=emulator.connection_json())
     assert run.states == {"batch": "success"}
     assert len(jobs(emulator)) == 12
+
+
+def test_a_kill_cancels_stems_that_have_not_started(
+    run_dag: RunDag, emulator: MediaxEmulator, output: str, tmp_path: Path
+) -> None:
+    emulator.pause_queue()
+    for name in "xyz":
+        emulator.put_object(f"new/{name}.wav", click_track(seconds=2))
+    dag = a_batch(
+        "killed_stems",
+        output,
+        capability="VoiceSeparate",
+        items=[f"new/{name}.wav" for name in "xyz"],
+        parameters={"mode": "IsAudio"},
+        on_execute_callback=lambda context: kill_soon(context["task"], tmp_path),
+        retries=0,
+    )
+    assert run_dag(dag, connection=emulator.connection_json()).states == {"batch": "failed"}
+    assert Counter(job["state"] for job in jobs(emulator)) == {"Cancel": 3}
+
+
+def kill_soon(operator: MusicBatchOperator, folder: Path) -> None:
+    """Kill a task as Airflow does, by a signal, once its ledger knows three jobs."""
+
+    def strike(number: int, frame: object) -> None:
+        operator.on_kill()
+
+    def wait() -> None:
+        tick = threading.Event()
+        while sum(len(json.loads(file.read_text())["jobs"]) for file in folder.rglob("*.jobs")) < 3:
+            tick.wait(0.05)
+        os.kill(os.getpid(), signal.SIGUSR1)
+
+    signal.signal(signal.SIGUSR1, strike)
+    threading.Thread(target=wait, daemon=True).start()

@@ -184,6 +184,17 @@ class Engine:
         self._stopping = True
         self._changed.set()
 
+    def open_jobs(self, service: str) -> list[str]:
+        """Return the ids of a service's jobs that have not ended, the newest first; for a signal handler."""
+        works = [work for work in list(self._works.values()) if work.lane.service.name == service]
+        jobs = [
+            job
+            for work in works
+            for place, job in list(work.chunk.learned.jobs.items())
+            if place not in work.chunk.ends
+        ]
+        return [job.job_id for job in sorted(jobs, key=lambda job: job.at, reverse=True)]
+
     async def run(self) -> Result:
         """
         Work until everything has ended, or until there is nothing to do but to wait.

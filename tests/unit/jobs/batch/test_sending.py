@@ -90,3 +90,19 @@ async def test_of_two_that_claim_a_wave_one_has_it() -> None:
         chunk = Chunk(number=0, range=Range("tags", 0, 1), lines={0: line})
         claimed.append(await BatchLedger(store, lines).claim(chunk, [0], 65.0))
     assert claimed == [True, False]
+
+
+@in_virtual_time
+async def test_after_a_write_of_unknown_outcome_the_next_copy_has_another_name() -> None:
+    """The older one may still arrive, and must not win."""
+    folder = FakeFolder()
+    store = Store(folder, direct)
+    ledger = BatchLedger(store, Lines(store, Index({}, {}, [], Counts(), 0.0)), "p")
+    chunk = Chunk(number=0, range=Range("tags", 0, 1), lines={})
+    await ledger.note(chunk)
+    folder.fails_until = now() + 1.0
+    with pytest.raises(OSError, match="away"):
+        await ledger.note(chunk)
+    await asyncio.sleep(2.0)
+    await ledger.note(chunk)
+    assert sorted(folder.files) == ["chunks/000000.p.0.jobs", "chunks/000000.p.1.jobs"]
