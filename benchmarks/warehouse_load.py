@@ -52,7 +52,8 @@ def write_batch(folder: Path, rows: int) -> None:
 
 def a_batch(folder: str, connection: str) -> Callable[[], object]:
     """Load what a batch has returned: its outcome says which items are replaced."""
-    summary = {"parts": [f"file://{folder}/rows.jsonl"], "outcome": f"file://{folder}/outcome.jsonl"}
+    addresses = {"parts": [f"file://{folder}/rows.jsonl"], "outcome": f"file://{folder}/outcome.jsonl"}
+    summary = {"capability": "musicTagV2", **addresses}
     return ours(summary, connection)
 
 

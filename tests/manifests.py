@@ -19,11 +19,12 @@ def manifest(
     of: Owner | None = None,
     track: str | None = "cos://music-1250000000/in/a.mp3",
     state: str = "COMPLETED",
+    service: str = "mediax",
 ) -> Manifest:
     """Return a manifest as an operator returns it."""
     return {
         "schema": 1,
-        "service": "mediax",
+        "service": service,
         "capability": capability,
         "job_id": job,
         "marker": "mx1-" + "0" * 40,

@@ -119,11 +119,14 @@ class MediaxResultsToSqlOperator(BaseOperator):
             rule = f"it must be from 1 to {MOST_ROWS_PER_STATEMENT:,}."
             raise BadRequest.field("rows_per_statement", size, rule)
         sources = self._sources(history)
-        table = self._table(sources, history)
+        table = self._table(sources)
+        loaded = Loaded(table=table.name, items=0, rows=0)
+        if not any(source.capabilities for source in sources):
+            self.log.info("There is nothing to load into %(table)s", loaded)
+            return loaded  # nor is it known which columns a table would need
         if create:
             with table.opened() as cursor:
                 table.create(cursor, (*(["load_id"] if history else []), "item_key", "row_no"))
-        loaded = Loaded(table=table.name, items=0, rows=0)
         with table.opened() as cursor:
             table.require_columns(cursor)
             for source in sources:
@@ -168,7 +171,7 @@ class MediaxResultsToSqlOperator(BaseOperator):
         addresses: list[str] = []
         sources: list[Source] = []
         for one in several:
-            if isinstance(one, Mapping) and {"parts", "outcome"} <= set(one):
+            if isinstance(one, Mapping) and {"capability", "parts", "outcome"} <= set(one):
                 sources.append(Batch(one, keys, conn_id=conn_id))
             elif isinstance(one, Mapping):
                 manifests.append(one)
@@ -182,7 +185,7 @@ class MediaxResultsToSqlOperator(BaseOperator):
             sources.append(Parts(addresses, keys, conn_id=conn_id))
         return sources
 
-    def _table(self, sources: Sequence[Source], history: bool) -> Table:
+    def _table(self, sources: Sequence[Source]) -> Table:
         from airflow_provider_mediax.protocol.rows import LOADED
         from airflow_provider_mediax.transfers.sources import columns_of
         from airflow_provider_mediax.transfers.tables import TABLES, Table

@@ -155,6 +155,9 @@ class Parts(Source):
         for row in self._read():
             identity = tuple(map(row.get, _IDENTITY))
             if identity != before:
+                if str(row["capability"]) not in self.capabilities:
+                    rule = "a file must have the rows of one capability: its first row says which columns are written."
+                    raise BadRequest.field("manifests", row["capability"], rule)
                 yield self._keys.of(row)
             before = identity
 
@@ -170,8 +173,9 @@ class Batch(Parts):
     """
     What a batch has come to: its items that are done, whatever became of the others.
 
-    :param summary: what the batch's task has returned: ``parts`` are addresses of rows, ``outcome`` is the address of a
-        file with a line for each item, and ``owner`` the task instance.
+    :param summary: what the batch's task has returned: ``capability`` says whose rows there may be, ``parts`` are
+        addresses of rows, ``outcome`` is the address of a file with a line for each item, and ``owner`` the task
+        instance.
     :raises BadRequest: it is something else.
     """
 
@@ -180,6 +184,7 @@ class Batch(Parts):
         if not isinstance(parts, Sequence) or not all(isinstance(part, str) for part in parts):
             raise BadRequest.field("manifests", parts, "the parts of a batch must be a list of addresses.")
         super().__init__(parts, keys, conn_id=conn_id)
+        self.capabilities |= set(str(summary["capability"]).split(","))
         self._items = open_address(self._outcome, conn_id)
         owner = next(iter(self._firsts), None) or summary.get("owner") or {}
         self._owner = {name: owner.get(name) for name in _OWNER}

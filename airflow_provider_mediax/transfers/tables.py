@@ -26,6 +26,9 @@ KEYS_PER_STATEMENT = 500
 LONG_ROW = 1 << 20
 """Bytes of a row that DuckDB is made ready for, more only where there is a longer one: its buffer is a multiple."""
 
+MOST_SAID = 500
+"""Characters of a database's words that an error repeats."""
+
 KEY_COLUMNS = ("item_key", "load_id")
 """Columns that are as long as a key: a text of any length cannot have an index everywhere."""
 
@@ -233,5 +236,5 @@ def _database_errors(hook: DbApiHook, table: str) -> Iterator[None]:
     except Exception as error:
         if not any(kind.__name__ == "Error" for kind in type(error).__mro__):
             raise
-        said = shown_line(str(error), [hook.connection.password])
+        said = shown_line(str(error), [hook.connection.password])[:MOST_SAID]  # some repeat the value that they refuse
         raise LoadFailed(f"Loading into {table} failed: {type(error).__name__}: {said}") from error

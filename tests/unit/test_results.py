@@ -11,6 +11,7 @@ from airflow_provider_mediax.exceptions import BadRequest
 from airflow_provider_mediax.operators.music import MusicTagOperator
 from airflow_provider_mediax.operators.voice_separation import VoiceSeparationOperator
 from airflow_provider_mediax.results import Column, Manifest, Owner, Place, Row, rows, schema
+from tests import manifests
 
 OWNER: Owner = {"dag_id": "d", "run_id": "r", "task_id": "t", "map_index": 3}
 LINE = {"text": "la", "start": 1.0, "end": 2.0, "confidence": 0.8}
@@ -18,23 +19,7 @@ COMMON = ["dag_id", "run_id", "task_id", "map_index", "job_id", "input", "capabi
 
 
 def manifest(capability: str, result: dict[str, Any], service: str = "mediax") -> Manifest:
-    return {
-        "schema": 1,
-        "service": service,
-        "capability": capability,
-        "job_id": "job-1",
-        "marker": "mx1-" + "0" * 40,
-        "state": "COMPLETED",
-        "reattached": False,
-        "owner": OWNER,
-        "input": "cos://music-1250000000/in/a.mp3",
-        "created_at": None,
-        "started_at": None,
-        "completed_at": None,
-        "place": {"content_id": None, "bucket": None, "region": None},
-        "result": result,
-        "files": [],
-    }
+    return manifests.manifest(capability, result, of=OWNER, service=service)
 
 
 def typed_consumer(operator: MusicTagOperator, other: VoiceSeparationOperator, context: Context) -> None:

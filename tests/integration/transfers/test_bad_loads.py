@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+import tracemalloc
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -71,6 +72,19 @@ def test_a_rerun_of_ten_items_of_ten_thousand_touches_no_other(warehouse: Wareho
         ("new", 10),
         ("old", 9990),
     ]
+
+
+@pytest.mark.parametrize("warehouse", ["sqlite"], indirect=True)
+def test_a_load_holds_no_more_than_the_rows_of_a_few_statements(load: Load, part: Write) -> None:
+    address = part(items(30_000, "a label of some length " * 10))
+    load(tags({}))  # what is imported and cached once
+    tracemalloc.start()
+    try:
+        assert load(address, rows_per_statement=100)["rows"] == 30_000
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 3_000_000, "the file has 10 MB"
 
 
 @pytest.mark.parametrize("warehouse", ["postgres"], indirect=True)
@@ -209,7 +223,8 @@ def batch(part: Write, tmp_path: Path) -> Callable[..., dict[str, Any]]:
             for item, state in states.items()
         ]
         outcome.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
-        return {"schema": 1, "parts": [part(done)], "outcome": f"file://{outcome}", "owner": dict(owner(task="batch"))}
+        addresses = {"parts": [part(done)] if done else [], "outcome": f"file://{outcome}"}
+        return {"schema": 1, "capability": "musicTagV2", "owner": dict(owner(task="batch")), **addresses}
 
     return made
 
@@ -221,6 +236,15 @@ def test_a_batch_with_failed_items_replaces_those_that_are_done(
     loaded = load(batch({"a": "new"}, {"b": "failed"}, without_rows=["c"]))
     assert loaded == {"table": "tags", "items": 2, "rows": 1}
     assert warehouse.query(ALL) == [("a", "new"), ("b", "old")], "b has failed, c has found nothing"
+
+
+def test_a_first_night_that_finds_nothing_makes_a_table_that_the_next_can_use(
+    warehouse: Warehouse, load: Load, batch: Callable[..., dict[str, Any]]
+) -> None:
+    assert load([None])["rows"] == 0
+    assert load(batch({}, {"a": "failed"})) == {"table": "tags", "items": 0, "rows": 0}
+    load(batch({"a": "new"}, {}))
+    assert warehouse.query(ALL) == [("a", "new")]
 
 
 def test_a_history_of_batches_replaces_only_what_the_same_task_instance_loaded(

@@ -22,6 +22,17 @@ def test_a_manifest_becomes_rows_of_the_right_types(warehouse: Warehouse, load: 
     ]
 
 
+@pytest.mark.parametrize("warehouse", ["postgres"], indirect=True)
+@pytest.mark.parametrize("newest", [True, False], ids=["psycopg 3", "psycopg 2"])
+def test_both_drivers_of_postgresql_copy(
+    warehouse: Warehouse, load: Load, monkeypatch: pytest.MonkeyPatch, newest: bool
+) -> None:
+    monkeypatch.setattr("airflow.providers.postgres.hooks.postgres.USE_PSYCOPG3", newest)
+    load(lyrics(["", "a\tb\n\\N", "天空 🎵"]))
+    load(lyrics(["", "a\tb\n\\N", "天空 🎶"], job="job-2"))
+    assert warehouse.query("SELECT text FROM tags ORDER BY line") == [("",), ("a\tb\n\\N",), ("天空 🎶",)]
+
+
 def test_a_rerun_that_finds_fewer_rows_leaves_none_of_the_old(warehouse: Warehouse, load: Load) -> None:
     load([tags({"mood": "Sad", "genre": "Rock"}), tags({"mood": "Calm"}, track=B)])
     load(tags({"genre": "Pop"}, job="job-2"))

@@ -108,6 +108,11 @@ def test_a_line_that_is_no_row_is_refused_with_its_number(file: Callable[..., st
         list(Parts([file(row("a"), f"{line}\n")], Keys(), conn_id="x").rows())
 
 
+def test_a_file_with_rows_of_another_capability_is_refused(file: Callable[..., str]) -> None:
+    with pytest.raises(BadRequest, match=r"'musicBeat' is refused: a file must have the rows of one capability"):
+        list(Parts([file(row("a"), row("b", capability="musicBeat"))], Keys(), conn_id="x").replaced())
+
+
 def test_a_file_of_another_kind_is_refused() -> None:
     with pytest.raises(BadRequest, match=r"ends in \.jsonl or \.parquet"):
         Parts(["file:///tmp/rows.csv"], Keys(), conn_id="x")
