@@ -25,13 +25,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from demo_track import TEMPO, write_track
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from airflow_provider_mediax.emulator.process import EmulatorError, MediaxEmulator
 from airflow_provider_mediax.emulator.sound.analysis import NotAudio, duration_of
+from airflow_provider_mediax.emulator.sound.piece import TEMPO, piece
 
 ROOT = Path(__file__).resolve().parent.parent
 ANALYZE = ROOT / "dags" / "analyze_track.py"
@@ -128,14 +128,14 @@ def users_track(name: str) -> tuple[Path, float]:
 def own_track(home: Path) -> tuple[Path, float]:
     """Return a piece of music that is made here, and its length in seconds."""
     track = home / "demo-track.wav"
-    write_track(track)
+    track.write_bytes(piece())
     return track, duration_of(track.read_bytes())
 
 
 def variation(home: Path) -> bytes:
     """Return a shorter, higher variation of the demo's piece."""
     file = home / "demo-variation.wav"
-    write_track(file, bars=8, transpose=5)
+    file.write_bytes(piece(bars=8, transpose=5))
     return file.read_bytes()
 
 

@@ -164,6 +164,21 @@ def get_commands() -> list[CLICommand]:
             ),
         ],
     )
+    quickstart = ActionCommand(
+        name="quickstart",
+        help="Try everything in your own Airflow without an account: emulator, connection and example DAGs",
+        description=(
+            "Run the emulator in the foreground with a short piece of music, write the connection mediax_quickstart, "
+            "and copy the example DAGs to <dags folder>/mediax_quickstart. Nothing that exists is written over. Exit "
+            "codes: 0 ended by Ctrl-C or removed, 2 refused or used wrongly, 3 the emulator has ended by itself."
+        ),
+        func=lazy_load_command("airflow_provider_mediax.cli.quickstart.run"),
+        args=(
+            option("--port", type=int, default=8480, help="port of the emulator on loopback (default: %(default)s)"),
+            option("--remove", action="store_true", help="take away what it has made and nobody has changed"),
+            option("-y", "--yes", action="store_true", help="do it without asking"),
+        ),
+    )
     report = ActionCommand(
         name="report",
         help="Write what jobs have found as one HTML page to look at and to listen to",
@@ -224,6 +239,6 @@ def get_commands() -> list[CLICommand]:
         GroupCommand(
             name=GROUP,
             help="Jobs of the music platform and of voice separation",
-            subcommands=[connect, check, orphans, jobs, batch, report, register],
+            subcommands=[quickstart, connect, check, orphans, jobs, batch, report, register],
         )
     ]

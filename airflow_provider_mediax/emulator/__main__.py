@@ -36,7 +36,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from airflow_provider_mediax.emulator.server import serve
 
     settings = Settings(
-        max_records=options.max_records, max_object_mib=options.max_object_mib, local_network=options.local_network
+        max_records=options.max_records,
+        max_object_mib=options.max_object_mib,
+        local_network=options.local_network,
+        piece=options.piece,
     )
     try:
         asyncio.run(serve(options.host, options.port, options.ready_file, options.follow_stdin, settings))
@@ -72,6 +75,7 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="let inputs and callbacks go to private addresses, not to loopback and public ones alone",
     )
+    parser.add_argument("--piece", action="store_true", help="begin with a short piece of music in the bucket")
     parser.add_argument("--log-level", choices=("debug", "info", "warning", "error"), default="warning")
     return parser
 

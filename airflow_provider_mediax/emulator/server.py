@@ -16,7 +16,11 @@ from airflow_provider_mediax.emulator.control import PREFIX, connection_of
 from airflow_provider_mediax.emulator.shared.accounts import BUCKET, REGION
 from airflow_provider_mediax.emulator.shared.settings import Settings
 from airflow_provider_mediax.emulator.shared.world import World
+from airflow_provider_mediax.emulator.sound.piece import piece
 from airflow_provider_mediax.emulator.sound.pool import Analysis
+
+PIECES = ("in/track.wav", "incoming/track.wav")
+"""Keys of the piece of music."""
 
 _GRACE = 0.5  # seconds that open requests get when the emulator ends
 
@@ -43,6 +47,8 @@ async def serve(host: str, port: int, ready_file: Path | None, follow_stdin: boo
     emulator = Emulator(world, analysis)
     runner = web.AppRunner(emulator.application(), access_log=None, shutdown_timeout=_GRACE)
     try:
+        if settings.piece:
+            await _put_piece(world)
         await runner.setup()
         site = web.TCPSite(runner, host, port)
         await site.start()
@@ -58,6 +64,13 @@ async def serve(host: str, port: int, ready_file: Path | None, follow_stdin: boo
         # The children first: a shutdown must not wait for an analysis.
         analysis.close()
         await runner.cleanup()
+
+
+async def _put_piece(world: World) -> None:
+    """Put the piece where the example DAGs look for a track."""
+    track = await asyncio.to_thread(piece)
+    for key in PIECES:
+        world.bucket.put(key, track, world.clock.now(), "audio/wav")
 
 
 def _read_end(stopping: asyncio.Event) -> None:

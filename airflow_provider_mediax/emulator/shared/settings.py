@@ -15,9 +15,11 @@ class Settings:
 
     :param max_records: requests, callbacks, cancels, and jobs of each service that are kept; older ones are forgotten.
     :param max_object_mib: MiB of all objects and uploaded parts; what does not fit is refused.
+    :param piece: whether a short piece of music lies in the bucket from the start.
     :param local_network: whether inputs and callbacks may go to private addresses; loopback and public ones are open.
     """
 
     max_records: int = 100_000
     max_object_mib: int = 2048
     local_network: bool = False
+    piece: bool = False
