@@ -1,5 +1,5 @@
 """
-Objects in COS as Airflow assets: ``Asset("cos://bucket-appid/key")``.
+Objects in COS as Airflow assets: ``Asset("cos://bucket-appid/key")``, and what the events of a job's outlets carry.
 
 Airflow cuts a fragment off every asset's URI and rewrites its query, partly before anybody is asked. So an object with
 ``#`` or ``?`` in its key cannot be an asset; :func:`create_asset` says so.
@@ -7,9 +7,10 @@ Airflow cuts a fragment off every asset's URI and rewrites its query, partly bef
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import Asset
+from airflow.providers.common.compat.sdk import Asset, AssetAlias
 
 from airflow_provider_mediax.protocol.urls import CosAddress, cos_address
 
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
     from urllib.parse import SplitResult
 
     from airflow.providers.common.compat.openlineage.facet import Dataset
+    from airflow.providers.common.compat.sdk import Context
+
+    from airflow_provider_mediax.jobs.manifest import Manifest
+    from airflow_provider_mediax.jobs.ownership import Log
 
 
 def sanitize_uri(uri: SplitResult) -> SplitResult:
@@ -53,3 +58,27 @@ def convert_asset_to_openlineage(asset: Asset, lineage_context: object) -> Datas
     if address is None:
         raise ValueError(f"{asset.uri} is no asset in COS")
     return Dataset(namespace=f"cos://{address.bucket}", name=address.key)
+
+
+def announce(outlets: Sequence[object], context: Context, manifest: Manifest, log: Log) -> None:
+    """
+    Let the events of a task's outlets say which job they come from.
+
+    An asset's event carries ``job_id`` and ``capability`` in its ``extra``; of an alias, each file of the job is an
+    event that does. Airflow keeps assets by ASCII addresses alone and would fail the task for others, so a file with
+    another address is left out, with a warning.
+    """
+    extra: dict[str, Any] = {"job_id": manifest["job_id"], "capability": manifest["capability"]}
+    for outlet in outlets:
+        if isinstance(outlet, Asset):
+            context["outlet_events"][outlet].extra.update(extra)
+        elif isinstance(outlet, AssetAlias):
+            _add_files(context["outlet_events"][outlet], manifest["files"], extra, log)
+
+
+def _add_files(event: Any, files: Sequence[str], extra: Mapping[str, Any], log: Log) -> None:
+    for file in files:
+        if file.isascii() and not {"#", "?"} & set(file):
+            event.add(Asset(file), extra={**extra})
+        else:
+            log.warning("There is no asset event of %s: an asset's address is ASCII, without # and ?", file)

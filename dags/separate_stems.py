@@ -5,6 +5,8 @@ Needs a connection ``mediax_default`` with the ``cos_*`` fields, a bucket with S
 and a connection ``warehouse`` to any SQL database. ``make demo`` runs this file as it stands against an emulator and an
 SQLite file; with the keys of an account in the connection it runs against the real services.
 
+``report_stems.py`` runs whenever stems have been written: each of them is an event of the asset alias ``stems``.
+
 Every run looks at every track, and pays for none twice: ``idempotency_key`` names the work, so a later run, a clear and
 a retry take the job that was bought. To do a track again, change the keys.
 """
@@ -13,7 +15,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow.sdk import Param, dag, task_group
+from airflow.sdk import AssetAlias, Param, dag, task_group
 
 from airflow_provider_mediax.operators.music import MusicTagOperator
 from airflow_provider_mediax.operators.voice_separation import VoiceSeparationOperator
@@ -55,6 +57,7 @@ def one_track(source: str) -> None:
         codec="wav",  # lossless: the tagger is to hear the voice, not an encoder
         destination="{{ params.destination }}",
         idempotency_key=source,
+        outlets=[AssetAlias("stems")],
         **waiting,
     )
     # An address as it stands in the manifest: the operator signs it for the platform when it submits.

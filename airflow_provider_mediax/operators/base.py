@@ -194,6 +194,10 @@ class JobOperator(BaseOperator, Generic[H]):
             result = step(attempt)
             if isinstance(result, Deferral):
                 self._defer(hook, result)
+            if self.outlets:
+                from airflow_provider_mediax.assets import announce
+
+                announce(self.outlets, context, result, self.log)
             return result
 
     def _name_map_index(self, context: Context) -> None:

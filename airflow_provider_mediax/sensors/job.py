@@ -12,6 +12,8 @@ from airflow_provider_mediax.protocol.names import check
 from airflow_provider_mediax.sensors.base import WaitingSensor
 
 if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
     from airflow_provider_mediax.exceptions import MediaxError
     from airflow_provider_mediax.hooks.base import JobHook
     from airflow_provider_mediax.jobs.manifest import Manifest
@@ -43,6 +45,22 @@ class JobSensor(WaitingSensor):
         self.job_id = job_id
         self._poll_interval = None if poke_interval is None else max(1.0, self.poke_interval)
         self._capability: str | None = None
+
+    def execute(self, context: Context) -> Any:
+        """Wait in the triggerer, or poke in the worker."""
+        return self._announced(context, super().execute(context))
+
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+        """Look at the job once more after a deferral, whatever ended it."""
+        return self._announced(context, super().resume_execution(next_method, next_kwargs, context))
+
+    def _announced(self, context: Context, manifest: Manifest) -> Manifest:
+        """Return a manifest of which the task's outlets know."""
+        if self.outlets and manifest is not None:
+            from airflow_provider_mediax.assets import announce
+
+            announce(self.outlets, context, manifest, self.log)
+        return manifest
 
     def make_hook(self) -> JobHook[Any]:
         """Return the service's hook."""

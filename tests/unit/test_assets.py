@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from airflow.sdk import Asset
+from airflow.sdk import Asset, AssetAlias
+from airflow.sdk.execution_time.context import OutletEventAccessors
 
-from airflow_provider_mediax.assets import convert_asset_to_openlineage, create_asset
+from airflow_provider_mediax.assets import announce, convert_asset_to_openlineage, create_asset
+from tests.manifests import manifest
+from tests.unit.jobs.fake_hook import KeptLog
 
 BUCKET = "music-1250000000"
 
@@ -35,8 +38,45 @@ def test_a_key_that_airflow_would_change_is_refused(key: str) -> None:
         create_asset(bucket=BUCKET, key=key)
 
 
-def test_lineage_names_bucket_and_key(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without OpenLineage the class is a stand-in, so the test brings one of its own."""
-    monkeypatch.setattr("airflow.providers.common.compat.openlineage.facet.Dataset", lambda **names: names)
-    dataset: Any = convert_asset_to_openlineage(Asset(f"cos://{BUCKET}/in/a b.wav"), None)
-    assert dataset == {"namespace": f"cos://{BUCKET}", "name": "in/a b.wav"}
+def test_lineage_names_bucket_and_key() -> None:
+    dataset = convert_asset_to_openlineage(Asset(f"cos://{BUCKET}/in/a b.wav"), None)
+    assert (dataset.namespace, dataset.name) == (f"cos://{BUCKET}", "in/a b.wav")
+
+
+SAYS = {"job_id": "job-1", "capability": "VoiceSeparate"}
+
+
+def announced(outlets: list[Asset | AssetAlias], files: list[str]) -> tuple[OutletEventAccessors, KeptLog]:
+    """Return the events of a task's outlets after a job with these files."""
+    events, log = OutletEventAccessors(), KeptLog()
+    context: Any = {"outlet_events": events}
+    announce(outlets, context, {**manifest("VoiceSeparate", {}), "files": files}, log)
+    return events, log
+
+
+def test_the_event_of_an_asset_carries_job_and_capability_beside_what_it_has() -> None:
+    asset = Asset(f"cos://{BUCKET}/stems/a")
+    events, _ = announced([asset], [])
+    assert events[asset].extra == SAYS
+
+
+def test_each_file_of_a_job_is_an_event_of_the_alias() -> None:
+    files = [f"cos://{BUCKET}/stems/a b/{role}.wav" for role in ("voice", "background")]
+    events, log = announced([AssetAlias("stems")], files)
+    found = events[AssetAlias("stems")].asset_alias_events
+    assert [(event.dest_asset_key.uri, event.extra) for event in found] == [(file, SAYS) for file in files]
+    assert log.lines == []
+
+
+@pytest.mark.parametrize("key", ["Lied #1.wav", "why?.wav", "\u5929\u7a7a.wav"])
+def test_a_file_that_airflow_takes_for_no_asset_is_left_out_with_a_warning(key: str) -> None:
+    events, log = announced([AssetAlias("stems")], [f"cos://{BUCKET}/{key}", f"cos://{BUCKET}/b.wav"])
+    found = events[AssetAlias("stems")].asset_alias_events
+    assert [event.dest_asset_key.uri for event in found] == [f"cos://{BUCKET}/b.wav"]
+    assert len(log.lines) == 1
+    assert key in str(log.lines)
+
+
+def test_a_job_without_outlets_says_nothing() -> None:
+    events, _ = announced([], [f"cos://{BUCKET}/b.wav"])
+    assert len(events) == 0

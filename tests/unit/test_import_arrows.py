@@ -23,13 +23,13 @@ CHAIN = ("triggers", "hooks", "jobs", "client", "protocol")
 
 #: What each package may import besides itself and ``exceptions``. The last ones stand beside the chain.
 MAY_IMPORT: dict[str, set[str]] = {
-    "operators": {*CHAIN, "links", "arguments", "metrics", "report", "results"},
-    "sensors": {*CHAIN, "links", "arguments"},
+    "operators": {*CHAIN, "links", "assets", "arguments", "metrics", "report", "results"},
+    "sensors": {*CHAIN, "links", "assets", "arguments"},
     "transfers": {*CHAIN, "links", "arguments", "results"},
     **{name: set(CHAIN[place + 1 :]) for place, name in enumerate(CHAIN)},
     "links": {"jobs", "protocol"},
     "fs": set(CHAIN[1:]),
-    "assets": {"protocol"},
+    "assets": {"jobs", "protocol"},
     "arguments": {"protocol"},
     "metrics": {"protocol"},
     "report": {"hooks", "jobs", "protocol", "results"},
