@@ -5,6 +5,7 @@ from __future__ import annotations
 import _thread
 import contextlib
 import json
+import logging
 import time
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
@@ -19,7 +20,7 @@ from airflow_provider_mediax.client.pacing import Pacing, shared_pacing
 from airflow_provider_mediax.client.retry import ONE_TRY, PATIENT, Patience
 from airflow_provider_mediax.client.stop import StopSignal
 from airflow_provider_mediax.client.sync import SyncClient
-from airflow_provider_mediax.exceptions import MediaxError
+from airflow_provider_mediax.exceptions import BadRequest, MediaxError
 from airflow_provider_mediax.hooks.connection import DEFAULT_CONN_ID, MediaxConnection
 from airflow_provider_mediax.hooks.cos import CosHook
 from airflow_provider_mediax.hooks.outputs import check_outputs
@@ -35,6 +36,8 @@ from airflow_provider_mediax.protocol.urls import CosAddress, Located, cos_addre
 
 S = TypeVar("S", bound=JobService[Any])
 T = TypeVar("T")
+
+log = logging.getLogger(__name__)
 
 _PROVED: set[CosAddress] = set()
 """Folders of claims whose bucket has refused to replace an object in this process."""
@@ -146,7 +149,12 @@ class JobHook(BaseHook, Generic[S]):
         connection = await MediaxConnection.alook_up(mediax_conn_id)
         service = cls.service_of(connection, bucket, region)
         client = AsyncClient(connection.transport, pacing_of(service, connection))
-        return Opened(service, client, mailbox_of(connection))
+        try:
+            mailbox = mailbox_of(connection)
+        except BadRequest as refused:  # who submits is told so; waits do without
+            log.warning("No mailbox is read: %s", refused.what)
+            mailbox = None
+        return Opened(service, client, mailbox)
 
     @property
     def connection(self) -> MediaxConnection:
@@ -211,9 +219,9 @@ class JobHook(BaseHook, Generic[S]):
 
     def collected(self, marker: str) -> None:
         """Remove what a service has left in the mailbox for a job; what keeps that from being done is of no account."""
-        mailbox = mailbox_of(self.connection)
-        if mailbox is not None:
-            with contextlib.suppress(MediaxError):
+        with contextlib.suppress(MediaxError):
+            mailbox = mailbox_of(self.connection)
+            if mailbox is not None:
                 self.run(mailbox.remove(marker), ONE_TRY)
 
     def check_outputs(self, job: Job) -> None:

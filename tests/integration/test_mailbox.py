@@ -15,12 +15,15 @@ import requests
 from airflow.sdk import DAG
 
 from airflow_provider_mediax.emulator.process import MediaxEmulator
+from airflow_provider_mediax.exceptions import BadRequest
 from airflow_provider_mediax.hooks.base import JobHook
 from airflow_provider_mediax.hooks.cloud_infinite import CloudInfiniteHook
 from airflow_provider_mediax.hooks.connection import MediaxConnection
 from airflow_provider_mediax.hooks.mediax import MediaxHook
 from airflow_provider_mediax.hooks.probing_mailbox import examine_mailbox
-from airflow_provider_mediax.jobs.stored import JobEvent
+from airflow_provider_mediax.jobs.identity import Identity
+from airflow_provider_mediax.jobs.ownership import Acquisition
+from airflow_provider_mediax.jobs.stored import JobEvent, Owner
 from airflow_provider_mediax.operators.music import MusicTagOperator
 from airflow_provider_mediax.protocol.ci.requests import VoiceSeparationRequest
 from airflow_provider_mediax.protocol.job import Job
@@ -171,6 +174,41 @@ def test_who_waits_in_a_worker_has_no_callback_made(run_dag: Callable[..., Run],
     dag = tagging("in_a_worker", deferrable=False)
     assert run_dag(dag, connection=os.environ["AIRFLOW_CONN_MEDIAX_DEFAULT"]).states == {"job": "success"}
     assert emulator.ledger()["callbacks"] == []
+
+
+def test_a_mailbox_that_lacks_its_region_refuses_the_submit_and_ends_no_wait(
+    emulator: MediaxEmulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    emulator.durations("*", 0.5)
+    hook, request = tags()
+    job = submitted(hook, request)
+    connection = json.loads(os.environ["AIRFLOW_CONN_MEDIAX_DEFAULT"])
+    del connection["extra"]["cos_region"]
+    monkeypatch.setenv("AIRFLOW_CONN_MEDIAX_DEFAULT", json.dumps(connection))
+    with pytest.raises(BadRequest, match="cos_region"):
+        MediaxHook().callback(MARKER, time.time() + 60)
+    event, _ = asyncio.run(waited("mediax", job, poll_interval=0.3))
+    assert event.status == "final"
+
+
+def test_a_refused_submit_names_the_mailbox_as_a_possible_cause(emulator: MediaxEmulator) -> None:
+    emulator.fail_next("CreateJob", "error_response", times=9)
+    hook, request = tags()
+    acquisition = Acquisition(
+        hook.service,
+        request,
+        Identity(
+            namespace=None, owner=Owner(dag_id="d", run_id="r", task_id="t", map_index=-1), generation=0, key="shared"
+        ),
+        store=None,
+        callback=lambda marker: hook.callback(marker, time.time() + 60),
+        try_number=1,
+        longest_send=1.0,
+    )
+    with pytest.raises(BadRequest) as refused:
+        hook.run(acquisition.run())
+    hook.close()
+    assert "mailbox" in refused.value.advice
 
 
 class TestTheProbe:
