@@ -174,6 +174,12 @@ def _connection_fields() -> dict[str, dict[str, Any]]:
                 "at once can buy two jobs.",
                 "cos://music-1250000000/claims/",
             ),
+            mailbox=_text(
+                "Mailbox",
+                "Folder in COS where the services tell that a job has ended, so that they are asked less often; empty "
+                "asks by time alone.",
+                "cos://music-1250000000/mailbox/",
+            ),
             requests_per_second=_number(
                 "Requests per second",
                 "Limit per service and process, so N worker processes together send N times as fast; 10 if empty.",

@@ -144,7 +144,7 @@ def small_track(home: Path, number: int) -> bytes:
     file = home / "catalogue" / f"{number:02}.wav"
     file.parent.mkdir(exist_ok=True)
     if not file.exists():
-        write_track(file, bars=1, transpose=number)
+        file.write_bytes(piece(bars=1, transpose=number))
     return file.read_bytes()
 
 

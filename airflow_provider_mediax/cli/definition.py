@@ -235,10 +235,29 @@ def get_commands() -> list[CLICommand]:
             ),
         ],
     )
+    mailbox = GroupCommand(
+        name="mailbox",
+        help="The folders in COS where callbacks and claims lie",
+        subcommands=[
+            ActionCommand(
+                name="clean",
+                help="Delete what jobs of long ago have left in the folders of mailbox and claims",
+                description=(
+                    "Delete what jobs of long ago have left in the folders that the connection's mailbox and claims "
+                    "name. Exit codes: 0 done, 2 it was used or configured wrongly, 3 COS could not say."
+                ),
+                func=lazy_load_command("airflow_provider_mediax.cli.mailbox.clean"),
+                args=(
+                    option("--older-than", default="30d", help="age from which on, 7d or more (default: %(default)s)"),
+                    conn_id,
+                ),
+            ),
+        ],
+    )
     return [
         GroupCommand(
             name=GROUP,
             help="Jobs of the music platform and of voice separation",
-            subcommands=[quickstart, connect, check, orphans, jobs, batch, report, register],
+            subcommands=[quickstart, connect, check, orphans, jobs, batch, report, mailbox, register],
         )
     ]

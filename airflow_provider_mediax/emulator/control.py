@@ -22,7 +22,15 @@ from airflow_provider_mediax.emulator.shared.browsers import is_loopback
 from airflow_provider_mediax.emulator.shared.faults import ACTIONS, JOB_ACTIONS, KINDS, Fault, Storm
 from airflow_provider_mediax.emulator.shared.jobs import EmulatedJob
 from airflow_provider_mediax.emulator.shared.objects import LifecycleRule, NoSuchKey, StoreFull, Versioning
-from airflow_provider_mediax.emulator.shared.plan import ORDERS, OUTCOMES, SYNONYMS, TOTALS, Lists
+from airflow_provider_mediax.emulator.shared.plan import (
+    CALLBACKS,
+    ORDERS,
+    OUTCOMES,
+    SYNONYMS,
+    TOTALS,
+    CallbackFate,
+    Lists,
+)
 from airflow_provider_mediax.emulator.shared.spoiling import HOW, Spoiling
 from airflow_provider_mediax.emulator.shared.wire import JsonObject, RequestTarget
 from airflow_provider_mediax.emulator.shared.world import World
@@ -94,6 +102,7 @@ class Control:
             ("POST", "clock"): self._set_clock,
             ("POST", "register_delay"): self._set_register_delay,
             ("POST", "bucket"): self._set_bucket,
+            ("POST", "callbacks"): self._spoil_callbacks,
             ("POST", "queue"): self._set_queue,
             ("POST", "preconditions"): self._set_precondition,
             ("POST", "temporary_key"): self._set_temporary_key,
@@ -225,6 +234,11 @@ class Control:
 
     async def _set_register_delay(self, body: JsonObject) -> object:
         self._mediax.register_delay = _seconds(body, "seconds")
+        return {}
+
+    async def _spoil_callbacks(self, body: JsonObject) -> object:
+        fate = CallbackFate(_one_of(body, "how", CALLBACKS), _seconds(body, "seconds", 2))
+        self._world.plan.spoil_callbacks(fate, _count(body, "times"))
         return {}
 
     async def _set_bucket(self, body: JsonObject) -> object:

@@ -145,6 +145,17 @@ class MediaxEmulator:
         body = {"capability": capability, "how": how, "times": times, "seconds": seconds}
         self._json("POST", "spoil", body)
 
+    def callbacks(self, how: str, times: int = 1, seconds: float = 2.0) -> None:
+        """
+        Decide what becomes of the next callbacks.
+
+        :param how: ``sent``, ``lost``, ``twice``, ``late``, ``put`` or ``get`` (by that method), ``wrapped`` (inside an
+            answer to GetJob).
+        :param times: how many.
+        :param seconds: how late a late one is.
+        """
+        self._json("POST", "callbacks", {"how": how, "times": times, "seconds": seconds})
+
     def storm(self, seed: int, shares: Mapping[str, float], *, retry_after: float = 1.0, seconds: float = 1.0) -> None:
         """
         Let requests to MediaX and Cloud Infinite go wrong at random, until the next storm.

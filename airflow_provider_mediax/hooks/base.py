@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import _thread
+import contextlib
 import json
+import logging
+import time
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
-from airflow.providers.common.compat.sdk import BaseHook
+from airflow.providers.common.compat.sdk import BaseHook, mask_secret
 
 from airflow_provider_mediax.client.aio import AsyncClient
 from airflow_provider_mediax.client.pacing import Pacing, shared_pacing
 from airflow_provider_mediax.client.retry import ONE_TRY, PATIENT, Patience
 from airflow_provider_mediax.client.stop import StopSignal
 from airflow_provider_mediax.client.sync import SyncClient
+from airflow_provider_mediax.exceptions import BadRequest, MediaxError
 from airflow_provider_mediax.hooks.connection import DEFAULT_CONN_ID, MediaxConnection
 from airflow_provider_mediax.hooks.cos import CosHook
 from airflow_provider_mediax.hooks.outputs import check_outputs
 from airflow_provider_mediax.jobs.claims import Claims
+from airflow_provider_mediax.jobs.mailbox import Mailbox
 from airflow_provider_mediax.jobs.manifest import Manifest
 from airflow_provider_mediax.jobs.stored import Owner, manifest, too_large
 from airflow_provider_mediax.jobs.watcher import Opened
@@ -31,6 +36,8 @@ from airflow_provider_mediax.protocol.urls import CosAddress, Located, cos_addre
 
 S = TypeVar("S", bound=JobService[Any])
 T = TypeVar("T")
+
+log = logging.getLogger(__name__)
 
 _PROVED: set[CosAddress] = set()
 """Folders of claims whose bucket has refused to replace an object in this process."""
@@ -56,6 +63,16 @@ def claims_of(connection: MediaxConnection) -> Claims | None:
         longest_send=connection.transport.longest_send,
         proved=_PROVED,
     )
+
+
+def mailbox_of(connection: MediaxConnection) -> Mailbox | None:
+    """
+    Return where services tell of the ends of a connection's jobs, None without its ``mailbox``.
+
+    :raises BadRequest: it lacks what it takes to read there.
+    """
+    folder = connection.mailbox
+    return None if folder is None else Mailbox(objects=connection.cos_objects(folder.bucket), folder=folder)
 
 
 class JobHook(BaseHook, Generic[S]):
@@ -131,7 +148,13 @@ class JobHook(BaseHook, Generic[S]):
         """Look the connection up and open a client, in a triggerer."""
         connection = await MediaxConnection.alook_up(mediax_conn_id)
         service = cls.service_of(connection, bucket, region)
-        return Opened(service, AsyncClient(connection.transport, pacing_of(service, connection)))
+        client = AsyncClient(connection.transport, pacing_of(service, connection))
+        try:
+            mailbox = mailbox_of(connection)
+        except BadRequest as refused:  # who submits is told so; waits do without
+            log.warning("No mailbox is read: %s", refused.what)
+            mailbox = None
+        return Opened(service, client, mailbox)
 
     @property
     def connection(self) -> MediaxConnection:
@@ -181,6 +204,25 @@ class JobHook(BaseHook, Generic[S]):
         :raises BadRequest: the connection lacks what it takes to write there.
         """
         return claims_of(self.connection)
+
+    def callback(self, marker: str, until: float) -> str | None:
+        """
+        Return where a service can tell of a job's end, None without the connection's ``mailbox``.
+
+        :param until: epoch seconds; the deadline of the wait for it.
+        """
+        mailbox = mailbox_of(self.connection)
+        address = mailbox.address(marker, now=time.time(), until=until) if mailbox is not None else None
+        if address is not None:
+            mask_secret(address.partition("?")[2])
+        return address
+
+    def collected(self, marker: str) -> None:
+        """Remove what a service has left in the mailbox for a job; what keeps that from being done is of no account."""
+        with contextlib.suppress(MediaxError):
+            mailbox = mailbox_of(self.connection)
+            if mailbox is not None:
+                self.run(mailbox.remove(marker), ONE_TRY)
 
     def check_outputs(self, job: Job) -> None:
         """

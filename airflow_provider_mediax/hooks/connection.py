@@ -79,6 +79,7 @@ class MediaxConnection:
     :param gateway_keys: None sends no gateway signature.
     :param requests_per_second: limit per service and process.
     :param claims: folder of the claims, whose key ends with a slash; None submits without them.
+    :param mailbox: folder where services tell that jobs have ended, likewise; None has no callback made.
     """
 
     conn_id: str
@@ -94,6 +95,7 @@ class MediaxConnection:
     transport: Transport
     cos: CosSettings
     claims: CosAddress | None
+    mailbox: CosAddress | None
 
     @classmethod
     def look_up(cls, conn_id: str) -> MediaxConnection:
@@ -168,6 +170,7 @@ class MediaxConnection:
             ),
             cos=cos,
             claims=fields.folder("claims"),
+            mailbox=fields.folder("mailbox"),
         )
 
     def cos_keys(self) -> CosKeys:

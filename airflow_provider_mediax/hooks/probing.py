@@ -1,7 +1,7 @@
 """
 Trying a connection: every part that is set, with nothing bought. For commands and the test button.
 
-Nothing is written but one small object in the folder of claims, if the connection has one.
+Nothing is written but one small object each in the folders of claims and of the mailbox, if the connection has them.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from airflow_provider_mediax.hooks.base import JobHook
 from airflow_provider_mediax.hooks.connection import MediaxConnection
 from airflow_provider_mediax.hooks.cos import CosHook
 from airflow_provider_mediax.hooks.probing_claims import examine_claims
+from airflow_provider_mediax.hooks.probing_mailbox import examine_mailbox
 from airflow_provider_mediax.hooks.registry import SERVICES
 from airflow_provider_mediax.protocol.service import NOBODYS_MARKER, Finding
 
@@ -27,7 +28,12 @@ def examine(connection: MediaxConnection) -> list[Finding]:
     """Try every part of a connection, which need not be stored anywhere; a bucket before what works in one."""
     first, *others = (_service(connection, kind) for kind in SERVICES.values())
     services = (finding for found in others for finding in found)
-    return [*first, *_buckets(connection), *services, *examine_claims(connection, QUICK)]
+    return [*first, *_buckets(connection), *services, *_folders(connection)]
+
+
+def _folders(connection: MediaxConnection) -> Iterator[Finding]:
+    yield from examine_claims(connection, QUICK)
+    yield from examine_mailbox(connection, QUICK)
 
 
 def summary(findings: Sequence[Finding]) -> tuple[bool, str]:

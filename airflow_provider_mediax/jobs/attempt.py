@@ -69,6 +69,12 @@ class ServiceHook(Protocol[R]):
     def claims(self) -> Claims | None:
         """Where the right to submit is claimed, None where it is not."""
 
+    def callback(self, marker: str, until: float) -> str | None:
+        """Return where the service can tell of a job's end, None where it cannot."""
+
+    def collected(self, marker: str) -> None:
+        """Take in that a job was collected, of whose end the service may have told."""
+
     def run(self, flow: Flow[T], patience: Patience = PATIENT) -> T:
         """Carry a flow out."""
 
@@ -334,6 +340,7 @@ class Attempt(Generic[R]):
             identity,
             store=self._store,
             claims=self._hook.claims,
+            callback=self._callback,
             try_number=task.try_number,
             resumed=resumed,
             longest_send=self._hook.longest_send,
@@ -351,6 +358,11 @@ class Attempt(Generic[R]):
             raise error.about(marker=acquisition.marker) from error.__cause__
         self._meter.count("jobs.adopted" if owned.reattached else "jobs.bought", request.capability_name)
         return owned
+
+    def _callback(self, marker: str) -> str | None:
+        """Return the address for a job that a triggerer waits for: nobody else looks there."""
+        waits = self._terms.deferrable and self._terms.wait_for_completion
+        return self._hook.callback(marker, self._clock() + self._terms.wait_timeout) if waits else None
 
     def _go_on(self, pending: Pending, job: Job) -> Manifest | Deferral:
         """Return the manifest of a job that is final, or wait for it in the triggerer or here."""
@@ -376,6 +388,8 @@ class Attempt(Generic[R]):
         except MediaxError as error:
             raise error.about(job_id=pending.job_id, marker=pending.marker) from error.__cause__
         self._held = None
+        if self._terms.deferrable:
+            self._hook.collected(pending.marker)
         self._log.info("Job %s has found: %s", job.id, self._hook.found(manifest))
         return manifest
 

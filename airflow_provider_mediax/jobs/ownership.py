@@ -44,6 +44,9 @@ SUBMITS_PER_ATTEMPT = 2
 """One, and once more when the service says that the first created nothing."""
 
 
+_BY_MAILBOX = "If it is the callback that is refused, empty the connection's field mailbox."
+
+
 class RecordStore(Protocol):
     """Airflow's task state store, as far as it is needed."""
 
@@ -86,6 +89,7 @@ class Acquisition(Generic[R]):
 
     :param store: None where Airflow has no task state store (3.1).
     :param claims: where the right to submit is claimed; None without the connection's ``claims``.
+    :param callback: makes the address that the job of a marker is posted to at its end, if there is one.
     :param try_number: of this attempt, from 1.
     :param resumed: the attempt goes on after a deferral and has lost what it waited for, so a job may exist.
     :param longest_send: seconds from the begin of a submit after which the service has received it or never will.
@@ -107,6 +111,7 @@ class Acquisition(Generic[R]):
         *,
         store: RecordStore | None,
         claims: Claims | None = None,
+        callback: Callable[[str], str | None] = lambda marker: None,
         try_number: int,
         longest_send: float,
         resumed: bool = False,
@@ -121,6 +126,7 @@ class Acquisition(Generic[R]):
         self._service = service
         self._store = store
         self._claims = claims
+        self._callback = callback
         self._claims_say = False
         self._record: Record | None = None
         self._nothing_before = try_number <= 1 and not resumed
@@ -384,8 +390,10 @@ class Acquisition(Generic[R]):
     def _submit(self) -> Flow[Owned]:
         claims = self._claims.of(self.marker, self._identity.owner) if self._claims is not None else None
         unknown: MediaxError | None = None
+        address = self._callback(self.marker)
+        prepared = self._service.called_back(self._prepared, address) if address else self._prepared
         for _ in range(SUBMITS_PER_ATTEMPT):
-            sending = self._service.submit(self._prepared, self.marker)
+            sending = self._service.submit(prepared, self.marker)
             if claims is None:
                 self._write()
             else:
@@ -400,6 +408,8 @@ class Acquisition(Generic[R]):
                 raise kept.trouble or kept from kept.__cause__
             except MediaxError as failure:
                 failure.about(marker=self.marker)
+                if address and isinstance(failure, BadRequest):
+                    failure.advice = f"{failure.advice} {_BY_MAILBOX}".strip()
                 if failure.nothing_done:
                     if claims is None or claims.asked:  # else it is not known what other attempts have sent
                         self._write(refused=True)

@@ -12,6 +12,7 @@ from typing import Any, TypeAlias, TypeVar
 
 from airflow_provider_mediax.client.aio import AsyncClient
 from airflow_provider_mediax.exceptions import MediaxError
+from airflow_provider_mediax.jobs.mailbox import Mailbox
 from airflow_provider_mediax.jobs.waiting import Outcome, Wait
 from airflow_provider_mediax.protocol.exchange import Flow
 from airflow_provider_mediax.protocol.job import Job
@@ -32,12 +33,14 @@ class Shared:
     What one look-up has opened, for everybody until the next one.
 
     :param asked_at: when the look-up began, in seconds of the watcher's clock.
+    :param mailbox: where the service tells of ends, if it does.
     :param users: what still uses the client.
     """
 
     service: JobService[Any]
     client: AsyncClient
     asked_at: float
+    mailbox: Mailbox | None = None
     users: set[asyncio.Task[Any]] = field(default_factory=set)
 
     async def run(self, make_flow: Callable[[JobService[Any]], Flow[T]], **options: Any) -> T:
@@ -96,7 +99,7 @@ class Waiter:
             second late, never early.
         """
         step = min(1.0, max(SHORTEST_STEP, self.wait.poll_interval / 5))
-        return math.ceil(self.wait.due / step) * step if together else self.wait.due
+        return math.ceil(self.wait.due / step) * step if together and not self.wait.hinted else self.wait.due
 
 
 @dataclass(eq=False, slots=True)

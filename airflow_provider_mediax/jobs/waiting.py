@@ -39,6 +39,9 @@ LONGEST_WISH = 300.0
 LONGEST_SLEEP = 60.0
 """Seconds that a worker sleeps at a time: its timer may stand still while the machine sleeps, the clock does not."""
 
+AFTER_A_HINT = (1.0, 2.0, 4.0)
+"""Seconds between the questions after a hint: a state may lag behind what a service has posted."""
+
 Status: TypeAlias = Literal["final", "answered", "timeout", "error"]
 
 
@@ -71,6 +74,8 @@ class Pace:
     :param not_before: seconds of the wait's clock before which an answer is of no use, so nothing is asked.
     :param schedule: says when to ask for what has a certain age.
     :param rng: source of jitter, 0 to 1.
+    :ivar stretched: returns how long to leave alone what would be asked for after so many seconds.
+    :ivar unstretched: when to ask next without it.
     :ivar due: when to ask next, in seconds of the wait's clock.
     :ivar begun: since when what is waited for goes on, as far as it is known.
     """
@@ -83,12 +88,15 @@ class Pace:
     rng: Callable[[], float] = random.random
     due: float = field(init=False)
     begun: float = field(init=False)
+    stretched: Callable[[float], float] = field(init=False, default=float)
+    unstretched: float = field(init=False)
     _failures: int = field(init=False, default=0)
 
     def __post_init__(self) -> None:
         """Ask soon, since what was taken over may have ended long ago."""
         self.begun = self.started
         self.due = max(self.started, self.not_before) + self.rng() * min(SPREAD, self.poll_interval)
+        self.unstretched = self.due
 
     @property
     def next_turn(self) -> float:
@@ -98,7 +106,9 @@ class Pace:
     def answered(self, now: float) -> None:
         """Take in that the service has answered: it makes up for all failures before."""
         self._failures = 0
-        self.due = max(now + self.schedule.gap(now - self.begun, self.poll_interval, self.rng()), self.not_before)
+        gap = self.schedule.gap(now - self.begun, self.poll_interval, self.rng())
+        self.unstretched = max(now + gap, self.not_before)
+        self.due = max(now + self.stretched(gap), self.not_before)
 
     def bears(self, error: MediaxError, now: float) -> bool:
         """
@@ -112,11 +122,11 @@ class Pace:
         pause = unlearned_gap(now - self.begun, self.poll_interval, self.rng())
         if isinstance(error, Throttled):
             # A pause that the service asks for is no failure; one that is longer than the time left ends the wait.
-            self.due = now + max(wish, pause) * (1 + JITTER * self.rng())
+            self.due = self.unstretched = now + max(wish, pause) * (1 + JITTER * self.rng())
             return now + wish <= self.deadline
         self._failures += 1
         grown = min(LONGEST_PAUSE, pause * 2.0 ** (self._failures - 1))
-        self.due = now + max(grown, self.poll_interval, wish)
+        self.due = self.unstretched = now + max(grown, self.poll_interval, wish)
         return self._failures <= FAILURE_BUDGET
 
     def held(self, until: float, now: float) -> bool:
@@ -125,7 +135,7 @@ class Pace:
 
         It is no failure. Who waits for the same moment does not ask in the same moment.
         """
-        self.due = now + (until - now) * (1 + JITTER * self.rng())
+        self.due = self.unstretched = now + (until - now) * (1 + JITTER * self.rng())
         return until <= self.deadline
 
 
@@ -135,6 +145,7 @@ class Wait(Pace):
     One wait for one or more jobs.
 
     :param job_ids: what is waited for.
+    :param marker: of the one job, under which a hint about its end may come.
     :param known: the last answer about a job, if there is one: it is not asked for again before it may have changed.
     :param finish_at: number of final jobs that ends the wait.
     :param with_results: keep what the jobs have found, for a waiter that reads it; thousands of waits in a triggerer
@@ -142,10 +153,12 @@ class Wait(Pace):
     :param answers: number of answers that end the wait, whatever they say; the first of a few is asked for at once.
     :param moment: turns epoch seconds into seconds of the wait's clock.
     :ivar jobs: the last answer about each job, by id.
+    :ivar hinted: whether a hint about the job's end has come.
     :ivar likely: when it is as likely as not that the wait has ended, in seconds of its clock.
     """
 
     job_ids: Sequence[str]
+    marker: str | None = None
     known: Job | None = None
     finish_at: int = 1
     with_results: bool = False
@@ -153,14 +166,17 @@ class Wait(Pace):
     moment: Callable[[float], float] = on_steady_clock
     jobs: dict[str, Job] = field(init=False, default_factory=dict)
     likely: float = field(init=False)
+    hinted: bool = field(init=False, default=False)
+    _quick: list[float] = field(init=False, default_factory=list)
     _final: set[str] = field(init=False, default_factory=set)
     _answers: int = field(init=False, default=0)
     _asked: float = field(init=False)
+    _asked_before: float = field(init=False)
 
     def __post_init__(self) -> None:
         """Ask soon, unless an answer is there; at once, if an answer is wanted now."""
         super(Wait, self).__post_init__()
-        self._asked = self.started
+        self._asked = self._asked_before = self.started
         if self.answers != math.inf:
             self.due = self.started
         elif self.known is not None:
@@ -196,10 +212,34 @@ class Wait(Pace):
             if job.state.final:
                 self._final.add(job.id)
                 self._learn(job, now)
-        self._asked = now
+        self._asked_before, self._asked = self._asked, now
         self.likely = self.begun + self.schedule.likely(self.seen_open)
         self.answered(now)
+        if self._quick:
+            self.due = self.unstretched = max(now + self._quick.pop(0), self.not_before)
         return changed
+
+    def rely_on_hints(self, stretched: Callable[[float], float]) -> None:
+        """
+        Leave the job alone for longer, since a hint would tell of its end, also of one before this wait.
+
+        :param stretched: returns for how long, given the seconds without hints.
+        """
+        self.stretched = stretched
+        self.due = max(self.due, self.due + stretched(self.poll_interval) - self.poll_interval)
+
+    def on_hint(self, now: float) -> bool:
+        """Take in that the job is said to have ended, and tell whether that is news: it is asked for now then."""
+        if self.hinted:
+            return False
+        self.hinted, self._quick = True, list(AFTER_A_HINT)
+        self.due = self.unstretched = self.likely = max(now, self.not_before)
+        return True
+
+    def ended_ago(self, now: float) -> float:
+        """Return how many seconds ago the job has ended; in the middle between two questions, if it does not say."""
+        ends = [job.completed_at for job in self.jobs.values() if job.completed_at is not None]
+        return max((now - self.moment(end.timestamp()) for end in ends), default=(now - self._asked_before) / 2)
 
     def on_error(self, error: MediaxError, now: float) -> Outcome | None:
         """Take a failure in; the wait ends with it if waiting on makes no sense here."""

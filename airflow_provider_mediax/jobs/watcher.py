@@ -37,6 +37,7 @@ from airflow_provider_mediax.exceptions import (
     Unreachable,
 )
 from airflow_provider_mediax.jobs.lookup import Lookup
+from airflow_provider_mediax.jobs.mailbox import Mailbox, Reader, Trust
 from airflow_provider_mediax.jobs.places import Places
 from airflow_provider_mediax.jobs.waiter import Heap, Poll, Shared, Waiter, WaitUpdate
 from airflow_provider_mediax.jobs.waiting import LONGEST_WISH, Outcome, Wait, batches, unknown_jobs
@@ -73,6 +74,7 @@ class Opened:
 
     service: JobService[Any]
     client: AsyncClient
+    mailbox: Mailbox | None = None
 
 
 Open: TypeAlias = Callable[[], Awaitable[Opened]]
@@ -106,6 +108,9 @@ class Watcher:
         self._held_until = -math.inf
         self._held_by: Throttled | None = None
         self._places = Places()
+        self._reader = Reader(name, clock)
+        self._trust = Trust(clock)
+        self._reading: asyncio.Task[None] | None = None
 
     async def watch(self, wait: Wait) -> AsyncGenerator[WaitUpdate]:
         """Yield what happens and, last, the outcome."""
@@ -158,8 +163,10 @@ class Watcher:
             shared, self._shared, self._loop_task = self._shared, None, None
             for poll in self._polls:
                 poll.task.cancel()
-            if self._looking is not None:
-                self._looking.cancel()
+            for task in (self._looking, self._reading):
+                if task is not None:
+                    task.cancel()
+            self._reading = None
             if shared is not None:
                 await shared.close()
 
@@ -173,6 +180,10 @@ class Watcher:
 
     def _enter(self, waiter: Waiter) -> None:
         self._waiters.add(waiter)
+        if waiter.wait.marker is not None:
+            waiter.wait.rely_on_hints(self._trust.stretched)
+            if self._reading is None:
+                self._reading = asyncio.create_task(self._read_mailbox(), context=contextvars.Context())
         heapq.heappush(self._deadlines, (waiter.wait.deadline, next(self._entered), waiter))
         if not self._end_if_over(waiter, self._clock()):
             self._line_up(waiter)
@@ -216,6 +227,8 @@ class Watcher:
         outcome = waiter.wait.ended(now)
         if outcome is not None:
             self._end(waiter, outcome)
+            if outcome.status == "final":
+                self._note_end(waiter, now)
         return outcome is not None
 
     def _hold(self, error: Throttled, now: float) -> None:
@@ -291,6 +304,40 @@ class Watcher:
         elif poll.shared is self._shared:  # an error of a client that has been replaced counts for nobody
             self._bear(poll, error)
 
+    async def _read_mailbox(self) -> None:
+        """Let waits ask at once whose jobs are said to have ended; what goes wrong here ends none of them."""
+        while True:
+            await asyncio.sleep(self._reader.pause)
+            shared, named = self._shared, [waiter for waiter in self._waiters if waiter.wait.marker is not None]
+            if shared is None or shared.mailbox is None or not named:
+                continue
+            try:
+                told = set(await self._reader.look(shared.mailbox, self._on_client))
+                for waiter in named:
+                    if waiter.wait.marker in told and waiter in self._waiters and waiter.wait.on_hint(self._clock()):
+                        self._bring_forward(waiter)
+            except Exception:
+                log.exception("Reading the mailbox of %s failed", self._name)
+
+    async def _on_client(self, flow: Flow[T]) -> T:
+        return await self.run(lambda _: flow)
+
+    def _bring_forward(self, waiter: Waiter) -> None:
+        """Let a wait stand where its next question is due; one whose poll is under way is lined up at its end."""
+        if not waiter.polls and not waiter.to_ask:
+            self._line_up(waiter)
+        self._changed.set()
+
+    def _note_end(self, waiter: Waiter, now: float) -> None:
+        """Judge by a job's end whether hints can be relied on; if one was missed, nobody does so any more."""
+        wait = waiter.wait
+        if wait.marker is None or not self._trust.note_end(hinted=wait.hinted, ended_ago=wait.ended_ago(now)):
+            return
+        for other in self._waiters:
+            if other.wait.due > other.wait.unstretched:
+                other.wait.due = other.wait.unstretched
+                self._bring_forward(other)
+
     def _take_in(self, poll: Poll, jobs: Mapping[str, Job]) -> None:
         now = self._clock()
         for waiter, asked in list(poll.waiters.items()):
@@ -344,7 +391,7 @@ class Watcher:
         """Look the connection up and put what it opens in the place of what was there."""
         asked_at = self._clock()
         opened = await self._open()
-        shared = Shared(opened.service, opened.client, asked_at)
+        shared = Shared(opened.service, opened.client, asked_at, opened.mailbox)
         self._replace(shared)
         return shared
 

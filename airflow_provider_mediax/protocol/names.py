@@ -191,6 +191,7 @@ FIELDS: Mapping[str, Allowed] = MappingProxyType(
         "namespace": _WORD,
         "gateway_source": _WORD,
         "claims": Allowed(_cos_folder, most=KEY_LIMIT - 100),
+        "mailbox": Allowed(_cos_folder, most=KEY_LIMIT - 100),
         "template_id": _ID,
         "queue_id": _ID,
         "job_id": _ID,

@@ -134,6 +134,10 @@ class JobService(ABC, Generic[R]):
         :raises BadRequest: names the field, its value and the rule.
         """
 
+    def called_back(self, prepared: Prepared[R], address: str) -> Prepared[R]:
+        """Return a request whose job is posted to an address at its end, unless it says itself whom to tell."""
+        return prepared
+
     @abstractmethod
     def submit(self, prepared: Prepared[R], marker: str) -> Flow[Job]:
         """Create a job that carries the marker. Never repeated after an unknown outcome."""

@@ -203,6 +203,7 @@ class JobTrigger(OneEventTrigger):
         started = steady()
         wait = Wait(
             job_ids=self.job_ids,
+            marker=self.custom_ids[0] if len(self.job_ids) == len(self.custom_ids) == 1 else None,
             deadline=on_steady_clock(self.deadline),
             poll_interval=self.poll_interval,
             started=started,

@@ -40,6 +40,7 @@ EXTRAS = {
     "cos_endpoint",
     "namespace",
     "claims",
+    "mailbox",
     "requests_per_second",
     "connect_timeout",
     "read_timeout",

@@ -266,6 +266,10 @@ class ObjectStore:
         """Return the bucket, made if there is none."""
         return self._buckets.setdefault(name, Bucket(name, region, self._space))
 
+    def is_host(self, host: str) -> bool:
+        """Tell whether a host's name is that of a bucket."""
+        return any(host == f"{bucket.name}.cos.{bucket.region}.myqcloud.com" for bucket in self._buckets.values())
+
     def find(self, name: str, region: str) -> Bucket | None:
         """Return the bucket if it is in that region."""
         bucket = self._buckets.get(name)

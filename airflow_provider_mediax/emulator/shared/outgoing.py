@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.resolver import DefaultResolver
+from yarl import URL
 
 
 class LocalNetwork(ValueError):
@@ -34,22 +35,32 @@ class Outgoing:
 
     @asynccontextmanager
     async def request(
-        self, method: str, url: str, limits: aiohttp.ClientTimeout, body: bytes | None = None, content_type: str = ""
+        self,
+        method: str,
+        url: str,
+        limits: aiohttp.ClientTimeout,
+        body: bytes | None = None,
+        content_type: str = "",
+        host: str = "",
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """
         Send a request and yield the answer, whatever its status; redirects are answers.
 
+        :param host: what the request calls the host, if not by the address.
         :raises LocalNetwork: the address, or what its name resolves to, is not open.
         :raises aiohttp.ClientError: there is no answer; or TimeoutError, or ValueError for an address that is none.
         """
         resolver = None if self._local_network else OpenResolver()
         if resolver is not None:
             _check(urlsplit(url).hostname or "")
-        headers = {"Content-Type": content_type} if content_type else None
+        named = {"Content-Type": content_type, "Host": host}
+        headers = {name: value for name, value in named.items() if value}
         async with (
             aiohttp.TCPConnector(resolver=resolver) as connector,
             aiohttp.ClientSession(connector=connector, timeout=limits) as session,
-            session.request(method, url, data=body, headers=headers, allow_redirects=False) as answer,
+            session.request(
+                method, URL(url, encoded=bool(host)), data=body, headers=headers, allow_redirects=False
+            ) as answer,
         ):
             yield answer
 

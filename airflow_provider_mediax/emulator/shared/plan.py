@@ -76,6 +76,23 @@ class Lists:
     finished: bool = True
 
 
+CALLBACKS = ("sent", "lost", "twice", "late", "put", "get", "wrapped")
+"""What can become of a callback: as it should be, never sent, sent twice, late, by another method, inside an answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallbackFate:
+    """
+    What becomes of one callback.
+
+    :param how: one of :data:`CALLBACKS`.
+    :param seconds: how late a late one is.
+    """
+
+    how: str = "sent"
+    seconds: float = 0.0
+
+
 class Plan:
     """
     Durations and ends of jobs to come.
@@ -93,6 +110,7 @@ class Plan:
         self._durations: dict[str, tuple[float, float]] = {}
         self._outcomes: defaultdict[str, list[str]] = defaultdict(list)
         self._spoilings: defaultdict[str, list[Spoiling]] = defaultdict(list)
+        self._callbacks: list[CallbackFate] = []
         self.list_lag = 0.0
         self.lists = Lists()
         self.canned: float | None = None
@@ -137,6 +155,14 @@ class Plan:
             if self._spoilings[name]:
                 return self._spoilings[name].pop(0)
         return None
+
+    def spoil_callbacks(self, fate: CallbackFate, times: int) -> None:
+        """Decide what becomes of the next callbacks."""
+        self._callbacks.extend([fate] * times)
+
+    def next_callback(self) -> CallbackFate:
+        """Use up what was decided for the next callback."""
+        return self._callbacks.pop(0) if self._callbacks else CallbackFate()
 
     def shows(self, born: float) -> bool:
         """Tell whether lists show a job already; ``born`` is in monotonic seconds, which no test shifts."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 from urllib.parse import urlsplit
 
@@ -49,6 +49,12 @@ class CloudInfiniteService(JobService[VoiceSeparationRequest]):
         """Create a job; the marker is the first word of its ``UserData``."""
         body = prepared.request.marked(prepared.body, marker)
         return (yield from self.bucket.submit(body, marker))
+
+    def called_back(self, prepared: Prepared[VoiceSeparationRequest], address: str) -> Prepared[VoiceSeparationRequest]:
+        """Name the address, unless the request says whom to tell; then the queue's own address is told nothing."""
+        if prepared.request.callback is not None or prepared.request.callback_type is not None:
+            return prepared
+        return replace(prepared, body={**prepared.body, "CallBack": address})
 
     def jobs_of(
         self, marker: str, *, prepared: Prepared[VoiceSeparationRequest] | None = None, since: float | None = None

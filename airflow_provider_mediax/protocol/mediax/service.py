@@ -64,6 +64,10 @@ class MediaxService(JobService[MediaxRequest]):
         """Create a job; file results go to a directory of its own unless the request names one."""
         return (yield from self.gateway.create_job(prepared.request.placed(prepared.body, marker), marker))
 
+    def called_back(self, prepared: Prepared[MediaxRequest], address: str) -> Prepared[MediaxRequest]:
+        """Name the address, unless the request has one."""
+        return replace(prepared, body={"callback": address, **prepared.body})
+
     def jobs_of(
         self, marker: str, *, prepared: Prepared[MediaxRequest] | None = None, since: float | None = None
     ) -> Flow[JobList]:

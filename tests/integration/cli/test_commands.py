@@ -249,7 +249,12 @@ TRIED = ["gateway", "platform keys", "voice separation", "COS"]
 def test_check_finds_that_all_works(cli: Callable[..., Said]) -> None:
     said = cli("check", "-o", "json")
     verdicts = {line["part"]: line["verdict"] for line in said.json}
-    assert verdicts == {**dict.fromkeys(TRIED, "works"), "repository": "not tried", "claims": "not set up"}
+    assert verdicts == {
+        **dict.fromkeys(TRIED, "works"),
+        "repository": "not tried",
+        "claims": "not set up",
+        "mailbox": "not set up",
+    }
     assert said.code == 0
 
 
@@ -314,6 +319,7 @@ def test_check_says_works_of_nothing_that_it_did_not_ask(
         "COS": "works",
         "COS bucket nobody-1250000000": "wrong",
         "claims": "not set up",
+        "mailbox": "not set up",
     }
     assert said.code == 1
 

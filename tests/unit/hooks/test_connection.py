@@ -367,6 +367,7 @@ EVERY_FIELD = {
     "bucket_regions": {"far-1250000000": "ap-beijing"},
     "namespace": "production",
     "claims": "cos://claims-1250000000/mediax/claims",
+    "mailbox": "cos://claims-1250000000/mailbox//",
     "requests_per_second": 3,
     "connect_timeout": 4,
     "read_timeout": 50,
@@ -394,6 +395,7 @@ def test_every_field_reaches_its_place() -> None:
     )
     assert found.cos.bucket_regions == {"far-1250000000": "ap-beijing"}
     assert found.claims == CosAddress("claims-1250000000", "mediax/claims/")
+    assert found.mailbox == CosAddress("claims-1250000000", "mailbox/")
     assert found.transport == Transport(
         connect_timeout=4, read_timeout=50, proxy="http://user:SECRET-proxy@127.0.0.1:1", verify="/ca.pem"
     )

@@ -41,6 +41,12 @@ class FakeHook:
     checked: list[str] = field(default_factory=list)
     apart: list[float] = field(default_factory=list)
 
+    def callback(self, marker: str, until: float) -> str | None:
+        return None
+
+    def collected(self, marker: str) -> None:
+        """There is nothing to remove."""
+
     def run(self, flow: Flow[T], patience: object = None) -> T:
         self.before(self.flows)
         self.flows += 1
