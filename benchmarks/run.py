@@ -24,9 +24,10 @@ TITLES = {
     "submitting": "What submitting costs",
     "requests_per_wait": "Requests per wait against the emulator",
     "imports": "What a DAG file pays for importing the operators",
+    "catalogue": "What a catalogue in one task costs",
     "warehouse_load": "What loading rows into a table costs",
 }
-SIZED = ("simulation", "waiting", "warehouse_load")
+SIZED = ("simulation", "waiting", "catalogue", "warehouse_load")
 """Those that know ``--quick`` and ``--full``."""
 
 INTRODUCTION = """# Performance
