@@ -5,22 +5,26 @@ from __future__ import annotations
 import json
 import sys
 from argparse import Namespace
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from airflow.models.connection import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from airflow_provider_mediax.cli.check import judge
 from airflow_provider_mediax.cli.command import Exit, ask, command, say
-from airflow_provider_mediax.cli.connection_fields import FIELDS, Field, Value, clean, read_fields
+from airflow_provider_mediax.cli.connection_fields import (
+    FIELDS,
+    STANDARD,
+    Field,
+    Value,
+    clean,
+    connection_of,
+    read_fields,
+)
 from airflow_provider_mediax.cli.connections import PLATFORM_NAMES, stored_type, variable_of, write
 from airflow_provider_mediax.exceptions import BadRequest
 from airflow_provider_mediax.hooks.connection import MediaxConnection
 from airflow_provider_mediax.hooks.probing import examine
-
-STANDARD = ("host", "port", "login", "password", "description")
-"""Fields that Airflow's connections have by themselves; all others are stored in the extra."""
 
 SECTIONS = {
     "MediaX, the music platform": (
@@ -59,7 +63,7 @@ def run(args: Namespace) -> Exit:
         fields = _asked(args.conn_id) if args.file is None else read_fields(args.file, args.conn_id)
         if not fields:
             raise BadRequest("No field is given, so there is no connection to write", advice="")
-        connection = _connection(args.conn_id, fields)
+        connection = connection_of(args.conn_id, fields)
         settings = MediaxConnection.of(args.conn_id, connection)
         tried = Exit.FINE if args.no_check else _tried(settings)
         if tried is not Exit.FINE and not (asking and _agrees("Write the connection all the same?")):
@@ -111,7 +115,7 @@ def _ask_section(conn_id: str, title: str, names: Sequence[str], fields: dict[st
         given = {name: ask(_words(name, FIELDS[name]), hidden=FIELDS[name].hidden) for name in names}
         answers = clean(given)
         try:
-            MediaxConnection.of(conn_id, _connection(conn_id, answers))
+            MediaxConnection.of(conn_id, connection_of(conn_id, answers))
         except BadRequest as refused:
             say(f"{refused.sentences} Give these fields again.")
         else:
@@ -129,12 +133,6 @@ def _words(name: str, field: Field) -> str:
     if field.hidden:
         notes.append("hidden")
     return f"{label} ({', '.join(notes)})" if notes else label
-
-
-def _connection(conn_id: str, fields: Mapping[str, Value]) -> Connection:
-    standard: dict[str, Any] = {name: fields[name] for name in STANDARD if name in fields}
-    extra = {name: value for name, value in fields.items() if name not in STANDARD}
-    return Connection(conn_id=conn_id, conn_type="mediax", **standard, extra=json.dumps(extra) if extra else None)
 
 
 def _tried(connection: MediaxConnection) -> Exit:

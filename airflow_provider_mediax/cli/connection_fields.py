@@ -10,12 +10,17 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from airflow.models.connection import Connection
+
 from airflow_provider_mediax.cli.connections import PLATFORM_NAMES
 from airflow_provider_mediax.exceptions import BadRequest
 from airflow_provider_mediax.hooks.connection import DEFAULTS
 from airflow_provider_mediax.provider_info import get_provider_info
 
 Value: TypeAlias = str | int | float | bool
+
+STANDARD = ("host", "port", "login", "password", "description")
+"""Fields that Airflow's connections have by themselves; all others are stored in the extra."""
 
 AIRFLOWS_OWN = ("conn_id", "conn_type", "extra")
 """What a connection has in a file beside its fields."""
@@ -109,6 +114,13 @@ def _check(name: str, value: object) -> None:
         raise BadRequest(f"The field {name} must be text, a number, true or false", advice="")
     if FIELDS[name].kind == "string" and isinstance(value, (float, bool)):
         raise BadRequest(f"The field {name} must be text", advice="")
+
+
+def connection_of(conn_id: str, fields: Mapping[str, Value]) -> Connection:
+    """Return the connection that these fields make, which :func:`clean` has left."""
+    standard: dict[str, Any] = {name: fields[name] for name in STANDARD if name in fields}
+    extra = {name: value for name, value in fields.items() if name not in STANDARD}
+    return Connection(conn_id=conn_id, conn_type="mediax", **standard, extra=json.dumps(extra) if extra else None)
 
 
 def clean(given: Mapping[str, Any]) -> dict[str, Value]:

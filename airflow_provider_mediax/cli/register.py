@@ -17,6 +17,7 @@ from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHo
 from sqlalchemy.exc import SQLAlchemyError
 
 from airflow_provider_mediax.cli.command import Exit, ask, command, say
+from airflow_provider_mediax.cli.connection_fields import clean, connection_of
 from airflow_provider_mediax.cli.connections import PLATFORM_NAMES, as_object, write
 from airflow_provider_mediax.cli.printing import print_object
 from airflow_provider_mediax.client.retry import ONE_TRY
@@ -65,25 +66,17 @@ class Target:
 
         :param info: ``registerInfo``; what it lacks stays empty.
         """
-        given = {field: text(info.get(name)) for field, name in PLATFORM_NAMES.items()}
-        login, password = given.pop("login"), given.pop("password")
-        extra = {
+        given = {
+            "host": self.host,
+            "register_path": self.register_path,
             "gateway_source": self.source,
-            **given,
             "cos_secret_id": registration.cos_secret_id,
             "cos_secret_key": registration.cos_secret_key,
             "cos_region": registration.region,
             "cos_bucket": registration.bucket,
-            "register_path": self.register_path,
         }
-        return Connection(
-            conn_id=self.conn_id,
-            conn_type="mediax",
-            host=self.host,
-            login=login,
-            password=password,
-            extra=json.dumps({name: value for name, value in extra.items() if value}),
-        )
+        returned = {field: text(info.get(name)) for field, name in PLATFORM_NAMES.items()}
+        return connection_of(self.conn_id, clean(given | returned))
 
 
 @command

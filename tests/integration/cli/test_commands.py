@@ -19,6 +19,7 @@ from airflow_provider_mediax.cli import connections, register
 from airflow_provider_mediax.emulator.process import MediaxEmulator
 from airflow_provider_mediax.hooks.mediax import MediaxHook
 from airflow_provider_mediax.protocol.mediax.capabilities.listening import MusicTag
+from airflow_provider_mediax.protocol.mediax.gateway import Registration
 from airflow_provider_mediax.protocol.mediax.request import CapabilityRequest, MediaxInput
 from tests.audio import click_track
 from tests.unit.cli.said import Said, run_command, secrets_of
@@ -104,6 +105,29 @@ def test_register_makes_a_connection_that_works(
     assert [secret for secret in secrets if secret in shown] == []
     found = {line["part"]: line["verdict"] for line in cli("check", "--conn-id", "made", "-o", "json").json}
     assert (found["gateway"], found["platform keys"], found["repository"]) == ("works", "works", "not tried")
+
+
+def test_register_keeps_no_default_and_no_white_space() -> None:
+    target = register.Target(
+        conn_id="made", host="https://api.mediax.tencent.com", register_path="/register", source=" 1000000001_demo "
+    )
+    registration = Registration(
+        operate_uin="1000000001",
+        user_name="demo",
+        cos_secret_id="id\n",
+        cos_secret_key=" key",
+        bucket="music-1250000000",
+        region="ap-guangzhou",
+    )
+    made = target.connection({"tmpSecretId": " login ", "tmpSecretKey": "password", "tmpContentId": ""}, registration)
+    assert (made.host, made.login, made.password) == (None, "login", "password")
+    assert made.extra_dejson == {
+        "gateway_source": "1000000001_demo",
+        "cos_secret_id": "id",
+        "cos_secret_key": "key",
+        "cos_region": "ap-guangzhou",
+        "cos_bucket": "music-1250000000",
+    }
 
 
 @pytest.mark.parametrize("where", ["environment", "database"])
