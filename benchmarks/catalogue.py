@@ -9,6 +9,7 @@ import resource
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections import Counter
 from pathlib import Path
@@ -35,10 +36,12 @@ def main() -> None:
         print(json.dumps(catalogue(given.child)))
         return
     print(
-        f"Jobs of {JOB_SECONDS:g} s, resumes every {COLLECT_SECONDS:g} s, {RATE:g} requests per second allowed. {TARGET}.\n"
+        f"Jobs of {JOB_SECONDS:g} s, resumes every {COLLECT_SECONDS:g} s, {RATE:g} requests per second allowed. "
+        f"{TARGET}.\n"
     )
     print(
-        "| items | wall (s) | CPU (s) | CPU per item (ms) | above base (MB) | requests per item | resumes | files written | writes |"
+        "| items | wall (s) | CPU (s) | CPU per item (ms) | above base (MB) | requests per item | resumes "
+        "| files written | writes |"
     )
     print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
     for items in [1000] if given.quick else [1000, 10_000, *([50_000] if given.full else [])]:
@@ -113,7 +116,7 @@ def catalogue(items: int) -> dict[str, Any]:
             if not isinstance(result, Deferred):
                 break
             resumes += 1
-            time.sleep(max(0.0, result.not_before - time.time()))
+            threading.Event().wait(max(0.0, result.not_before - time.time()))
         cost = {"wall": time.monotonic() - began, "cpu": time.process_time() - cpu, "memory": _peak() - base}
         asked = len(emulator.ledger()["requests"])
         files = sum(1 for file in Path(home).rglob("*") if file.is_file())
