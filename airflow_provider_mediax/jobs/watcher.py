@@ -308,8 +308,11 @@ class Watcher:
         """Let waits ask at once whose jobs are said to have ended; what goes wrong here ends none of them."""
         while True:
             await asyncio.sleep(self._reader.pause)
-            shared, named = self._shared, [waiter for waiter in self._waiters if waiter.wait.marker is not None]
-            if shared is None or shared.mailbox is None or not named:
+            shared = self._shared
+            if shared is None or shared.mailbox is None:
+                continue
+            named = [waiter for waiter in self._waiters if waiter.wait.marker is not None]
+            if not named:
                 continue
             try:
                 told = set(await self._reader.look(shared.mailbox, self._on_client))
