@@ -1,5 +1,5 @@
 """
-Analyze one track: tags, lyrics and beats, and load the findings into a warehouse.
+Analyze one track: tags, lyrics and beats, load the findings into a warehouse, and show them on a page.
 
 Needs a connection ``mediax_default``, a track in the registered repository, and a connection ``warehouse`` to any SQL
 database. ``make demo`` runs this file as it stands against an emulator and an SQLite file; with the keys of an account
@@ -14,13 +14,17 @@ from typing import Any
 from airflow.sdk import ObjectStoragePath, Param, dag, task
 
 from airflow_provider_mediax.operators.music import MusicAsrOperator, MusicBeatOperator, MusicTagOperator
+from airflow_provider_mediax.operators.report import MusicReportOperator
 from airflow_provider_mediax.results import Manifest
 from airflow_provider_mediax.transfers.results_to_sql import MediaxResultsToSqlOperator
 
 
 @dag(
     schedule=None,
-    params={"path": Param("in/track.wav", type="string", description="Path of the track in the repository.")},
+    params={
+        "path": Param("in/track.wav", type="string", description="Path of the track in the repository."),
+        "page": Param("file:///tmp/analyze_track.html", type="string", description="Address of the page."),
+    },
 )
 def analyze_track() -> None:
     """Three paid jobs side by side, none of which holds a worker slot while it is waited for."""
@@ -39,6 +43,12 @@ def analyze_track() -> None:
             create_table=True,
             retries=3,  # a retry replaces what it finds, so it doubles no row
         )
+    MusicReportOperator(
+        task_id="report",
+        manifests=[tags.output, lyrics.output, beats.output],
+        output="{{ params.page }}",
+        title="{{ params.path }}",
+    )
 
 
 @task

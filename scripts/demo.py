@@ -76,7 +76,7 @@ def analyze(audio: str | None, home: Path) -> None:
     say(f"Track      {track} ({seconds:.0f} s)")
     log = home / "airflow.log"
     log.unlink(missing_ok=True)
-    database = home / "warehouse.sqlite"
+    database, page = home / "warehouse.sqlite", home / "report.html"
     try:
         with MediaxEmulator.start() as emulator:
             say(f"Emulator   listens at {emulator.url}; nothing leaves this machine")
@@ -90,7 +90,7 @@ def analyze(audio: str | None, home: Path) -> None:
             say(f"Airflow    {version('apache-airflow')} starts{first}")
             say(f"           its log: {log}")
             plan: list[tuple[Path, dict[str, Any]]] = [
-                (ANALYZE, {"path": key}),
+                (ANALYZE, {"path": key, "page": page.as_uri()}),
                 (SEPARATE, {}),
                 (CATALOGUE, {"collect_interval": 2}),
             ]
@@ -103,7 +103,7 @@ def analyze(audio: str | None, home: Path) -> None:
     show_stems(stems, tasks["separate_stems"], database)
     screen.print(f"       {home / 'stems'} has the stems to listen to", markup=False)
     show_catalogue(tasks["catalogue_to_warehouse"])
-    show_next_steps(database)
+    show_next_steps(database, page)
 
 
 def users_track(name: str) -> tuple[Path, float]:
@@ -310,8 +310,8 @@ def titled(title: str) -> Table:
     return Table(title=title, title_justify="left")
 
 
-def show_next_steps(database: Path) -> None:
-    """Print how to read the rows, and the way to the real service."""
+def show_next_steps(database: Path, page: Path) -> None:
+    """Print how to read the rows, the way to the real service, and where to look and listen."""
     query = "SELECT stem, stems.file, label FROM stems LEFT JOIN tags ON tags.input = stems.file"
     command = f"sqlite3 {shlex.quote(str(database))} {shlex.quote(query)}"
     screen.print(
@@ -326,7 +326,10 @@ The same DAGs run against the real services. Copy {ANALYZE.parent.relative_to(RO
 airflow-mediax connect
 
 which asks for the fields of the connection. Or fill in the form of connection type "MediaX (Tencent Cloud music)" in
-the UI. docs/connection.md has every field, docs/voice-separation.md what a bucket needs before it can separate.""",
+the UI. docs/connection.md has every field, docs/voice-separation.md what a bucket needs before it can separate.
+
+The track with its beats and lyrics, to look at and to listen to in a browser:
+{page}""",
         markup=False,
     )
 
