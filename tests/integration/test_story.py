@@ -215,12 +215,13 @@ def links_of(dag_id: str) -> list[str]:
 def test_a_deferred_task_links_to_its_input_and_a_finished_one_to_its_files(
     run_dag: RunDag, emulator: MediaxEmulator, monkeypatch: pytest.MonkeyPatch, mapped: bool
 ) -> None:
-    emulator.durations("*", 0.1)
+    emulator.durations("*", 3600)  # until the trigger has looked, so that the task does defer
     wait = JobTrigger.wait
     while_deferred: list[str] = []
 
     async def look_first(trigger: JobTrigger) -> dict[str, Any]:
         while_deferred.extend(await asyncio.to_thread(links_of, dag.dag_id))
+        await asyncio.to_thread(emulator.finish_jobs)
         return await wait(trigger)
 
     monkeypatch.setattr(JobTrigger, "wait", look_first)
