@@ -18,9 +18,15 @@ from airflow_provider_mediax.operators.report import MusicReportOperator
 from airflow_provider_mediax.results import Manifest
 from airflow_provider_mediax.transfers.results_to_sql import MediaxResultsToSqlOperator
 
+CONNECTION = "mediax_default"
+
 
 @dag(
     schedule=None,
+    dag_display_name="Analyze a track",
+    description="Tags, lyrics and beats of one track, as rows in a warehouse and on an HTML page.",
+    tags=["mediax", "example"],
+    default_args={"retries": 3, "mediax_conn_id": CONNECTION},
     params={
         "path": Param("in/track.wav", type="string", description="Path of the track in the repository."),
         "page": Param("file:///tmp/analyze_track.html", type="string", description="Address of the page."),
@@ -41,7 +47,6 @@ def analyze_track() -> None:
             sql_conn_id="warehouse",
             table=found.task_id,
             create_table=True,
-            retries=3,  # a retry replaces what it finds, so it doubles no row
         )
     MusicReportOperator(
         task_id="report",
@@ -58,7 +63,7 @@ def read_beats(manifest: Manifest) -> dict[str, Any]:
     address = manifest["result"].get("beatFileName")
     if address is None:
         return {"files": manifest["files"]}
-    found = json.loads(ObjectStoragePath(address, conn_id="mediax_default").read_text())
+    found = json.loads(ObjectStoragePath(address, conn_id=CONNECTION).read_text())
     return {"files": manifest["files"], "tempo": found["tempo"], "beats": found["beats"]}
 
 

@@ -16,11 +16,16 @@ from airflow.sdk import Param, dag, task
 from airflow_provider_mediax.operators.batch import MusicBatchOperator
 from airflow_provider_mediax.transfers.results_to_sql import MediaxResultsToSqlOperator
 
+CONNECTION = "mediax_default"
 BUCKET = "cos://music-1250000000"
 
 
 @dag(
     schedule=None,  # "@daily" in earnest
+    dag_display_name="Catalogue to warehouse",
+    description="Tags of every new track of a folder, as rows in a warehouse.",
+    tags=["mediax", "batch", "example"],
+    default_args={"retries": 3, "mediax_conn_id": CONNECTION},
     max_active_runs=1,  # two runs at once would both find the same tracks new
     params={
         "tracks": Param(f"{BUCKET}/catalogue/*", type="string", description="Objects; * stands for any characters."),
@@ -49,7 +54,6 @@ def catalogue_to_warehouse() -> None:
         sql_conn_id="warehouse",
         table="tags",
         create_table=True,
-        retries=3,
         trigger_rule="all_done",  # a batch that has failed returns what is done all the same
     ).output
     counts(summary, loaded)

@@ -14,9 +14,15 @@ from airflow.sdk import Param, dag, task
 
 from airflow_provider_mediax.operators.batch import MusicBatchOperator, shards
 
+CONNECTION = "mediax_default"
+
 
 @dag(
     schedule=None,  # "0 2 * * *" for every night at two
+    dag_display_name="Nightly catalogue",
+    description="Tags of every new track of a growing folder, in four shards.",
+    tags=["mediax", "batch", "example"],
+    default_args={"retries": 3},
     params={
         "tracks": Param("cos://music-1250000000/in/*", type="string", description="Pattern of the tracks' addresses."),
         "output": Param("cos://music-1250000000/batches", type="string", description="Folder of all nights."),
@@ -26,6 +32,7 @@ def nightly_catalogue() -> None:
     """Buy a job for each track that no earlier night has tagged."""
     tags = MusicBatchOperator.partial(
         task_id="tags",
+        mediax_conn_id=CONNECTION,  # a mapped task takes no argument of ours from default_args
         capability="musicTagV2",
         items="{{ params.tracks }}",
         output="{{ params.output }}",
@@ -33,7 +40,6 @@ def nightly_catalogue() -> None:
         on_item_error="skip",
         requests_per_second=2.5,  # of each shard
         deferrable=True,
-        retries=3,
         retry_delay=timedelta(minutes=5),
     ).expand(shard=shards(4))
 

@@ -16,14 +16,23 @@ from airflow.sdk import AssetAlias, Param, dag, task
 from airflow_provider_mediax.operators.report import MusicReportOperator
 from airflow_provider_mediax.sensors.job import CloudInfiniteJobSensor
 
+CONNECTION = "mediax_default"
+
 
 @dag(
     schedule=AssetAlias("stems"),
+    dag_display_name="Report of new stems",
+    description="An HTML page of the stems that a run of separate_stems has written.",
+    tags=["mediax", "cloud-infinite", "example"],
+    default_args={"retries": 3, "mediax_conn_id": CONNECTION},
     params={"folder": Param("cos://music-1250000000/reports", type="string", description="Folder of the pages.")},
 )
 def report_stems() -> None:
     """Find the jobs behind the new stems, and write one page of them."""
-    jobs = CloudInfiniteJobSensor.partial(task_id="jobs", deferrable=True).expand(job_id=new_jobs())
+    # A mapped task takes no argument of ours from default_args.
+    jobs = CloudInfiniteJobSensor.partial(task_id="jobs", mediax_conn_id=CONNECTION, deferrable=True).expand(
+        job_id=new_jobs()
+    )
     MusicReportOperator(task_id="report", manifests=jobs.output, output="{{ params.folder }}/{{ run_id }}.html")
 
 

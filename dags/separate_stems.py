@@ -22,9 +22,15 @@ from airflow_provider_mediax.operators.voice_separation import VoiceSeparationOp
 from airflow_provider_mediax.sensors.cos import CosKeySensor
 from airflow_provider_mediax.transfers.results_to_sql import MediaxResultsToSqlOperator
 
+CONNECTION = "mediax_default"
+
 
 @dag(
     schedule=None,
+    dag_display_name="Separate stems",
+    description="Voice and background of every track under a prefix, the voices tagged.",
+    tags=["mediax", "cloud-infinite", "example"],
+    default_args={"retries": 3, "mediax_conn_id": CONNECTION},
     params={
         "tracks": Param("incoming/*", type="string", description="Keys in the bucket; * stands for any characters."),
         # Not under the pattern above, or the stems would be the next run's tracks.
@@ -71,7 +77,6 @@ def one_track(source: str) -> None:
             sql_conn_id="warehouse",
             table=table,
             create_table=True,
-            retries=3,  # a retry replaces what it finds, so it doubles no row
         )
 
 

@@ -37,6 +37,7 @@ EXPECTED: dict[str, set[str]] = {
     "read_file": {"beats", "size_of_the_marked_track"},
     "read_parts": {"batch", "moods"},
     "read_rows": {"lyrics", "lines_of"},
+    "report": {"tags", "lyrics", "beats", "report"},
     "separate_template": {"template", "separate"},
     "separate_track": {"separate", "wait"},
     "singing_score": {"score"},

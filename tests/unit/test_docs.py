@@ -113,6 +113,33 @@ def test_every_dag_file_makes_a_dag_of_its_own_name(file: Path, monkeypatch: pyt
     dag.validate()
 
 
+@pytest.mark.parametrize("file", [file for file in DAG_FILES if file.parent.name == "dags"], ids=name_of)
+def test_every_example_dag_says_what_it_is_retries_and_names_its_connection_once(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(file.parent))
+    source = file.read_text(encoding="utf-8")
+    assert source.count('"mediax_default"') == 1
+    copy = runpy.run_path(str(file))
+    (dag,) = [value for value in copy.values() if isinstance(value, DAG)]
+    assert dag.dag_display_name != dag.dag_id
+    assert dag.description
+    assert {"mediax", "example"} <= set(dag.tags)
+    assert {(task.retries or 0) >= 3 for task in dag.tasks} == {True}
+    arguments = [getattr(task, "partial_kwargs", None) or vars(task) for task in dag.tasks]
+    ours = [given["mediax_conn_id"] for given in arguments if "mediax_conn_id" in given]
+    assert ours
+    assert set(ours) == {copy["CONNECTION"]}
+
+
+def test_the_first_dag_says_what_it_is_and_retries() -> None:
+    (dag,) = [
+        value for value in runpy.run_path(str(DOCS / "snippets" / "first_dag.py")).values() if isinstance(value, DAG)
+    ]
+    assert (dag.dag_display_name, dag.description, dag.tags) == ("First DAG", "Tags of a track, as rows.", {"mediax"})
+    assert {task.retries for task in dag.tasks} == {3}
+
+
 def test_the_first_dag_fits_into_fifteen_lines_without_sql() -> None:
     (region,) = regions(DOCS / "snippets" / "first_dag.py")
     assert len([line for line in region.splitlines() if line.strip()]) <= 15
