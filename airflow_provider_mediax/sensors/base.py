@@ -90,10 +90,7 @@ class WaitingSensor(BaseSensorOperator):
         if self._taken(self._waits_in_the_triggerer):
             found = self._taken(self.look)
             return self._defer(context) if found is None else found
-        try:
-            return super().execute(context)
-        except AirflowSensorTimeout as error:
-            self._end(error)
+        return self._poke_on(context)
 
     def poke(self, context: Context) -> PokeReturnValue:
         """Ask once."""
@@ -119,7 +116,11 @@ class WaitingSensor(BaseSensorOperator):
         found = self._taken(self._last_look)
         if found is not None:
             return found
-        status = self._taken(lambda: self._status(*event()))
+        status, error = self._taken(event) or ("unreadable", None)
+        if isinstance(error, AnswerTooLarge):
+            return self._poke_on(context)  # a worker reads more than a triggerer
+        if error is not None:
+            self._taken(lambda: _give_up(error))
         if status == "timeout" or time.time() >= self._deadline(context):
             self._end(AirflowSensorTimeout(f"What {self.task_id} waits for is not there after {self.timeout:g} s."))
         return self._defer(context)
@@ -138,13 +139,12 @@ class WaitingSensor(BaseSensorOperator):
             Event().wait(pause)
             pause *= 2
 
-    def _status(self, status: str, error: MediaxError | None) -> str:
-        """Return what a trigger's event says, or raise what the triggerer gave up for: here the look has worked."""
-        from airflow_provider_mediax.jobs.ending import given_up
-
-        if error is not None:
-            raise given_up(error)
-        return status
+    def _poke_on(self, context: Context) -> Any:
+        """Poke as Airflow does, whose own timeout forgets ``never_fail``."""
+        try:
+            return super().execute(context)
+        except AirflowSensorTimeout as error:
+            self._end(error)
 
     def _waits_in_the_triggerer(self) -> bool:
         default = conf.getboolean("operators", "default_deferrable", fallback=False)
@@ -190,3 +190,10 @@ class WaitingSensor(BaseSensorOperator):
         from airflow_provider_mediax.triggers.base import defer_until
 
         defer_until(self, self.make_trigger(self._deadline(context)))
+
+
+def _give_up(error: MediaxError) -> NoReturn:
+    """Raise what the triggerer gave up for, as an error that can pass: here the look has worked."""
+    from airflow_provider_mediax.jobs.ending import given_up
+
+    raise given_up(error)

@@ -76,12 +76,14 @@ def test_a_dag_goes_on_with_what_lands_in_a_bucket(
 
 
 @pytest.mark.parametrize("deferrable", [True, False])
-@pytest.mark.parametrize(("soft_fail", "state"), [(False, "failed"), (True, "skipped")])
+@pytest.mark.parametrize(
+    ("switch", "state"), [("silent_fail", "failed"), ("soft_fail", "skipped"), ("never_fail", "skipped")]
+)
 def test_a_sensor_that_waits_in_vain_fails_or_is_skipped(
-    run_dag: RunDag, mediax_emulator: MediaxEmulator, deferrable: bool, soft_fail: bool, state: str
+    run_dag: RunDag, mediax_emulator: MediaxEmulator, deferrable: bool, switch: str, state: str
 ) -> None:
-    with DAG(dag_id=f"in_vain_{deferrable}_{soft_fail}") as dag:
-        options: dict[str, Any] = {"deferrable": deferrable, "poke_interval": 1, "timeout": 3, "soft_fail": soft_fail}
+    with DAG(dag_id=f"in_vain_{deferrable}_{switch}") as dag:
+        options: dict[str, Any] = {"deferrable": deferrable, "poke_interval": 1, "timeout": 3, switch: True}
         CosKeySensor(task_id="landed", key="never", retries=3, **options)
     run = run_dag(dag, connection=mediax_emulator.connection_json())
     assert run.states == {"landed": state}

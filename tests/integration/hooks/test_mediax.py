@@ -118,7 +118,7 @@ class TestTestConnection:
             ("drop_before", "No answer now"),
         ],
     )
-    def test_what_the_gateway_answers_is_told_apart(self, edited: Edited, kind: str, said: str) -> None:
+    def test_the_answers_of_the_gateway_are_kept_apart(self, edited: Edited, kind: str, said: str) -> None:
         edited().fail_next("ListJobs", kind, times=20)
         assert sentence_of(MediaxHook().test_connection()).startswith(said)
 

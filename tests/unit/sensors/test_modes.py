@@ -250,6 +250,15 @@ def test_what_a_triggerer_alone_gives_up_for_can_pass(world: World, make: Make, 
 
 
 @every_sensor
+def test_what_a_triggerer_cannot_read_whole_a_worker_waits_for(world: World, make: Make) -> None:
+    event = JobEvent("error", {}, AnswerTooLarge("x")).payload()
+    for switch in SWITCHES:
+        world.looks = 0
+        assert followed(world, make, switch, "deferred", [NOT_YET, NOT_YET, NOT_YET, THERE], event=event) == "done"
+        assert world.looks == 4
+
+
+@every_sensor
 @pytest.mark.parametrize(
     ("reason", "expected"),
     [("Trigger timeout", ("failed", "skipped", "failed", "skipped")), ("Trigger failure", PASSING)],
