@@ -254,6 +254,8 @@ class MusicBatchOperator(BaseOperator):
             run = self._run = BatchRun(order, identity, requests, folder, terms)
             result = run_in_thread(run.work, self._stop, self.log)
         finally:
+            if self._run is not None:
+                self._count(self._run.counts, requests)
             stop, self._stop, self._run = self._stop, None, None
             stop.close()
             requests.close()
@@ -266,6 +268,12 @@ class MusicBatchOperator(BaseOperator):
         self._log_summary(result, summary)
         self._judge(result, summary, allowed, context)
         return summary
+
+    def _count(self, counts: Mapping[tuple[str, str], int], requests: TypedRequests) -> None:
+        from airflow_provider_mediax.metrics import JobMeter
+
+        for (what, capability), number in counts.items():
+            JobMeter(requests.hooks[capability].service_type).count(what, capability, number)
 
     def _order(self) -> Order:
         from airflow_provider_mediax.hooks.batch_folder import check_output

@@ -178,6 +178,11 @@ class BatchRun:
         self._terms = terms
         self._engine: Engine | None = None
 
+    @property
+    def counts(self) -> Mapping[tuple[str, str], int]:
+        """What this process has done, by metric and capability."""
+        return self._engine.counts if self._engine is not None else {}
+
     def kill(self, log: Log, *, may_cancel: bool) -> None:
         """
         Cancel what has not started, the newest first, as much as fits into three seconds; for a signal handler.
@@ -271,7 +276,7 @@ class BatchRun:
         items: Iterable[tuple[str, Item]] = self._items()
         if before is not None:
             want_again(memory, outcome_lines(self._folder, before), anew(order.retry_unknown))
-            items = [found async for found in self._planned_before(now.number - 1)]
+            items = [found async for found in self._planned_before(now.number - 1, memory)]
         elif order.only_failed_of is not None:
             await self._want_failed(memory, order.only_failed_of)
         if order.skip_known_in is not None and before is None:
@@ -310,7 +315,8 @@ class BatchRun:
         with open_source(order.items, order.items_conn_id) as file:
             yield from read_items(raw_items(kind, file, order.items.rpartition("/")[2]))
 
-    async def _planned_before(self, number: int) -> AsyncIterator[tuple[str, Item]]:
+    async def _planned_before(self, number: int, memory: Memory) -> AsyncIterator[tuple[str, Item]]:
+        """Yield the items of a round that are wanted again."""
         earlier = round_of(self._folder, number)
         index = await read_plan(earlier.store)
         if index is None:
@@ -318,7 +324,8 @@ class BatchRun:
         lines = Lines(earlier.store, index)
         for file in index.files:
             for line in await lines.of(file.capability, file.first, file.count):
-                yield f"{file.name}, line {line.place - file.first + 1}", line.item
+                if memory.wants(file.capability, line.id):
+                    yield f"{file.name}, line {line.place - file.first + 1}", line.item
 
     async def _want_failed(self, memory: Memory, address: str) -> None:
         folder = StorageFolder(address.removesuffix("/outcome.json"), self._order.output_conn_id)

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from airflow_provider_mediax.client.retry import ONE_TRY
@@ -41,6 +42,11 @@ NOTE_SECONDS = 1.0
 
 FRUITLESS = 10
 """Waves in a row of which nothing was sent, before the attempt ends."""
+
+ENDS: Mapping[str, State] = MappingProxyType(
+    {"jobs.succeeded": "done", "jobs.failed": "failed", "jobs.canceled": "canceled"}
+)
+"""What is counted of a chunk that is done, by the names of the metrics."""
 
 LONGEST_PAUSE = 60.0
 """Seconds to which the pauses between such waves grow."""
@@ -83,6 +89,7 @@ class Setting:
 
     :param folder: of the batch's files at the service.
     :param started: epoch seconds at which this attempt began.
+    :param count: is given what happens: the metric's name, the capability, how often.
     :param clock: seconds that never jump; ``epoch``: seconds since 1970.
     """
 
@@ -102,6 +109,7 @@ class Setting:
     sent: Callable[[ChunkWork], Awaitable[None]]
     changed: Callable[[], None]
     ended: Callable[[Line, End], None]
+    count: Callable[[str, str, int], None]
     log: ownership.Log
     clock: Callable[[], float]
     epoch: Callable[[], float]
@@ -179,6 +187,7 @@ class ChunkWork:
             at = job.created_at.timestamp() if job.created_at else setting.epoch()
             chunk.learned.jobs[place] = Bought(job.id, at, adopted=True)
             setting.log.info("Item %s: adopting job %s (%s)", chunk.lines[place].id, job.id, job.state_name)
+        self._count("jobs.adopted", len(found))
         left = [place for place in places if place not in found]
         if complete:
             chunk.take_back(left)
@@ -235,6 +244,7 @@ class ChunkWork:
 
     def _bought(self, place: int, job: Job) -> None:
         self.chunk.learned.jobs[place] = Bought(job.id, self.setting.epoch())
+        self._count("jobs.bought", 1)
         self.setting.changed()
 
     async def _keep_notes(self) -> None:
@@ -411,6 +421,11 @@ class ChunkWork:
             data = b"".join(as_line([place, self.manifests[place]]) for place in sorted(self.manifests))
             await setting.store.write_bytes(part, data)
         await setting.ledger.finish(chunk, part)
+        for what, state in ENDS.items():
+            self._count(what, sum(end.state == state for end in chunk.ends.values()))
+
+    def _count(self, what: str, number: int) -> None:
+        self.setting.count(what, self.chunk.range.capability, number)
 
     def _request(self, place: int) -> Prepared[Any]:
         """Return the request of a line; made when it is needed, since it may hold an address that passes."""

@@ -121,7 +121,8 @@ class Engine:
 
     :param index: the plan.
     :param lanes: by capability.
-    :param elsewhere: reads and writes nothing itself; for tests in virtual time the clocks are given.
+    :ivar counts: what this process has done, by metric and capability.
+    :param clock: seconds that never jump; ``epoch``: seconds since 1970.
     """
 
     def __init__(
@@ -151,6 +152,7 @@ class Engine:
         self._before = Tally()
         self._began = clock()
         self._named = 0
+        self.counts: Counter[tuple[str, str]] = Counter()
         self._told_at = clock()
         self._told = -1
         self._number = 0
@@ -174,6 +176,7 @@ class Engine:
             sends=terms.sends,
             changed=self._changed.set,
             ended=self._ended,
+            count=self._count_up,
             log=log,
             clock=clock,
             epoch=epoch,
@@ -371,6 +374,9 @@ class Engine:
         lease = await self._store.read(LEASE)
         if lease is not None and tuple(lease["attempt"]) > self._terms.attempt:
             raise Stopped("A later attempt of this task has taken over, so this one sends nothing more")
+
+    def _count_up(self, what: str, capability: str, number: int) -> None:
+        self.counts[what, capability] += number
 
     def _ended(self, line: Line, end: End) -> None:
         self._tally.add(end)

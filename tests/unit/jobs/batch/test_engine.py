@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 
 import pytest
 
@@ -259,3 +260,16 @@ async def test_the_plan_of_other_arguments_is_refused_by_name() -> None:
     await world.attempt()
     with pytest.raises(RequestChanged, match="parameters"):
         await world.attempt_with({"items": "x", "parameters": "y"})
+
+
+@in_virtual_time
+async def test_what_is_bought_adopted_and_ended_is_counted_once() -> None:
+    world = World(songs(60))
+    world.platform.fails = {songs(1)[0]}
+    world.platform.faults.extend(["", "lost"])
+    world.platform.takes = 200.0
+    check(world, await world.to_the_end(deferrable=True))
+    counts: Counter[str] = Counter()
+    for engine in world.engines:
+        counts.update({what: number for (what, _), number in engine.counts.items()})
+    assert +counts == {"jobs.bought": 59, "jobs.adopted": 1, "jobs.succeeded": 59, "jobs.failed": 1}
