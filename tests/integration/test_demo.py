@@ -94,7 +94,7 @@ def test_the_demo_shows_what_was_found_and_a_second_one_doubles_no_row(tmp_path:
     # Five tags of the track, of each of two voices and of each of twelve small tracks; two stems of each track.
     assert rows_in(tmp_path) == {"tags": 15 + 60, "lyrics": 4, "beats": 2, "stems": 4}
     shown = stems_shown(first.stdout)
-    tracks = {"demo-track": 26.2, "demo-variation": 17.6}
+    tracks = {"demo-track": 30.5, "demo-variation": 17.6}
     stems = [(track, role) for track in tracks for role in ("voice", "background")]
     assert [stem for stem, _ in shown] == [
         f"cos://music-1250000000/stems/incoming/{track}/{role}.wav" for track, role in stems
