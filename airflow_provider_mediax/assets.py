@@ -26,12 +26,16 @@ if TYPE_CHECKING:
 
 def sanitize_uri(uri: SplitResult) -> SplitResult:
     """
-    Check the URI of an asset.
+    Check the URI of an asset, and leave the id of a connection out: it is no part of an object's name.
+
+    Airflow also asks for each ``ObjectStoragePath`` that a task reads or writes while OpenLineage is on; such a path
+    always names its connection.
 
     :raises ValueError: it names no bucket or no key, or could not keep the key.
     """
-    if not uri.netloc or "@" in uri.netloc:
-        raise ValueError("An asset in COS is cos://bucket-appid/key, with a bucket and without a connection id")
+    uri = uri._replace(netloc=uri.netloc.rpartition("@")[2])
+    if not uri.netloc:
+        raise ValueError("An asset in COS is cos://bucket-appid/key, with a bucket")
     if not uri.path.strip("/"):
         raise ValueError("An asset in COS is cos://bucket-appid/key, with a key")
     if uri.query or uri.fragment:

@@ -41,6 +41,7 @@ from airflow_provider_mediax.hooks.cos_files import (
     parts_of,
     write_at,
 )
+from airflow_provider_mediax.hooks.cos_lineage import note_read, note_written
 from airflow_provider_mediax.hooks.cos_objects import CosObject, described, listed
 from airflow_provider_mediax.protocol.cos_answers import Target
 from airflow_provider_mediax.protocol.cos_objects import FORBID_OVERWRITE, THERE_ALREADY, VERSION_ID
@@ -134,7 +135,9 @@ class CosHook(BaseHook):
             checksum.update(reply.body)
             return None if checksum.fits() else "the content does not fit its checksum"
 
-        return self._client.ask("read", target, "get_object", fault, Key=target.key).body
+        data = self._client.ask("read", target, "get_object", fault, Key=target.key).body
+        note_read(self, target)
+        return data
 
     def read_range(self, key: str, start: int, end: int, *, etag: str | None = None) -> bytes:
         """
@@ -168,6 +171,7 @@ class CosHook(BaseHook):
         options: dict[str, Any] = {"ContentType": content_type} if content_type else {}
         answer = self._client.ask("write", target, "put_object", Key=target.key, Body=data, EnableMD5=True, **options)
         described(target.key, answer.headers)
+        note_written(self, target)
 
     def create_bytes(self, key: str, data: bytes) -> bool:
         """
@@ -285,7 +289,12 @@ class CosHook(BaseHook):
         found = self._head(origin)
         if found.size <= COPY_LIMIT:
             self._client.ask("copy to", target, "copy_object", Key=target.key, CopySource=copy_source(origin))
-            return
+        else:
+            self._copy_in_parts(origin, target, found)
+        note_read(self, origin)
+        note_written(self, target)
+
+    def _copy_in_parts(self, origin: Target, target: Target, found: CosObject) -> None:
         parts = parts_of(found.size, COPY_PART_SIZE)
         with self._upload(target) as upload, Progress(self.log, f"Copying {origin}", found.size) as progress:
             in_parallel(parts, lambda part: progress.add(upload.copy_part(part, origin)))
@@ -356,6 +365,7 @@ class CosHook(BaseHook):
                 upload.complete()
         same = self._head(target).size == before.st_size
         _require(same, "write", target, "it has another size now than the file")
+        note_written(self, target)
 
     def download_file(self, key: str, path: str | os.PathLike[str], *, part_size: int = PART_SIZE) -> None:
         """
@@ -386,6 +396,7 @@ class CosHook(BaseHook):
             _require(temporary.stat().st_size == found.size, "read", source, "it did not arrive whole")
             _require(fits_checksum(temporary, found), "read", source, "the content does not fit its checksum")
             temporary.replace(file_path)
+            note_read(self, source)
         finally:
             temporary.unlink(missing_ok=True)
 

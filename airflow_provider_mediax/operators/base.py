@@ -29,6 +29,7 @@ from airflow_provider_mediax.arguments import (
     describe_inherited,
 )
 from airflow_provider_mediax.exceptions import BadRequest
+from airflow_provider_mediax.lineage import JobLineage, facts_of
 from airflow_provider_mediax.links.console import InputLink, ResultsLink
 from airflow_provider_mediax.operators.failures import explained
 
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from airflow_provider_mediax.jobs.attempt import Attempt, Deferral, TaskInstance, Terms
     from airflow_provider_mediax.jobs.manifest import Manifest
     from airflow_provider_mediax.jobs.stored import Owner
+    from airflow_provider_mediax.protocol.job import Job
     from airflow_provider_mediax.protocol.service import JobRequest
     from airflow_provider_mediax.protocol.urls import Located
 
@@ -56,7 +58,7 @@ LONGEST_NAME = 120
 """Characters of an input's name in the list of mapped tasks; Airflow keeps at most 250."""
 
 
-class JobOperator(BaseOperator, Generic[H]):
+class JobOperator(JobLineage, BaseOperator, Generic[H]):
     """
     Base of the job operators of both services.
 
@@ -238,10 +240,15 @@ class JobOperator(BaseOperator, Generic[H]):
             raise
         finally:
             meter.count("throttled", "", hook.throttled)
-            self.located = hook.located(attempt.job) if attempt.job is not None else {}
+            self._keep(hook, attempt.job)
             self._stop = None
             hook.close()
             stop.close()
+
+    def _keep(self, hook: H, job: Job | None) -> None:
+        """Keep what links and lineage need of the job, for when the task has ended."""
+        self.located = hook.located(job) if job is not None else {}
+        self.job_facts = facts_of(hook.service, job) if job is not None else None
 
     def _terms(self) -> Terms:
         from airflow_provider_mediax.jobs.attempt import Terms

@@ -57,9 +57,18 @@ class Job:
         unknown = ", which is not a state that is known; waiting on" if self.state is JobState.UNKNOWN else ""
         return f"Job {self.id} is {shown_line(self.state_name)}{unknown}{self._took()}"
 
+    @property
+    def seconds_queued(self) -> float | None:
+        """Seconds that the job has waited at the service; None while it does, and where the service does not say."""
+        return _seconds(self.created_at, self.started_at)
+
+    @property
+    def seconds(self) -> float | None:
+        """Seconds from its creation to its end; None while it is open, and where the service does not say."""
+        return _seconds(self.created_at, self.completed_at)
+
     def _took(self) -> str:
-        queued = _seconds(self.created_at, self.started_at)
-        whole = _seconds(self.created_at, self.completed_at)
+        queued, whole = self.seconds_queued, self.seconds
         if self.state.final and whole is not None:
             return f", {whole:.1f} s after it was created" + (f" ({queued:.1f} s in the queue)" if queued else "")
         return "" if queued is None or self.state.final else f", after {queued:.1f} s in the queue"

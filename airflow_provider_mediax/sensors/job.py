@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_mediax.arguments import as_name, as_text, parsed_literal
 from airflow_provider_mediax.exceptions import BadRequest
+from airflow_provider_mediax.lineage import JobLineage, facts_of
 from airflow_provider_mediax.protocol.names import check
 from airflow_provider_mediax.sensors.base import WaitingSensor
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from airflow_provider_mediax.triggers.job import JobTrigger
 
 
-class JobSensor(WaitingSensor):
+class JobSensor(JobLineage, WaitingSensor):
     """
     Base of the job sensors: waits for a job and returns its manifest. It never cancels anything.
 
@@ -87,6 +88,7 @@ class JobSensor(WaitingSensor):
             if job is None:
                 raise BadRequest.field("job_id", job_id, "the service does not know it.")
             self.log.info(job.summary)
+            self.job_facts = facts_of(hook.service, job)
             if not job.state.final:
                 self._capability = hook.service.capability(job)
                 return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from airflow.sdk import Asset, AssetAlias
+from airflow.sdk import Asset, AssetAlias, ObjectStoragePath
 from airflow.sdk.execution_time.context import OutletEventAccessors
 
 from airflow_provider_mediax.assets import announce, convert_asset_to_openlineage, create_asset
@@ -24,12 +24,17 @@ def test_airflow_takes_the_address_of_an_object_as_it_stands() -> None:
 
 
 @pytest.mark.parametrize(
-    "uri", [f"cos://{BUCKET}", f"cos://{BUCKET}/", "cos:///a", f"cos://conn@{BUCKET}/a", f"cos://{BUCKET}/a?b=c"]
+    "uri", [f"cos://{BUCKET}", f"cos://{BUCKET}/", "cos:///a", "cos://conn@/a", f"cos://{BUCKET}/a?b=c"]
 )
 def test_an_address_that_names_no_object_is_refused(uri: str) -> None:
     """By Airflow, through the provider's entry."""
     with pytest.raises(ValueError, match="asset in COS"):
         Asset(uri)
+
+
+def test_the_id_of_a_connection_is_no_part_of_an_asset() -> None:
+    path = ObjectStoragePath(f"cos://{BUCKET}/in/a.wav", conn_id="mediax_default")
+    assert Asset(str(path)).uri == f"cos://{BUCKET}/in/a.wav"
 
 
 @pytest.mark.parametrize("key", ["a#b", "a?b"])

@@ -23,13 +23,14 @@ CHAIN = ("triggers", "hooks", "jobs", "client", "protocol")
 
 #: What each package may import besides itself and ``exceptions``. The last ones stand beside the chain.
 MAY_IMPORT: dict[str, set[str]] = {
-    "operators": {*CHAIN, "links", "assets", "arguments", "metrics", "report", "results"},
-    "sensors": {*CHAIN, "links", "assets", "arguments"},
+    "operators": {*CHAIN, "links", "assets", "lineage", "arguments", "metrics", "report", "results"},
+    "sensors": {*CHAIN, "links", "assets", "lineage", "arguments"},
     "transfers": {*CHAIN, "links", "arguments", "results"},
     **{name: set(CHAIN[place + 1 :]) for place, name in enumerate(CHAIN)},
     "links": {"jobs", "protocol"},
     "fs": set(CHAIN[1:]),
     "assets": {"jobs", "protocol"},
+    "lineage": {"protocol"},
     "arguments": {"protocol"},
     "metrics": {"protocol"},
     "report": {"hooks", "jobs", "protocol", "results"},
