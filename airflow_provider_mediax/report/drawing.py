@@ -14,6 +14,9 @@ from airflow_provider_mediax.report.sound import Waveform
 WIDTH = 1000.0
 """Units that a time line is wide."""
 
+ROOM_FOR_A_TIME = 30.0
+"""Units that the words of a mark of the axis take, to its right."""
+
 MIDDLE, REACH = 60.0, 52.0
 """Height at which the waveform lies, and how far it reaches up and down."""
 
@@ -77,7 +80,7 @@ def time_line(track: Track, sound: Waveform | None) -> TimeLine | None:
         sections=[_box(span, unit, span.end) for span in track.sections],
         choruses=[_box(span, unit, span.end) for span in track.choruses],
         lyrics=_in_lanes(track.lyrics, unit, seconds),
-        ticks=[(at * unit, clock(at)) for at in _steps(seconds)],
+        ticks=[(at * unit, clock(at)) for at in _steps(seconds) if at * unit <= WIDTH - ROOM_FOR_A_TIME],
     )
 
 
