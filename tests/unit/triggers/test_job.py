@@ -178,6 +178,16 @@ class TestReports:
         states = (await waiting)["states"]
         assert [states[job_id] for job_id in (ids[0], ids[2])] == ["Success", "Failed"]
 
+    async def test_a_batch_hears_nothing_before_its_moment_and_no_states(self, client: Client, made: Made) -> None:
+        ids = [client.service.add("m") for _ in range(3)]
+        for job_id in ids:
+            client.service.turn(job_id, JobState.SUCCEEDED, "Success")
+        now = time.time()
+        early = await made(job_ids=ids, not_before=now + 3600, deadline=now + 0.3, finish_at=3).wait()
+        assert (early["status"], early["states"], client.service.count("describe")) == ("timeout", {}, 0)
+        due = await made(job_ids=ids, not_before=now, deadline=now + 3600, finish_at=3).wait()
+        assert (due["status"], due["states"]) == ("final", {})
+
     async def test_where_it_looks(self, client: Client, made: Made) -> None:
         trigger = made()
         client.service.turn("job-1", JobState.SUCCEEDED, "Success")
