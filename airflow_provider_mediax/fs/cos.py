@@ -305,7 +305,7 @@ class CosFileSystem(NamesFirst):
 
     def pipe_file(self, path: str, value: bytes, mode: str = "overwrite", **kwargs: Any) -> None:
         """
-        Write an object; with ``mode="create"`` only if there is none, whoever creates it in the same moment.
+        Write an object; with ``mode="create"`` only if there is none, also of writers in the same moment.
 
         :raises FileExistsError: there is one.
         """

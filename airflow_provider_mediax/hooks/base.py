@@ -151,7 +151,7 @@ class JobHook(BaseHook, Generic[S]):
         client = AsyncClient(connection.transport, pacing_of(service, connection))
         try:
             mailbox = mailbox_of(connection)
-        except BadRequest as refused:  # who submits is told so; waits do without
+        except BadRequest as refused:  # a submit fails with it; waits do without
             log.warning("No mailbox is read: %s", refused.what)
             mailbox = None
         return Opened(service, client, mailbox)

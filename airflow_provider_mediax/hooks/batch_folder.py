@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 EXCLUSIVE = ("cos", "file", "s3", "s3a", "gs", "gcs")
-"""Schemes whose stores create a name only once, whoever asks in the same moment."""
+"""Schemes whose stores create a name only once, however many ask in the same moment."""
 
 
 def storage_path(address: str, conn_id: str | None) -> ObjectStoragePath:

@@ -73,7 +73,7 @@ class ServiceHook(Protocol[R]):
         """Return where the service can tell of a job's end, None where it cannot."""
 
     def collected(self, marker: str) -> None:
-        """Take in that a job was collected, of whose end the service may have told."""
+        """Take in that a job was collected; a hint about its end is of no use any more."""
 
     def run(self, flow: Flow[T], patience: Patience = PATIENT) -> T:
         """Carry a flow out."""

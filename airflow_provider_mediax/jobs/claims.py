@@ -156,7 +156,7 @@ class MarkerClaims:
         if self._next >= MOST_CLAIMS:
             raise self._too_many()
         for _ in range(FRESH_TOKENS):
-            # Each token is written once: what an earlier writing has left could not be told from a later one.
+            # Each token is written once: what an earlier write has left looks like what a later one leaves.
             claim = self._claim()
             age = _Age(self._claims)
             try:

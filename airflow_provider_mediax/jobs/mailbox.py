@@ -133,7 +133,7 @@ class Trust:
 @dataclass(slots=True, eq=False)
 class Reader:
     """
-    Looks into a folder again and again, whoever of a watcher's waits it is for.
+    Looks into a folder again and again, for all waits of a watcher.
 
     :param name: of the connection, for the log.
     :param clock: seconds of the waits' clock.

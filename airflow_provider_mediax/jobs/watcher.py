@@ -315,9 +315,9 @@ class Watcher:
             if not named:
                 continue
             try:
-                told = set(await self._reader.look(shared.mailbox, self._on_client))
+                hinted = set(await self._reader.look(shared.mailbox, self._on_client))
                 for waiter in named:
-                    if waiter.wait.marker in told and waiter in self._waiters and waiter.wait.on_hint(self._clock()):
+                    if waiter.wait.marker in hinted and waiter in self._waiters and waiter.wait.on_hint(self._clock()):
                         self._bring_forward(waiter)
             except Exception:
                 log.exception("Reading the mailbox of %s failed", self._name)

@@ -146,7 +146,7 @@ def shown_url(url: str) -> str:
 
 def named_url(url: str) -> str:
     """
-    Return what a URL is called where it may be shown and must be told from others: as :func:`shown_url` has it.
+    Return what a URL is called where it may be shown and must differ from others: as :func:`shown_url` has it.
 
     A query that is no signature says which object it is: 16 hex digits stand for it.
     """

@@ -18,7 +18,7 @@ class Files:
     Files of COS through a connection, and of any other storage that Airflow knows.
 
     :param conn_id: connection of type ``mediax``.
-    :param log: is told of each file that could not be read; a report lacks it then.
+    :param log: gets a line for each file that could not be read; a report lacks it then.
     """
 
     def __init__(self, conn_id: str, log: Log) -> None:

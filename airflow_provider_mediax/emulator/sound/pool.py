@@ -94,7 +94,7 @@ class Analysis:
 
 class CannedAnalysis(Analysis):
     """
-    Takes every track to be as long as it is told, and looks at none: for tests with thousands of jobs.
+    Takes every track to be of one length, and looks at none: for tests with thousands of jobs.
 
     What has to hear a track, to find its beats or to take it apart, fails.
 

@@ -43,7 +43,7 @@ class BatchFolder(Protocol):
 
     @property
     def exclusive(self) -> bool:
-        """Whether :meth:`create` is exclusive, whoever creates the same name in the same moment."""
+        """Whether :meth:`create` is exclusive, also between processes that create the same name in the same moment."""
 
     def entries(self, below: str) -> list[Entry]:
         """List the files below a subfolder, at any depth; none if there is no such subfolder."""

@@ -24,7 +24,7 @@ TICK = 0.2
 """Seconds between two looks at the stop signal."""
 
 LEAVE_SECONDS = 4.0
-"""Seconds that the loop is given to end by itself: Airflow kills a task 5 s after it has told it to end."""
+"""Seconds that the loop is given to end by itself: Airflow kills a task 5 s after it has asked it to end."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,7 +51,7 @@ class CloudInfiniteService(JobService[VoiceSeparationRequest]):
         return (yield from self.bucket.submit(body, marker))
 
     def called_back(self, prepared: Prepared[VoiceSeparationRequest], address: str) -> Prepared[VoiceSeparationRequest]:
-        """Name the address, unless the request says whom to tell; then the queue's own address is told nothing."""
+        """Name the address, unless the request has an address of its own; one of the queue's is not used then."""
         if prepared.request.callback is not None or prepared.request.callback_type is not None:
             return prepared
         return replace(prepared, body={**prepared.body, "CallBack": address})
