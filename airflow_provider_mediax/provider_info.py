@@ -69,6 +69,7 @@ def get_provider_info() -> dict[str, Any]:
         "extra-links": [
             "airflow_provider_mediax.links.console.InputLink",
             "airflow_provider_mediax.links.console.ResultsLink",
+            "airflow_provider_mediax.links.console.ReportLink",
         ],
         "cli": ["airflow_provider_mediax.cli.definition.get_commands"],
         "filesystems": ["airflow_provider_mediax.fs.cos"],

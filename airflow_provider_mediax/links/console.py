@@ -59,3 +59,10 @@ class ResultsLink(ConsoleLink):
 
     name = "Results"
     shows = "files"
+
+
+class ReportLink(ConsoleLink):
+    """The folder of a report that was written to COS."""
+
+    name = "Report"
+    shows = "report"

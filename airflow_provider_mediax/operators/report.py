@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import BaseOperator
 
 from airflow_provider_mediax.arguments import as_address, as_text, is_absent, parsed_literal
+from airflow_provider_mediax.links.console import ReportLink
 from airflow_provider_mediax.operators.failures import explained
 from airflow_provider_mediax.protocol.names import refused
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context, ObjectStoragePath, XComArg
+
+    from airflow_provider_mediax.protocol.urls import Located
 
 
 class MusicReportOperator(BaseOperator):
@@ -33,6 +36,7 @@ class MusicReportOperator(BaseOperator):
 
     template_fields: Sequence[str] = ("manifests", "page", "audio", "title", "mediax_conn_id")
     ui_color = "#d6ecf3"
+    operator_extra_links = (ReportLink(),)
 
     def __init__(
         self,
@@ -50,6 +54,7 @@ class MusicReportOperator(BaseOperator):
         self.audio = audio
         self.title = title
         self.mediax_conn_id = mediax_conn_id
+        self.located: Mapping[str, Located] = {}
 
     def execute(self, context: Context) -> str:
         """
@@ -75,6 +80,8 @@ class MusicReportOperator(BaseOperator):
             files = Files(self.mediax_conn_id, self.log)
             try:
                 files.write(output, page.encode())
+                place = files.located(output)
+                self.located = {"report": place} if place is not None else {}
             finally:
                 files.close()
         self.log.info("The report of %d bytes is at %s", len(page), output)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 from airflow_provider_mediax.exceptions import BadRequest, MediaxError
+from airflow_provider_mediax.hooks.connection import MediaxConnection
 from airflow_provider_mediax.hooks.cos import CosHook
 from airflow_provider_mediax.jobs.ownership import Log
-from airflow_provider_mediax.protocol.urls import cos_address, shown_url
+from airflow_provider_mediax.protocol.urls import Located, cos_address, shown_url
 
 LARGEST_BEATS = 4 * 1024 * 1024
 """Bytes of a file with the times of beats."""
@@ -22,6 +23,7 @@ class Files:
     """
 
     def __init__(self, conn_id: str, log: Log) -> None:
+        self._conn_id = conn_id
         self._cos = CosHook(conn_id)
         self._log = log
 
@@ -56,6 +58,13 @@ class Files:
         path = ObjectStoragePath(address)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(page)
+
+    def located(self, address: str) -> Located | None:
+        """Return an address in COS with its bucket's region; None for any other address."""
+        found = cos_address(address)
+        if found is None:
+            return None
+        return Located(found, MediaxConnection.look_up(self._conn_id).cos.region_of(found.bucket))
 
     def close(self) -> None:
         """Close all connections."""

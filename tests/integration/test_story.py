@@ -283,6 +283,8 @@ def test_a_report_of_a_track_lies_in_the_bucket(run_dag: RunDag, emulator: Media
         )
     run = run_dag(dag, connection=emulator.connection_json())
     assert run.values["report"] == "cos://music-1250000000/report_of_a_track.html"
+    console = "https://console.cloud.tencent.com/cos/bucket?bucket=music-1250000000&region=ap-guangzhou"
+    assert run.xcom("report", "_link_ReportLink") == console
     written = emulator.get_object("report_of_a_track.html").decode()
     assert written.count("data:audio/wav") == 2
     assert "beats per minute" in written

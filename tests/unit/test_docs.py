@@ -18,6 +18,7 @@ from airflow_provider_mediax import exceptions
 from airflow_provider_mediax.metrics import METRICS
 from airflow_provider_mediax.operators import music
 from airflow_provider_mediax.operators.base import JobOperator
+from airflow_provider_mediax.operators.report import MusicReportOperator
 from airflow_provider_mediax.operators.voice_separation import VoiceSeparationOperator
 from airflow_provider_mediax.protocol.ci import answers
 from airflow_provider_mediax.protocol.ci import requests as ci_requests
@@ -178,7 +179,8 @@ def test_every_metric_is_described_as_the_code_says_it() -> None:
 
 def test_every_link_is_described() -> None:
     page = (DOCS / "observing.md").read_text(encoding="utf-8")
-    assert [link.name for link in JobOperator.operator_extra_links if f"| `{link.name}` |" not in page] == []
+    links = (*JobOperator.operator_extra_links, *MusicReportOperator.operator_extra_links)
+    assert [link.name for link in links if f"| `{link.name}` |" not in page] == []
 
 
 def sections(page: Path, level: str) -> dict[str, str]:

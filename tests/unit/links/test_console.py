@@ -14,6 +14,7 @@ from airflow.serialization.serialized_objects import LazyDeserializedDAG
 from airflow_provider_mediax.links.console import InputLink, ResultsLink, console_url
 from airflow_provider_mediax.operators.base import JobOperator
 from airflow_provider_mediax.operators.music import MusicTagOperator
+from airflow_provider_mediax.operators.report import MusicReportOperator
 from airflow_provider_mediax.protocol.urls import CosAddress, Located
 from airflow_provider_mediax.provider_info import get_provider_info
 
@@ -57,8 +58,9 @@ def test_without_a_region_or_a_place_there_is_no_link() -> None:
 
 
 def test_every_link_of_the_operators_is_one_that_airflow_may_load() -> None:
-    links = {f"{type(link).__module__}.{type(link).__name__}" for link in JobOperator.operator_extra_links}
-    assert links <= set(get_provider_info()["extra-links"])
+    used = (*JobOperator.operator_extra_links, *MusicReportOperator.operator_extra_links)
+    links = {f"{type(link).__module__}.{type(link).__name__}" for link in used}
+    assert links == set(get_provider_info()["extra-links"])
     assert len(links) <= 3
 
 
