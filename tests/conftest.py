@@ -13,6 +13,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 if "airflow" in sys.modules:
     raise RuntimeError("Airflow was imported before its test home was set; it would use the developer's own.")
@@ -34,6 +35,10 @@ os.environ.update(
 )
 
 from airflow_provider_mediax.jobs import schedule  # noqa: E402 - loads no Airflow
+
+# How long an example takes says how busy the machine is. A test that promises a time says so itself.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 pytest_plugins = ["airflow_provider_mediax.emulator.pytest_plugin"]
 

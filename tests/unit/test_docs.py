@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import itertools
 import json
 import pydoc
 import re
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.sdk import DAG
+from airflow.sdk import DAG, BaseOperator
 
 from airflow_provider_mediax import exceptions
 from airflow_provider_mediax.metrics import METRICS
@@ -197,25 +198,28 @@ def sections(page: Path, level: str) -> dict[str, str]:
     [*OPERATORS, VoiceSeparationOperator, MediaxJobSensor, CloudInfiniteJobSensor],
     ids=lambda kind: kind.__name__,
 )
-def test_every_argument_is_described_with_its_default(operator: type[Any]) -> None:
+def test_every_argument_is_described_with_its_default(operator: type[BaseOperator]) -> None:
     """Its own in the operator's section, those of a base class before the sections."""
     page = DOCS / "operators.md"
     text = page.read_text(encoding="utf-8")
     assert f"`{operator.__name__}`" in text
     described = sections(page, "###")
-    for base in operator.__mro__:
-        if not base.__module__.startswith("airflow_provider_mediax"):
-            break
+    ours = itertools.takewhile(lambda base: base.__module__.startswith("airflow_provider_mediax"), operator.__mro__)
+    arguments = [
+        (base, argument)
+        for base in ours
+        for argument in inspect.signature(vars(base).get("__init__", lambda: None)).parameters.values()
+        if argument.kind is argument.KEYWORD_ONLY
+    ]
+    assert arguments
+    for base, argument in arguments:
         own = described.get(base.__name__, "" if base in OPERATORS else text)
-        for argument in inspect.signature(vars(base).get("__init__", lambda: None)).parameters.values():
-            if argument.kind is not argument.KEYWORD_ONLY:
-                continue
-            row = re.search(rf"^\| `{argument.name}` \|(.*)$", own, re.MULTILINE) or re.search(
-                rf"^\| `{argument.name}` \|(.*)$", described[""], re.MULTILINE
-            )
-            assert row, argument.name
-            if argument.name != "deferrable" and argument.default is not argument.empty:
-                assert f"`{argument.default!r}`".replace("'", '"') in row[1], argument
+        row = re.search(rf"^\| `{argument.name}` \|(.*)$", own, re.MULTILINE) or re.search(
+            rf"^\| `{argument.name}` \|(.*)$", described[""], re.MULTILINE
+        )
+        assert row, argument.name
+        if argument.name != "deferrable" and argument.default is not argument.empty:
+            assert f"`{argument.default!r}`".replace("'", '"') in row[1], argument
 
 
 @pytest.mark.parametrize(
@@ -223,7 +227,7 @@ def test_every_argument_is_described_with_its_default(operator: type[Any]) -> No
     [*OPERATORS, VoiceSeparationOperator, MediaxJobSensor, CloudInfiniteJobSensor, CosKeySensor],
     ids=lambda kind: kind.__name__,
 )
-def test_help_describes_every_argument_once_the_inherited_ones_too(kind: type[Any]) -> None:
+def test_help_describes_every_argument_once_the_inherited_ones_too(kind: type[BaseOperator]) -> None:
     described = re.findall(r"^ \|  :param (\w+):", pydoc.plain(pydoc.render_doc(kind)), re.MULTILINE)
     ours = [base for base in kind.__mro__ if base.__module__.startswith("airflow_provider_mediax")]
     signatures = [inspect.signature(vars(base)["__init__"]) for base in ours if "__init__" in vars(base)]

@@ -84,7 +84,7 @@ def damaged(name: str) -> st.SearchStrategy[Any]:
 
 
 def quickly(test: Callable[..., Any]) -> Callable[..., Any]:
-    return settings(max_examples=300, deadline=None)(test)
+    return settings(max_examples=300)(test)
 
 
 def trigger_of(row: dict[str, Any], kind: type) -> Any:

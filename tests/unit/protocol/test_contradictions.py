@@ -334,11 +334,11 @@ def test_contradiction_28_enums_whose_tables_were_not_seen_take_any_number(numbe
     assert parameters == {"outputType": number, "drumType": number, "enlargeLevel": 3, "splitNum": number}
 
 
-def test_contradiction_29_one_input_and_one_output_are_built() -> None:
-    for capability in TYPED:
-        body = wire(capability)
-        assert len(body["inputs"]) == len(body["outputs"]) == 1
-        assert body["outputs"][0]["inputSelectors"] == [0]
+@pytest.mark.parametrize("capability", TYPED, ids=lambda capability: capability.name)
+def test_contradiction_29_one_input_and_one_output_are_built(capability: Capability) -> None:
+    body = wire(capability)
+    assert len(body["inputs"]) == len(body["outputs"]) == 1
+    assert body["outputs"][0]["inputSelectors"] == [0]
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 50])

@@ -86,7 +86,6 @@ KNOWN_NAMES = sorted(
 
 fuzz = settings(
     max_examples=150,
-    deadline=None,
     derandomize=True,
     database=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
@@ -225,7 +224,9 @@ def test_rows_are_made_of_any_view(capability: str, view: dict[str, Any]) -> Non
         read = parse_json(encoded(view), "The view")
     except MediaxError:
         return
-    for row in rows_of(capability, read):
+    made = rows_of(capability, read)
+    assert made or capability != "x"  # a form that is not known is one row
+    for row in made:
         assert {"capability", "schema_version"} <= row.keys()
         json.dumps(row, allow_nan=False)
 
