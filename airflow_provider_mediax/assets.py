@@ -33,7 +33,11 @@ def sanitize_uri(uri: SplitResult) -> SplitResult:
 
     :raises ValueError: it names no bucket or no key, or could not keep the key.
     """
-    uri = uri._replace(netloc=uri.netloc.rpartition("@")[2])
+    _, conn_id, bucket = uri.netloc.rpartition("@")
+    if conn_id and not bucket:  # a path on Airflow 3.1, whose library knows no bucket in a foreign scheme
+        bucket, _, key = uri.path.lstrip("/").partition("/")
+        uri = uri._replace(path=f"/{key}")
+    uri = uri._replace(netloc=bucket)
     if not uri.netloc:
         raise ValueError("An asset in COS is cos://bucket-appid/key, with a bucket")
     if not uri.path.strip("/"):

@@ -8,7 +8,7 @@ imported inside them.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -25,43 +25,25 @@ FACET = "mediax_job"
 """Name of the run facet."""
 
 
-class JobFacts(NamedTuple):
+class SeenJob(NamedTuple):
     """
-    What is known of a task's job when the task ends.
+    The job that a task has come to know last.
 
-    :param facts: the members of the run facet.
-    :param input: address of what the job works on; None if it is not known.
-    :param files: addresses of what it has written.
+    :param service: what describes it; it needs no connection any more.
     """
 
-    facts: dict[str, Any]
-    input: str | None
-    files: tuple[str, ...]
-
-
-def facts_of(service: JobService[Any], job: Job) -> JobFacts:
-    """Return the facts of a job as its service describes it."""
-    view = service.view(job)
-    facts = {
-        "service": service.name,
-        "capability": service.capability(job),
-        "job_id": job.id,
-        "marker": job.marker,
-        "state": job.state_name,
-        "seconds_queued": job.seconds_queued,
-        "seconds": job.seconds,
-    }
-    return JobFacts(facts, view.input, tuple(view.files))
+    service: JobService[Any]
+    job: Job
 
 
 class JobLineage:
     """
     Mixin of the operators and sensors of jobs.
 
-    :ivar job_facts: of the job that the task has come to know last.
+    :ivar seen_job: the job, as soon as the task knows it.
     """
 
-    job_facts: JobFacts | None = None
+    seen_job: SeenJob | None = None
 
     @property
     def input_name(self) -> str | None:
@@ -78,13 +60,21 @@ class JobLineage:
         """Return input, files and the job's facts."""
         from airflow.providers.openlineage.extractors import OperatorLineage
 
-        if self.job_facts is None:
+        if self.seen_job is None:
             return self.get_openlineage_facets_on_start()
-        facts, track, files = self.job_facts
+        service, job = self.seen_job
+        view = service.view(job)
+        facet = _facet_class()(
+            service=service.name,
+            capability=service.capability(job),
+            job_id=job.id,
+            marker=job.marker,
+            state=job.state_name,
+            seconds_queued=job.seconds_queued,
+            seconds=job.seconds,
+        )
         return OperatorLineage(
-            inputs=list(datasets([track])),
-            outputs=list(datasets(files)),
-            run_facets={FACET: _facet_class()(**facts)},
+            inputs=list(datasets([view.input])), outputs=list(datasets(view.files)), run_facets={FACET: facet}
         )
 
     def get_openlineage_facets_on_failure(self, task_instance: object) -> OperatorLineage[Any, Any]:
@@ -105,7 +95,7 @@ def datasets(addresses: Iterable[str | None]) -> Iterable[Dataset]:
 
 
 @functools.cache
-def _facet_class() -> type[RunFacet]:
+def _facet_class() -> Callable[..., RunFacet]:
     """Make the class of the run facet, which only OpenLineage's own package can be the base of."""
     import attrs
     from airflow.providers.common.compat.openlineage.facet import RunFacet

@@ -29,7 +29,7 @@ from airflow_provider_mediax.arguments import (
     describe_inherited,
 )
 from airflow_provider_mediax.exceptions import BadRequest
-from airflow_provider_mediax.lineage import JobLineage, facts_of
+from airflow_provider_mediax.lineage import JobLineage, SeenJob
 from airflow_provider_mediax.links.console import InputLink, ResultsLink
 from airflow_provider_mediax.operators.failures import explained
 
@@ -248,7 +248,7 @@ class JobOperator(JobLineage, BaseOperator, Generic[H]):
     def _keep(self, hook: H, job: Job | None) -> None:
         """Keep what links and lineage need of the job, for when the task has ended."""
         self.located = hook.located(job) if job is not None else {}
-        self.job_facts = facts_of(hook.service, job) if job is not None else None
+        self.seen_job = SeenJob(hook.service, job) if job is not None else None
 
     def _terms(self) -> Terms:
         from airflow_provider_mediax.jobs.attempt import Terms

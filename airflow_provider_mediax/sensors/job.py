@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_mediax.arguments import as_name, as_text, parsed_literal
 from airflow_provider_mediax.exceptions import BadRequest
-from airflow_provider_mediax.lineage import JobLineage, facts_of
+from airflow_provider_mediax.lineage import JobLineage, SeenJob
 from airflow_provider_mediax.protocol.names import check
 from airflow_provider_mediax.sensors.base import WaitingSensor
 
@@ -88,7 +88,7 @@ class JobSensor(JobLineage, WaitingSensor):
             if job is None:
                 raise BadRequest.field("job_id", job_id, "the service does not know it.")
             self.log.info(job.summary)
-            self.job_facts = facts_of(hook.service, job)
+            self.seen_job = SeenJob(hook.service, job)
             if not job.state.final:
                 self._capability = hook.service.capability(job)
                 return None
