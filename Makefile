@@ -14,10 +14,11 @@ VENV := .venv
 VENV_OLD := .venv-3.1
 VENV_NEXT := .venv-3.4
 VENV_LOWEST := .venv-lowest
+VENV_WHEEL := .venv-wheel
 
 .DEFAULT_GOAL := help
 .PHONY: help venv venv-3.1 venv-3.4 test test-full lint docs types browser unit unit-pythons unit-lowest integration integration-3.1 \
-	integration-3.4 test-system mutants demo bench constraints build clean
+	integration-3.4 test-system mutants demo bench constraints build package clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z0-9.-]*\):.*##  *\(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do \
@@ -165,6 +166,19 @@ build: venv  ## wheel and source archive in dist/
 	rm -rf dist
 	$(VENV)/bin/python -m hatchling build
 
+# The wheel is built from the source archive, so that this holds all that it takes. Other Pythons than the pinned
+# environments' resolve for themselves; where there is no uv, pip does the work.
+package: venv  ## the wheel where there is nothing but Airflow, on every Python from 3.11 to 3.13 that this machine has
+	rm -rf dist && $(VENV)/bin/python -m hatchling build --target sdist
+	tar -xzf dist/*.tar.gz -C dist && cd dist/*/ && $(abspath $(VENV))/bin/python -m hatchling build --target wheel --directory ..
+	@for python in $(VENV)/bin/python $$($(VENV)/bin/python scripts/find_pythons.py | sed 's/.*=//'); do \
+		$$python -m venv --clear $(VENV_WHEEL) && \
+		$(VENV)/bin/uv pip install --quiet --python $(VENV_WHEEL)/bin/python dist/*.whl apache-airflow==$(AIRFLOW) \
+			--constraint constraints/airflow-$(AIRFLOW).txt && \
+		$(VENV)/bin/uv pip check --python $(VENV_WHEEL)/bin/python && \
+		$(VENV_WHEEL)/bin/python -I scripts/smoke_wheel.py || exit 1; done
+	rm -rf $(VENV_WHEEL)
+
 clean:  ## remove environments, archives and caches
-	rm -rf $(VENV) $(VENV_OLD) $(VENV_NEXT) $(VENV_LOWEST) $(VENV_MUTANTS) $(VENV_BENCH) .venv-py* .venv-resolve mutants dist build .demo .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VENV_OLD) $(VENV_NEXT) $(VENV_LOWEST) $(VENV_WHEEL) $(VENV_MUTANTS) $(VENV_BENCH) .venv-py* .venv-resolve mutants dist build .demo .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
