@@ -34,6 +34,9 @@ PROGRESS = "progress.json"
 TURN = 1.0
 """Seconds between two looks at what has changed, at most."""
 
+QUIET_SECONDS = 5.0
+"""Seconds without an end after which the slot is given back: a resume costs as much, and small batches end here."""
+
 PROGRESS_SECONDS = 60.0
 """A line about the progress is written this often at most."""
 
@@ -152,6 +155,7 @@ class Engine:
         self._before = Tally()
         self._began = clock()
         self._named = 0
+        self._quiet = (-1, clock())
         self.counts: Counter[tuple[str, str]] = Counter()
         self._told_at = clock()
         self._told = -1
@@ -216,7 +220,7 @@ class Engine:
             await self._open_chunks()
             if not self._works:
                 break
-            if self._terms.deferrable and self._only_waits():
+            if self._terms.deferrable and self._only_waits() and self._is_quiet():
                 return self._deferred()
             await self._next_change()
             self._check_time()
@@ -407,6 +411,18 @@ class Engine:
         return self._next_range() is None and all(
             work.phase == "waiting" and work.asked and work.chunk.open for work in self._works.values()
         )
+
+    def _is_quiet(self) -> bool:
+        """
+        Tell whether nothing has ended for some seconds, so that the slot is held for nothing.
+
+        Where this process has sent nothing, it has asked once and that is enough.
+        """
+        ended = sum(self._tally.ends.values())
+        if ended != self._quiet[0]:
+            self._quiet = ended, self._clock()
+        quiet = max(QUIET_SECONDS, 2 * self._terms.poll_interval)  # a question lies between, at least
+        return self._last is None or self._clock() - self._quiet[1] >= quiet
 
     def _deferred(self) -> Deferred:
         by_service: dict[str, dict[str, str]] = {}

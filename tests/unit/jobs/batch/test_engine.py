@@ -163,6 +163,13 @@ async def test_it_defers_only_to_wait_and_resumes_no_more_than_once_a_minute() -
 
 
 @in_virtual_time
+async def test_a_small_batch_of_short_jobs_ends_without_a_resume() -> None:
+    world = World(songs(30))
+    world.platform.takes = 3.0
+    check(world, await world.attempt(deferrable=True))
+
+
+@in_virtual_time
 async def test_no_more_jobs_are_in_flight_than_allowed() -> None:
     world = World(songs(300))
     world.platform.takes = 100.0
