@@ -10,6 +10,7 @@ import os
 import shutil
 import sys
 import tempfile
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -61,9 +62,11 @@ def _nothing_is_learned(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(schedule, "_learned", {})
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """Make the test home again where one process runs pytest several times, as a mutation tool does."""
     (_HOME / "dags").mkdir(parents=True, exist_ok=True)
+    if tuple(map(int, version("aiohttp").split(".")[:2])) < (3, 12):  # it leaves the socket of a handshake that failed
+        config.addinivalue_line("filterwarnings", "ignore:Exception ignored in. <socket.socket")
 
 
 def pytest_unconfigure() -> None:
