@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from importlib.metadata import version
 from typing import Any, ClassVar
 
 import pytest
 from airflow.sdk import DAG, BaseHook, BaseOperator, Context
+from packaging.version import Version
 
 from tests.integration.conftest import RunDag
 
@@ -104,7 +106,9 @@ def test_without_a_delay_all_tries_run_in_one_call(run_dag: RunDag, failures: di
     assert run.states == {"wait": "success"}
     assert run.try_numbers == {"wait": 2}
     assert run.tasks["wait"].max_tries == 2
-    assert [(old.try_number, old.state) for old in run.earlier_tries("wait")] == [(1, "failed")]
+    (earlier,) = run.earlier_tries("wait")
+    assert earlier.try_number == 1
+    assert earlier.state in ("failed", "up_for_retry")  # the latter since Airflow 3.4
 
 
 def test_with_a_delay_the_run_stops_and_the_next_try_is_the_tests_to_start(
@@ -147,6 +151,7 @@ def test_a_failed_run_can_be_cleared(run_dag: RunDag, failures: dict[str, int]) 
     assert (run.state, run.states, run.try_numbers) == ("success", {"wait": "success"}, {"wait": 2})
 
 
+@pytest.mark.skipif(Version(version("apache-airflow")).release >= (3, 4), reason="each try has XComs of its own there")
 def test_a_clear_deletes_the_xcoms_of_the_try_before(run_dag: RunDag, failures: dict[str, int]) -> None:
     run = run_dag(waiting_dag("h_xcom", retries=0))
     failures["wait"] = 1
