@@ -331,6 +331,38 @@ async def test_one_outage_is_one_failure_of_a_wait_for_many_jobs() -> None:
 
 
 @in_virtual_time
+async def test_a_fault_of_the_service_looks_up_no_connection() -> None:
+    cloud = Cloud()
+    waits = Waits(cloud)
+    waits.begin("one")
+    await asyncio.sleep(60)
+
+    async def fail(_: Request) -> None:
+        raise Unavailable("503")
+
+    cloud.answering = fail
+    await asyncio.sleep(30)
+    assert waits.failures("one")
+    assert len(cloud.look_ups) == 1
+    cloud.answering = None
+    await waits.all_succeed()
+
+
+@in_virtual_time
+async def test_a_failure_that_ends_one_wait_of_a_poll_is_one_of_the_others_too() -> None:
+    cloud = Cloud(describe_limit=10)
+    waits = Waits(cloud)
+
+    async def fail(_: Request) -> None:
+        raise Unavailable("503")
+
+    cloud.answering = fail
+    waits.begin("a", "b", "c", rng=lambda: 0.0)
+    assert {end.status for end in await waits.outcomes()} == {"error"}
+    assert [request.ids for request in cloud.requests] == [("a", "b", "c")] * (FAILURE_BUDGET + 1)
+
+
+@in_virtual_time
 async def test_an_answer_that_is_too_large_ends_only_the_wait_whose_job_is_large() -> None:
     cloud = Cloud(describe_limit=10)
     waits = Waits(cloud)
