@@ -14,6 +14,32 @@ from airflow_provider_mediax.protocol.cos_signature import (
     encoded,
 )
 from airflow_provider_mediax.protocol.exchange import Call, Repeat, Throttling
+from airflow_provider_mediax.protocol.names import check
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BucketAccess:
+    """
+    A bucket, and what it takes to send requests about it.
+
+    :param bucket: with its APPID, for example ``music-1250000000``.
+    :param region: for example ``ap-guangzhou``.
+    :param endpoint: ``scheme://host:port`` that requests are sent to, while Host header and signature keep the
+        service's own name (private endpoint, emulator).
+    :raises BadRequest: one of these cannot be part of an address.
+    """
+
+    bucket: str
+    region: str
+    keys: CosKeys
+    endpoint: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be part of an address."""
+        check("cos_bucket", self.bucket)
+        check("cos_region", self.region)
+        if self.endpoint is not None:
+            check("cos_endpoint", self.endpoint)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,11 +18,10 @@ from urllib.parse import unquote
 from airflow_provider_mediax.exceptions import BadRequest, MediaxError, NotFound, ProtocolError
 from airflow_provider_mediax.protocol.ci.xml import read_xml
 from airflow_provider_mediax.protocol.cos_answers import Target, refusal, slowed_down
-from airflow_provider_mediax.protocol.cos_host import CosHost
-from airflow_provider_mediax.protocol.cos_signature import NOTHING, CosKeys
+from airflow_provider_mediax.protocol.cos_host import BucketAccess, CosHost
+from airflow_provider_mediax.protocol.cos_signature import NOTHING
 from airflow_provider_mediax.protocol.exchange import Call, Flow, JsonObject, Repeat, Reply
 from airflow_provider_mediax.protocol.json_body import member, objects, text
-from airflow_provider_mediax.protocol.names import check
 
 FORBID_OVERWRITE = "x-cos-forbid-overwrite"
 """Header of a PUT that must not replace an object; without effect in a bucket that ever had versioning."""
@@ -98,27 +97,8 @@ class Page(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CosObjects:
-    """
-    The objects of one bucket. The connection's ``requests_per_second`` does not count these calls.
-
-    :param bucket: with its APPID, for example ``music-1250000000``.
-    :param region: for example ``ap-guangzhou``.
-    :param endpoint: ``scheme://host:port`` that requests are sent to instead of the bucket's host.
-    :raises BadRequest: one of these cannot be part of an address.
-    """
-
-    bucket: str
-    region: str
-    keys: CosKeys
-    endpoint: str | None = None
-
-    def __post_init__(self) -> None:
-        """Refuse what cannot be part of an address."""
-        check("cos_bucket", self.bucket)
-        check("cos_region", self.region)
-        if self.endpoint is not None:
-            check("cos_endpoint", self.endpoint)
+class CosObjects(BucketAccess):
+    """The objects of one bucket. The connection's ``requests_per_second`` does not count these calls."""
 
     def create(self, key: str, body: bytes, *, repeat: Repeat = Repeat.NEVER) -> Flow[bool]:
         """

@@ -33,8 +33,8 @@ from airflow_provider_mediax.protocol.ci.requests import (
     template_body,
 )
 from airflow_provider_mediax.protocol.ci.xml import read_xml, write_xml
-from airflow_provider_mediax.protocol.cos_host import CosHost
-from airflow_provider_mediax.protocol.cos_signature import NOTHING, CosKeys
+from airflow_provider_mediax.protocol.cos_host import BucketAccess, CosHost
+from airflow_provider_mediax.protocol.cos_signature import NOTHING
 from airflow_provider_mediax.protocol.exchange import Call, Flow, JsonObject, Repeat, Reply
 from airflow_provider_mediax.protocol.job import Job, JobList
 from airflow_provider_mediax.protocol.json_body import objects, text
@@ -56,27 +56,8 @@ SMART_AUDIO_QUEUE = "queue-smart-audio-1"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CloudInfinite:
-    """
-    The operations on one bucket.
-
-    :param bucket: with its APPID, for example ``music-1250000000``.
-    :param region: for example ``ap-guangzhou``.
-    :param endpoint: ``scheme://host:port`` that requests are sent to, while Host header and signature keep the
-        service's own name (private endpoint, emulator).
-    """
-
-    bucket: str
-    region: str
-    keys: CosKeys
-    endpoint: str | None = None
-
-    def __post_init__(self) -> None:
-        """Refuse what cannot be part of a host."""
-        check("cos_bucket", self.bucket)
-        check("cos_region", self.region)
-        if self.endpoint is not None:
-            check("cos_endpoint", self.endpoint)
+class CloudInfinite(BucketAccess):
+    """The operations on one bucket."""
 
     @property
     def host(self) -> str:

@@ -57,9 +57,8 @@ def test_airflow_is_told_where_the_commands_are() -> None:
     module, _, name = path.rpartition(".")
     assert getattr(importlib.import_module(module), name) is get_commands
     schema = shipped_schema("provider.yaml.schema.json")["properties"]
-    if "cli" not in schema:
-        pytest.skip("provider commands came with Airflow 3.2")
-    validate(get_provider_info()["cli"], schema["cli"])
+    if "cli" in schema:  # since Airflow 3.2, which has provider commands
+        validate(get_provider_info()["cli"], schema["cli"])
 
 
 def test_the_console_script_leads_to_the_same_commands() -> None:
