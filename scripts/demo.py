@@ -326,7 +326,8 @@ The same DAGs run against the real services. Copy {ANALYZE.parent.relative_to(RO
 airflow-mediax connect
 
 which asks for the fields of the connection. Or fill in the form of connection type "MediaX (Tencent Cloud music)" in
-the UI. docs/connection.md has every field, docs/voice-separation.md what a bucket needs before it can separate.
+the UI. The DAGs also need a connection "warehouse" to an SQL database of yours. docs/connection.md has every field,
+docs/voice-separation.md what a bucket needs before it can separate.
 
 The track with its beats and lyrics, to look at and to listen to in a browser:
 {page}""",
